@@ -1,0 +1,41 @@
+# python3.11 where it is to be had, else whatever python3 is; PYTHON=... chooses another.
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+# Its time tells whether .venv is what pyproject.toml and constraints.txt ask for.
+STAMP := .venv/.complete
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(STAMP)  ## make a picture in four steps on the CPU, with no network
+	@$(BIN)/tcdflow experiment=quickstart
+
+test: $(STAMP)  ## run the tests; PYTEST_ARGS='-k vocabulary' picks some
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## time tcdflow against hand-written diffusers scripts
+	$(BIN)/python -m tests.benchmarks
+
+clean:  ## remove .venv, caches and builds; outputs/ stays
+	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A .venv without its stamp was never finished: it is made anew. One with an old stamp is brought up to date in
+# place, and loses the stamp meanwhile. So whatever interrupts a set-up, the next `make` redoes it.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
+	    "tcdflow needs Python 3.11 or newer, and $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % v[:2])'
+	@echo "Setting up .venv (once; some minutes)"
+	@if [ -e $@ ]; then rm $@; else $(PYTHON) -m venv --clear .venv; fi
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,5 @@
+"""``python -m tcdflow``."""
+
+from tcdflow.cli import main
+
+main()

@@ -1,0 +1,30 @@
+"""What ``tcdflow --help`` says: the commands people need, and where to see what can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TEXT = """\
+tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs
+
+  tcdflow prompt="a red heart" sampling.seed=1       make a picture (one run)
+  tcdflow experiment=quickstart sampling.eta=0.5     run a YAML, with changes
+  tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2  make every combination (a sweep)
+  tcdflow check base=sdxl sampling.steps=8           say what would run, and what is wrong; run nothing
+  tcdflow ls [GROUP]                                 list what can be chosen
+
+Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value.
+  -m, --multirun     commas, range() and choice() make a sweep
+  --config-dir DIR   a directory laid out like conf/ that adds your own YAMLs
+  --cfg job          print the composed config
+  -sc install=bash   shell completion: eval "$(tcdflow -sc install=bash)"
+  --version, --help
+
+Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. TCDFLOW_DEBUG=1 shows tracebacks.
+"""
+
+
+def show(_: Sequence[str]) -> int:
+    """Print the help."""
+    print(TEXT, end="")
+    return 0

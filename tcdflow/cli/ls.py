@@ -1,0 +1,50 @@
+"""``tcdflow ls [GROUP]``: what can be chosen, with one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tcdflow.cli import flags
+from tcdflow.errors import ConfigError, Problem, printable
+from tcdflow.spec.compose import Composer
+from tcdflow.spec.nearest import nearest
+
+
+def ls(argv: Sequence[str]) -> int:
+    """List the groups, or the options of the groups named."""
+    args = flags.parse(argv[1:])
+    composer = Composer(args.config_dir)
+    groups = composer.groups()
+    unknown = [name for name in args.overrides if name not in groups]
+    if unknown:
+        allowed = ", ".join(groups)
+        raise ConfigError(
+            [Problem(name, f"is no group; there are {allowed}", nearest=nearest(name, groups)) for name in unknown]
+        )
+    for group in args.overrides or groups:
+        print(group)
+        for name, says in _options(composer, group):
+            print(f"  {name:<18} {printable(says)}".rstrip())
+    return 0
+
+
+def _options(composer: Composer, group: str) -> Iterator[tuple[str, str]]:
+    for name in composer.options(group):
+        result = composer.loader.repository.load_config(f"{group}/{name}")
+        content: Any = OmegaConf.to_container(result.config, resolve=False) if result else {}
+        yield name, _description(content)
+
+
+def _description(content: Any) -> str:
+    """Return what a preset says of itself: its description, that of its one entry, or its prompt."""
+    if not isinstance(content, dict):
+        return ""
+    said = content.get("description") or content.get("prompt")
+    if said:
+        text = " ".join(str(said).split())
+        return text if len(text) <= 100 else text[:97] + "..."
+    inner = [value for value in content.values() if isinstance(value, dict)]
+    return _description(inner[0]) if len(inner) == 1 else ""

@@ -1,0 +1,81 @@
+"""Picks the verb, and turns every error into one message and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from tcdflow._version import __version__
+from tcdflow.errors import TcdflowError, printable
+
+DEBUG = "TCDFLOW_DEBUG"
+INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and leave."""
+    from tcdflow.cli.leave import leave
+
+    leave(dispatch(sys.argv[1:]))
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 1 the run or some cell failed, 2 the request was wrong, 130 interrupted.
+    """
+    try:
+        return _verb(argv)(argv)
+    except TcdflowError as error:
+        if os.environ.get(DEBUG):
+            raise
+        print(
+            f"tcdflow: {printable(str(error))}" if "\n" not in str(error) else _listed(str(error)),
+            file=sys.stderr,
+        )
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("tcdflow: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        reason = printable(" ".join(str(error).split()) or type(error).__name__)
+        print(f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)", file=sys.stderr)
+        return 1
+
+
+def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
+    first = argv[0] if argv else ""
+    if first in ("-h", "--help", "help"):
+        from tcdflow.cli.help import show
+
+        return show
+    if first == "--version":
+        return _version
+    if first == "check":
+        from tcdflow.cli.check import check
+
+        return check
+    if first == "ls":
+        from tcdflow.cli.ls import ls
+
+        return ls
+    from tcdflow.cli.run import run
+
+    return run
+
+
+def _version(_: Sequence[str]) -> int:
+    print(f"tcdflow {__version__}")
+    return 0
+
+
+def _listed(text: str) -> str:
+    lines = text.splitlines()
+    return "\n".join([f"tcdflow: {len(lines)} things are wrong:", *(f"  {printable(line)}" for line in lines)])

@@ -1,0 +1,47 @@
+"""One run from spec to record: files are hashed while the heavy libraries are imported."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from tcdflow.artifacts.lock import lock
+from tcdflow.artifacts.resolve import Artifacts
+from tcdflow.engine.result import Result
+from tcdflow.record.rundir import RunDirectory
+from tcdflow.spec.model import RunSpec
+
+if TYPE_CHECKING:
+    from tcdflow.engine.engine import Engine, Step
+
+log = logging.getLogger(__name__)
+
+
+def execute(
+    spec: RunSpec,
+    artifacts: Artifacts,
+    run: RunDirectory,
+    engine: Callable[[], Engine],
+    on_step: Step | None = None,
+) -> Result:
+    """Make a run's pictures and write them with their record.
+
+    Args:
+        spec: the run.
+        artifacts: its local files.
+        run: its open directory.
+        engine: gives the engine; called once torch may be imported.
+        on_step: progress.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
+        locking = pool.submit(lock, artifacts)
+        warm = engine()
+        generated = warm.run(spec, artifacts, on_step)
+        run.lock(locking.result())
+    run.record.execution = generated.execution
+    run.record.environment |= warm.environment(spec)
+    run.save([(picture.image, picture.seed) for picture in generated.pictures])
+    log.info("made %d picture(s): %s", len(generated.pictures), generated.execution["seconds"])
+    return Result(tuple(p.image for p in generated.pictures), run.record, run.path)

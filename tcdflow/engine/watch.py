@@ -1,0 +1,69 @@
+"""What really happened during a run: UNet calls, timesteps, seconds by stage, peak memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from tcdflow.pipeline.device import synchronize
+
+
+class Stopwatch:
+    """Adds up seconds by stage."""
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self.device = device
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block, work queued on the device included."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self.device is not None:
+                synchronize(self.device)
+            self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add seconds to a stage."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+
+class UNetWatch:
+    """Sees each call of a UNet: the timesteps it was given, and when the last one ended."""
+
+    def __init__(self, unet: torch.nn.Module) -> None:
+        self._timesteps: list[Any] = []
+        self.last_end = 0.0
+        self._handles = [
+            unet.register_forward_pre_hook(self._before, with_kwargs=True),
+            unet.register_forward_hook(self._after),
+        ]
+
+    def _before(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._timesteps.append(args[1] if len(args) > 1 else kwargs["timestep"])
+
+    def _after(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        self.last_end = time.perf_counter()
+
+    def close(self) -> list[float]:
+        """Stop watching and return the timestep of each call, in order."""
+        for handle in self._handles:
+            handle.remove()
+        return [round(float(torch.as_tensor(t).flatten()[0]), 6) for t in self._timesteps]
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the peak memory in bytes: of the process on a CPU, of torch's allocator on CUDA."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

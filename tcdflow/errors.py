@@ -1,0 +1,92 @@
+"""The errors a user can meet.
+
+::
+
+    TcdflowError                exit status 1
+    ├── RequestError            2   what was asked for is wrong
+    │   ├── ConfigError             a key or value of the configuration
+    │   ├── SourceError             a file, folder or repository that is missing or not what it should be
+    │   └── RecordError             a run directory, run.json or picture that cannot be read back
+    └── RunError                1   the request was right and the run failed
+        └── OutputError             pictures or records could not be written
+
+Each carries a message that a person can act on; the command line prints it and nothing else. An interrupt is
+Python's own ``KeyboardInterrupt`` (exit status 130).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a request.
+
+    Attributes:
+        key: the dotted key, e.g. ``sampling.eta``.
+        what: what is wrong with it and what is allowed.
+        value: the offending value as the user wrote it, or None where there is none.
+        origin: the override or file that set it.
+        nearest: a known name close to a misspelt one.
+    """
+
+    key: str
+    what: str
+    value: object | None = None
+    origin: str | None = None
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        said = self.key if self.value is None else f"{self.key} = {_shown(self.value)}"
+        meant = f"; did you mean '{self.nearest}'?" if self.nearest else ""
+        where = f" [{self.origin}]" if self.origin else ""
+        return printable(f"{said}: {self.what}{meant}{where}")
+
+
+class TcdflowError(Exception):
+    """Base of all errors that tcdflow raises on purpose."""
+
+    exit_status = 1
+
+
+class RequestError(TcdflowError):
+    """What was asked for cannot be done as asked."""
+
+    exit_status = 2
+
+
+class ConfigError(RequestError):
+    """The configuration is wrong; ``problems`` lists every violation found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SourceError(RequestError):
+    """Weights, a picture or a repository cannot be found or are not what they should be."""
+
+
+class RecordError(RequestError):
+    """A run directory, record or picture cannot be read back."""
+
+
+class RunError(TcdflowError):
+    """The run failed although its configuration is right."""
+
+
+class OutputError(RunError):
+    """A picture or record could not be written."""
+
+
+def printable(text: str) -> str:
+    """Return text with control characters escaped, so that a stranger's name cannot drive a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = text.replace("\n", "\\n")
+    return f"'{text[:77]}...'" if len(text) > 80 else f"'{text}'" if isinstance(value, str) else text

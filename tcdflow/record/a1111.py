@@ -1,0 +1,55 @@
+"""The ``parameters`` text that A1111's web UI puts into PNGs, and that galleries read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tcdflow._version import __version__
+from tcdflow.artifacts.lock import LockedFile
+from tcdflow.spec.model import RunSpec
+
+_SAMPLERS = {
+    "tcd": "TCD",
+    "lcm": "LCM",
+    "ddim": "DDIM",
+    "dpmpp_2s": "DPM++ 2S",
+    "dpmpp_2m": "DPM++ 2M",
+    "euler": "Euler",
+}
+
+
+def parameters(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
+    """Return the text: prompt with its LoRA tags, negative prompt, then ``Name: value`` pairs on one line."""
+    tags = "".join(
+        f" <lora:{name}:{lora.weight if isinstance(lora.weight, float) else 1:g}>" for name, lora in spec.loras.items()
+    )
+    lines = [" ".join(spec.prompt.splitlines()) + tags]
+    if spec.negative_prompt:
+        lines.append("Negative prompt: " + " ".join(spec.negative_prompt.splitlines()))
+    sampling = spec.sampling
+    pairs = {
+        "Steps": str(sampling.steps),
+        "Sampler": _SAMPLERS[spec.scheduler.name],
+        "CFG scale": f"{sampling.guidance_scale:g}",
+        "Seed": str(seed),
+        "Size": f"{spec.width}x{spec.height}",
+        **_model(spec, lock),
+        "Eta": f"{sampling.eta:g}",
+    }
+    if sampling.clip_skip:
+        pairs["Clip skip"] = str(sampling.clip_skip + 1)
+    hashes = {f.role.removeprefix("loras."): f.sha256[:12] for f in lock if f.role.startswith("loras.")}
+    if hashes:
+        pairs["Lora hashes"] = json.dumps(", ".join(f"{name}: {digest}" for name, digest in hashes.items()))
+    pairs["Version"] = f"tcdflow {__version__}"
+    lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items()))
+    return "\n".join(lines)
+
+
+def _model(spec: RunSpec, lock: Sequence[LockedFile]) -> dict[str, str]:
+    weights = [f for f in lock if f.role == "base" and f.file.endswith(".safetensors")]
+    unet = next((f for f in weights if f.file.startswith("unet/")), weights[0] if weights else None)
+    name = spec.base.source.removeprefix("embedded:").rstrip("/").rpartition("/")[2].split("@")[0]
+    plain = "".join(c for c in name.removesuffix(".safetensors") if c not in ',:"\n')
+    return {"Model hash": unet.sha256[:10], "Model": plain} if unet else {"Model": plain}

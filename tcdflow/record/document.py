@@ -1,0 +1,89 @@
+"""``run.json``: what a run was, how it was done and what came of it. The contract of schema version 1.
+
+Records may come from a stranger: they are validated as data, and nothing in them is executed or resolved.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tcdflow.artifacts.lock import LockedFile
+from tcdflow.errors import RecordError
+from tcdflow.record.atomic import write_text
+
+SCHEMA_VERSION: Literal[1] = 1
+FILE_NAME = "run.json"
+MAX_BYTES = 16_000_000
+
+Status = Literal["running", "done", "failed", "interrupted"]
+
+
+class Output(BaseModel):
+    """One picture. ``pixel_sha256`` is of the decoded RGB bytes, row by row."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = Field(pattern=r"^[A-Za-z0-9][\w.-]{0,127}$")
+    sha256: str
+    pixel_sha256: str
+    width: int
+    height: int
+    seed: int
+
+
+class Failure(BaseModel):
+    """Why a run is not done: the kind of error and its message, never a traceback."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    message: str
+
+
+class Record(BaseModel):
+    """The content of ``run.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    key: str | None = None
+    status: Status = "running"
+    started: str
+    finished: str | None = None
+    overrides: list[str] = Field(default_factory=list)
+    choices: dict[str, Any] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
+    spec: dict[str, Any]
+    lock: list[LockedFile] = Field(default_factory=list)
+    environment: dict[str, Any] = Field(default_factory=dict)
+    execution: dict[str, Any] = Field(default_factory=dict)
+    outputs: list[Output] = Field(default_factory=list)
+    error: Failure | None = None
+
+    def write(self, directory: Path) -> None:
+        """Write ``run.json`` atomically."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        write_text(directory / FILE_NAME, text + "\n")
+
+
+def read(directory: Path) -> Record:
+    """Read the record of a run directory.
+
+    Raises:
+        RecordError: if there is none, or it is damaged or of a later schema.
+    """
+    path = directory / FILE_NAME
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RecordError(f"{path}: larger than {MAX_BYTES} bytes; no record is")
+        return Record.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        raise RecordError(f"{path}: is no record of schema {SCHEMA_VERSION}: {where}: {first['msg']}") from None

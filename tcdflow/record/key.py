@@ -1,0 +1,37 @@
+"""The run key: one hash over what decides the pixels, the lock included. Runs with one key make one picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tcdflow.artifacts.lock import LockedFile
+from tcdflow.spec.model import RunSpec
+
+_RUNTIME = ("dtype",)
+"""Of the runtime, what changes more than last bits."""
+
+
+def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
+    """Return the key as 64 hex digits. Where files are, and what presets say of themselves, do not enter it."""
+    content = {"spec": pixel_part(spec), "lock": sorted((f.role, f.file, f.sha256) for f in lock)}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def pixel_part(spec: RunSpec) -> dict[str, Any]:
+    """Return the part of a spec that decides pixels."""
+    plain = spec.model_dump(mode="json")
+    plain.pop("output")
+    plain["runtime"] = {name: plain["runtime"][name] for name in _RUNTIME}
+    plain["base"] = {name: plain["base"][name] for name in ("family", "safety_checker")}
+    # The size of a picture counts, not whether it was said or is the base's own.
+    plain["sampling"] |= {"width": spec.width, "height": spec.height, "seed": list(spec.sampling.seeds)}
+    plain["sampling"].pop("num_images")
+    # The order of a stack changes bits, so it is a list here.
+    plain["loras"] = [[name, lora["weight"]] for name, lora in plain["loras"].items()]
+    for part in ("scheduler", "sampling"):
+        plain[part].pop("description")
+    return plain

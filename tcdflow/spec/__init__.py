@@ -1,0 +1,1 @@
+"""What a run is: typed data, composed from Hydra overrides, with its cross-field rules. No torch here."""

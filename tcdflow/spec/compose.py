@@ -1,0 +1,192 @@
+"""From overrides to a :class:`RunSpec`: Hydra composes, pydantic types, the rules judge; all mistakes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+from hydra.core.utils import setup_globals
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from pydantic import ValidationError
+
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec import rules
+from tcdflow.spec.guard import forbidden, walk
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.nearest import nearest
+from tcdflow.spec.origin import origin
+from tcdflow.spec.overrides import Said, check
+from tcdflow.spec.problems import problems_of
+from tcdflow.spec.search import config_loader
+
+CONFIG_NAME = "config"
+_SELECTORS = ("experiment",)
+"""Groups that are packed into the whole config and have no field of their own."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A composed run.
+
+    Attributes:
+        spec: what the run is.
+        overrides: what the user said, word for word.
+        choices: the option chosen of each group, e.g. ``{"base": "emoji", "loras": ["tcd"]}``.
+        warnings: what is allowed and probably not meant.
+        config: Hydra's composed config, its own ``hydra`` node included.
+    """
+
+    spec: RunSpec
+    overrides: tuple[str, ...]
+    choices: dict[str, Any]
+    warnings: tuple[str, ...]
+    config: DictConfig = field(repr=False, compare=False)
+
+
+class Composer:
+    """Composes runs from tcdflow's configs and a user's own."""
+
+    def __init__(self, config_dir: str | Path | None = None, *, config_name: str = CONFIG_NAME) -> None:
+        setup_globals()
+        self.config_name = config_name
+        self.loader = config_loader(Path(config_dir) if config_dir is not None else None)
+        self._options: dict[str, tuple[str, ...]] = {}
+
+    @cached_property
+    def hydra(self) -> Hydra:
+        """Hydra's application over this composer's loader."""
+        return Hydra(task_name="run", config_loader=self.loader)
+
+    def options(self, group: str) -> tuple[str, ...]:
+        """Names that can be chosen from a group; empty for what is no group."""
+        if group not in self._options:
+            known = "." not in group and self.loader.repository.group_exists(group)
+            self._options[group] = tuple(self.loader.repository.get_group_options(group)) if known else ()
+        return self._options[group]
+
+    def groups(self) -> tuple[str, ...]:
+        """Names of tcdflow's groups, Hydra's own left out."""
+        return tuple(name for name in self.loader.list_groups("") if name != "hydra")
+
+    def hydra_texts(self, overrides: Sequence[str]) -> list[str]:
+        """Return overrides as Hydra is to read them."""
+        said, _ = check(overrides, options=self.options)
+        return [item.hydra_text for item in said if item.hydra_text]
+
+    def compose(self, overrides: Sequence[str] = ()) -> Composition:
+        """Compose, type and judge one run.
+
+        Raises:
+            ConfigError: with every violation found.
+        """
+        said, problems = check(overrides, options=self.options)
+        config = self._load(said, problems)
+        if config is None:
+            raise ConfigError(problems)
+        task = _without_hydra(config)
+        plain = self._resolve(task, said, problems)
+        spec = self._validate(plain, said, problems)
+        if spec is not None:
+            problems += [self._placed(problem, said) for problem in rules.problems(spec)]
+        if problems or spec is None:
+            raise ConfigError(_unique(problems))
+        choices = {k: v for k, v in _choices(config).items() if not k.startswith("hydra")}
+        return Composition(spec, tuple(overrides), choices, tuple(rules.warnings(spec)), config)
+
+    def _load(self, said: Sequence[Said], problems: list[Problem]) -> DictConfig | None:
+        texts = [item.hydra_text for item in said if item.hydra_text]
+        try:
+            return self.loader.load_configuration(self.config_name, texts, run_mode=RunMode.RUN)
+        except ConfigError as error:
+            problems += error.problems
+        except MissingConfigException as error:
+            problems.append(self._missing(error))
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+            cause = error.__cause__ if str(error) == "" and error.__cause__ else error
+            problems.append(Problem("configuration", " ".join(str(cause).split()), origin=_blame(cause, said)))
+        return None
+
+    def _missing(self, error: MissingConfigException) -> Problem:
+        missing = error.missing_cfg_file or ""
+        group, _, name = missing.rpartition("/")
+        names = self.options(group)
+        where = str(error).splitlines()[0].partition(":")[0].removeprefix("In ").strip("'")
+        if not names:
+            return Problem(missing, "there is no such config", origin=where)
+        return Problem(group, f"must be one of {', '.join(names)}", name, origin=where, nearest=nearest(name, names))
+
+    def _resolve(self, task: DictConfig, said: Sequence[Said], problems: list[Problem]) -> dict[str, Any]:
+        for key, value in walk(OmegaConf.to_container(task, resolve=False)):
+            if reason := forbidden(key, value):
+                problems.append(Problem(key, reason, value, origin=self._origin(key, said)))
+        if problems and any("interpolated" in p.what or "data" in p.what for p in problems):
+            raise ConfigError(problems)
+        resolved = _resolved(task, "", problems)
+        assert isinstance(resolved, dict)
+        return {k: v for k, v in resolved.items() if k not in _SELECTORS or v is not None}
+
+    def _validate(self, plain: dict[str, Any], said: Sequence[Said], problems: list[Problem]) -> RunSpec | None:
+        try:
+            return RunSpec.model_validate(plain)
+        except ValidationError as error:
+            known = {problem.key for problem in problems}
+            found = problems_of(error, RunSpec, lambda key: self._origin(key, said), _SELECTORS)
+            problems += [problem for problem in found if problem.key not in known]
+        return None
+
+    def _placed(self, problem: Problem, said: Sequence[Said]) -> Problem:
+        return Problem(problem.key, problem.what, problem.value, self._origin(problem.key, said), problem.nearest)
+
+    def _origin(self, key: str, said: Sequence[Said]) -> str | None:
+        repository = self.loader.repository
+        return origin(key, said, getattr(repository, "loaded", {}))
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    # A shallow view: the parts keep their parent, so that interpolations resolve against the whole.
+    task = config.copy()
+    OmegaConf.set_struct(task, False)
+    task.pop("hydra", None)
+    return task
+
+
+def _resolved(node: DictConfig | ListConfig, prefix: str, problems: list[Problem]) -> Any:
+    """Resolve node by node, so that one broken interpolation does not hide the next."""
+    keys = range(len(node)) if isinstance(node, ListConfig) else list(node)
+    found: list[tuple[Any, Any]] = []
+    for name in keys:
+        key = f"{prefix}.{name}" if prefix else str(name)
+        try:
+            value = node[name]
+        except OmegaConfBaseException as error:
+            problems.append(_unresolved(node, str(name), key, error))
+            continue
+        container = isinstance(value, DictConfig | ListConfig)
+        found.append((name, _resolved(value, key, problems) if container else value))
+    return [value for _, value in found] if isinstance(node, ListConfig) else dict(found)
+
+
+def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: OmegaConfBaseException) -> Problem:
+    sources = node.get("sources") if isinstance(node, DictConfig) and name == "source" else None
+    if sources and isinstance(error, InterpolationKeyError):
+        return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
+    return Problem(key, " ".join(str(error).splitlines()[0].split()))
+
+
+def _choices(config: DictConfig) -> dict[str, Any]:
+    return dict(OmegaConf.to_container(config.hydra.runtime.choices))  # type: ignore[arg-type]
+
+
+def _blame(error: BaseException, said: Sequence[Said]) -> str | None:
+    return next((item.text for item in said if item.hydra_text and item.hydra_text in str(error)), None)
+
+
+def _unique(problems: Sequence[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))

@@ -1,0 +1,38 @@
+"""Which override or file set a key: worked out only once something is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import OmegaConf
+
+from tcdflow.spec.overrides import Said
+
+
+def origin(key: str, said: Sequence[Said], loaded: Mapping[str, ConfigResult]) -> str | None:
+    """Return the override or config file that last set ``key``, or None if nothing visible did."""
+    for item in reversed(said):
+        if not item.is_group and (key == item.key or key.startswith(f"{item.key}.")):
+            return item.text
+    for path, result in reversed(list(loaded.items())):
+        if result.provider in ("hydra", "schema"):
+            continue
+        package = result.header.get("package")
+        if package is None:
+            package = path.rpartition("/")[0].replace("/", ".")
+        inner = key if package in ("", "_global_") else key.removeprefix(f"{package}.") if key != package else ""
+        if (package in ("", "_global_") or inner != key) and _holds(result, inner):
+            own = "conf/" if result.provider == "main" else ""
+            return f"{own}{path}.yaml"
+    return next((item.text for item in reversed(said) if item.key and key.startswith(item.key)), None)
+
+
+def _holds(result: ConfigResult, key: str) -> bool:
+    node = OmegaConf.to_container(result.config, resolve=False)
+    for part in key.split(".") if key else ():
+        if isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            return False
+    return True

@@ -1,0 +1,90 @@
+"""Building blocks of the typed configuration: the frozen base class and the value types with their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+
+Family = Literal["emoji", "sd15", "sd21", "sdxl"]
+"""Bases of one family share shapes: a LoRA or adapter trained on one of them fits the others."""
+
+PredictionType = Literal["epsilon", "v_prediction", "sample"]
+
+
+class Part(BaseModel):
+    """A frozen piece of a run; unknown keys are errors and NaN is no number."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True, validate_default=True
+    )
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a truth value")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_no_bool)]
+Float = Annotated[float, BeforeValidator(_no_bool)]
+
+MAX_SEED = 2**63 - 1
+MAX_PICTURES = 1024
+
+
+def _seed(value: object) -> int | tuple[int, ...]:
+    if isinstance(value, list | tuple):
+        if not 0 < len(value) <= MAX_PICTURES:
+            raise ValueError(f"a list of seeds holds 1 to {MAX_PICTURES} of them")
+        return tuple(_one_seed(item) for item in value)
+    return _one_seed(value)
+
+
+def _one_seed(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
+        raise ValueError("must be a whole number from 0 to 2^63 - 1, or a list of them")
+    return value
+
+
+Seed = Annotated[
+    int | tuple[int, ...],
+    PlainValidator(_seed),
+    PlainSerializer(lambda v: list(v) if isinstance(v, tuple) else v, return_type=Any),
+]
+
+Weight = float | dict[str, Any]
+_MAX_WEIGHT_DEPTH = 4
+
+
+def _weight(value: object, depth: int = 0) -> Weight:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not -100.0 <= value <= 100.0:
+            raise ValueError("must lie between -100 and 100")
+        return float(value)
+    if isinstance(value, Mapping) and value and depth < _MAX_WEIGHT_DEPTH:
+        return {str(key): _block(item, depth + 1) for key, item in value.items()}
+    raise ValueError("must be a number, or numbers by component and block: {unet: {down: 0.5, mid: 1}}")
+
+
+def _block(value: object, depth: int) -> Any:
+    if isinstance(value, list | tuple):
+        return [_weight(item, depth) for item in value]
+    return _weight(value, depth)
+
+
+LoraWeight = Annotated[Any, PlainValidator(_weight)]
+"""A number, or numbers by component and block as in diffusers' ``set_adapters``."""
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+Text = Annotated[str, Field(max_length=20_000)]
+FilledText = Annotated[Text, BeforeValidator(lambda v: _filled(v) if isinstance(v, str) else v)]
+SourceText = Annotated[str, Field(min_length=1, max_length=4096)]
+"""A place where weights are: see ``tcdflow.artifacts.source``."""
