@@ -13,7 +13,7 @@ from hydra.core.utils import setup_globals
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
 from tcdflow.errors import ConfigError, Problem
@@ -174,6 +174,8 @@ def _resolved(node: DictConfig | ListConfig, prefix: str, problems: list[Problem
 
 
 def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: OmegaConfBaseException) -> Problem:
+    if isinstance(error, MissingMandatoryValue):
+        return Problem(key, f"must be given, as {key}=...")
     sources = node.get("sources") if isinstance(node, DictConfig) and name == "source" else None
     if sources and isinstance(error, InterpolationKeyError):
         return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")

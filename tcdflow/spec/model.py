@@ -6,10 +6,12 @@ here, rules between fields in :mod:`tcdflow.spec.rules`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, StringConstraints
 
+from tcdflow.spec.adapters import Adapter, ControlNet, IPAdapter, MotionAdapter
+from tcdflow.spec.tasks import Task, TextToImage, effective_steps
 from tcdflow.spec.types import (
     Family,
     FilledText,
@@ -23,6 +25,7 @@ from tcdflow.spec.types import (
     Text,
 )
 
+A = TypeVar("A", ControlNet, IPAdapter, MotionAdapter)
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 """Name of a LoRA or adapter: peft forbids dots in adapter names."""
 
@@ -87,8 +90,18 @@ class LoraSpec(Part):
         return tuple(self.sources) or ((self.family,) if self.family else ())
 
 
+class MergeSpec(Part):
+    """How the LoRAs of a stack become one, through peft's ``add_weighted_adapter``."""
+
+    method: Literal["linear", "cat", "svd", "ties", "dare_linear", "dare_ties"]
+    density: Float | None = Field(None, gt=0.0, le=1.0, description="share of the values kept; ties and dare only")
+    seed: Int = Field(0, ge=0, le=2**63 - 1, description="of the values that dare drops")
+
+
 class LoraStackSpec(Part):
     """What holds for the stack as a whole."""
+
+    merge: MergeSpec | None = Field(None, description="merge the LoRAs into one; None adds up their effects")
 
     fuse: bool = Field(
         True,
@@ -121,21 +134,50 @@ class SamplingSpec(Part):
         return tuple(range(self.seed, self.seed + self.num_images))
 
 
+class CompileSpec(Part):
+    """``torch.compile`` of the UNet: a minute or more at first, then faster steps; last bits change."""
+
+    scope: Literal["unet", "blocks"] = Field("blocks", description="the whole UNet, or its repeated blocks once")
+    mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    backend: Literal["inductor", "eager", "aot_eager"] = "inductor"
+
+
 class RuntimeSpec(Part):
-    """Where and how it is computed (group ``runtime``)."""
+    """Where and how it is computed (group ``runtime``). Each lever says what it costs and whether it changes bits."""
 
     description: Text = ""
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="float16 on cuda and mps, float32 on a cpu"
+        "auto", description="float16 on cuda and mps, float32 on a cpu; changes pixels"
     )
+    offload: Literal["none", "model", "sequential", "group"] = Field(
+        "none", description="keep parts in main memory while they wait: less GPU memory, more time, same bits"
+    )
+    vae_slicing: bool = Field(False, description="decode pictures one by one; matters for batches; same bits")
+    vae_tiling: bool = Field(False, description="decode in overlapping tiles: less memory; changes pixels near seams")
+    channels_last: bool = Field(False, description="memory format of convolutions: faster on some GPUs; changes bits")
+    layerwise_casting: Literal["none", "float8_e4m3fn", "float8_e5m2"] = Field(
+        "none", description="store the UNet in 8 bits, compute in dtype: half the memory; changes pixels"
+    )
+    compile: CompileSpec | None = None
+    tf32: bool = Field(False, description="19-bit matrix products on Ampere and later: faster float32; changes bits")
+    deterministic: bool = Field(False, description="torch's deterministic algorithms only: slower; may change bits")
+    tiny_vae: SourceText | None = Field(None, description="an AutoencoderTiny to decode with: faster, coarser pictures")
 
 
 class OutputSpec(Part):
     """What is written (group ``output``)."""
 
     description: Text = ""
-    metadata: Literal["full", "none"] = Field("full", description="put the spec, the lock and A1111 text into the PNG")
+    format: Literal["png", "jpeg", "webp"] = Field("png", description="of pictures; only png keeps every pixel")
+    quality: Int = Field(95, ge=1, le=100, description="of jpeg and webp; 100 makes webp lossless")
+    animation: Literal["gif", "webp", "mp4"] = Field("gif", description="format of animations")
+    fps: Int = Field(
+        10, ge=1, le=60, description="frames a second of animations; a gif counts in hundredths of a second"
+    )
+    loop: bool = Field(True, description="whether gif and webp animations start again")
+    grid: bool = Field(True, description="a labelled sheet beside several pictures, or beside one that had inputs")
+    metadata: Literal["full", "none"] = Field("full", description="put spec, lock and A1111 text into the files")
 
 
 class RunSpec(Part):
@@ -143,10 +185,12 @@ class RunSpec(Part):
 
     prompt: FilledText
     negative_prompt: Text = ""
+    task: Task = TextToImage(name="text_to_image")
     base: BaseModelSpec
     scheduler: SchedulerSpec
     loras: dict[Name, LoraSpec] = Field(default_factory=dict)
     lora_stack: LoraStackSpec = LoraStackSpec()
+    adapters: dict[Name, Adapter] = Field(default_factory=dict)
     sampling: SamplingSpec
     runtime: RuntimeSpec = RuntimeSpec()
     output: OutputSpec = OutputSpec()
@@ -160,6 +204,15 @@ class RunSpec(Part):
     def height(self) -> int:
         """Height of the pictures in pixels."""
         return self.sampling.height or self.base.size
+
+    @property
+    def effective_steps(self) -> int:
+        """Steps that are really run, strength considered."""
+        return effective_steps(self.task, self.sampling.steps)
+
+    def adapters_of(self, kind: type[A]) -> dict[str, A]:
+        """The adapters of one kind, in order."""
+        return {name: adapter for name, adapter in self.adapters.items() if isinstance(adapter, kind)}
 
     @property
     def guided(self) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from tcdflow.errors import Problem
 from tcdflow.spec.nearest import nearest
@@ -35,21 +36,43 @@ def _problem(
     item: dict[str, Any], model: type[Part], origin: Callable[[str], str | None], also: Sequence[str]
 ) -> Problem:
     loc: tuple[int | str, ...] = item["loc"]
-    key = ".".join(str(part) for part in loc if part != "[key]")
+    key, siblings, field = _walk(model, loc)
     kind = item["type"]
     if kind == "extra_forbidden":
-        known = [*_fields(model, loc[:-1]), *(also if len(loc) == 1 else ())]
+        known = [*siblings, *(also if len(loc) == 1 else ())]
         near = nearest(str(loc[-1]), known)
         what = "unknown key" if near else f"unknown key; known are {', '.join(known)}"
         return Problem(key, what, origin=origin(key), nearest=near)
-    if kind == "missing":
+    if kind == "union_tag_not_found":
+        key = f"{key}.{item['ctx']['discriminator'].strip(chr(39))}"
+    if kind in ("missing", "union_tag_not_found"):
         return Problem(key, "is required and set nowhere", origin=origin(key))
     value = item.get("input")
     near = None
     if kind == "literal_error":
         near = nearest(str(value), re.findall(r"'([^']*)'", item["ctx"]["expected"]))
+    if kind == "union_tag_invalid":
+        tag = str(item["ctx"]["tag"])
+        allowed = item["ctx"]["expected_tags"]
+        key = f"{key}.{item['ctx']['discriminator'].strip(chr(39))}"
+        near = nearest(tag, re.findall(r"'([^']*)'", allowed))
+        return Problem(key, f"must be one of {allowed}", tag, origin(key), near)
     shown = "" if value is None else value if isinstance(value, str | int | float | bool) else repr(value)
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than") and (bounds := _bounds(field)):
+        return Problem(key, bounds, shown, origin(key))
     return Problem(key, _say(item), shown if value is not None else "null", origin(key), near)
+
+
+def _bounds(field: FieldInfo | None) -> str | None:
+    """Say the whole range of a number that missed one end of it."""
+    low = high = None
+    above = "at least"
+    for constraint in field.metadata if field else ():
+        low = getattr(constraint, "ge", low)
+        if getattr(constraint, "gt", None) is not None:
+            low, above = constraint.gt, "above"
+        high = getattr(constraint, "le", high)
+    return f"must be {above} {low:g} and at most {high:g}" if low is not None and high is not None else None
 
 
 def _say(item: dict[str, Any]) -> str:
@@ -73,23 +96,43 @@ _WORDS = (
 )
 
 
-def _fields(model: type[Part], loc: Sequence[int | str]) -> list[str]:
-    """Names of the fields of the model that stands at ``loc``."""
+def _walk(model: type[Part], loc: Sequence[int | str]) -> tuple[str, list[str], FieldInfo | None]:
+    """Return the dotted key at ``loc``, without pydantic's union tags, its siblings' names and its own field."""
     here: Any = model
+    key: list[str] = []
+    siblings: list[str] = []
+    field: FieldInfo | None = None
     for part in loc:
-        if isinstance(here, type) and issubclass(here, Part):
-            field = here.model_fields.get(str(part))
-            here = _strip(field.annotation) if field else None
+        if part == "[key]":
+            continue
+        members = _members(here)
+        if len(members) > 1 and (chosen := _tagged(members, part)):
+            here = chosen
+            continue
+        siblings = [name for member in members for name in member.model_fields]
+        key.append(str(part))
+        field = members[0].model_fields.get(str(part)) if members else None
+        if field is not None:
+            here = field.annotation
         elif get_origin(here) is dict:
-            here = _strip(get_args(here)[1])
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, Part) else []
+            here = get_args(here)[1]
+        else:
+            here = None
+    return ".".join(key), siblings, field
 
 
-def _strip(annotation: Any) -> Any:
-    """Unwrap Annotated and Optional to the model or container within."""
+def _members(annotation: Any) -> list[type[Part]]:
+    """Return the models that an annotation stands for, None and Annotated unwrapped."""
     if get_origin(annotation) is Annotated:
-        return _strip(get_args(annotation)[0])
+        return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        options = [_strip(arg) for arg in get_args(annotation) if arg is not type(None)]
-        return options[0] if len(options) == 1 else annotation
-    return annotation
+        return [member for option in get_args(annotation) for member in _members(option)]
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, Part) else []
+
+
+def _tagged(members: Sequence[type[Part]], tag: int | str) -> type[Part] | None:
+    for member in members:
+        for field in member.model_fields.values():
+            if get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
+                return member
+    return None

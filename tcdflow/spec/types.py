@@ -58,7 +58,8 @@ Weight = float | dict[str, Any]
 _MAX_WEIGHT_DEPTH = 4
 
 
-def _weight(value: object, depth: int = 0) -> Weight:
+def block_weights(value: object, depth: int = 0) -> Weight:
+    """Check a number, or numbers by component and block; a negative weight turns an effect around."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not -100.0 <= value <= 100.0:
             raise ValueError("must lie between -100 and 100")
@@ -70,11 +71,11 @@ def _weight(value: object, depth: int = 0) -> Weight:
 
 def _block(value: object, depth: int) -> Any:
     if isinstance(value, list | tuple):
-        return [_weight(item, depth) for item in value]
-    return _weight(value, depth)
+        return [block_weights(item, depth) for item in value]
+    return block_weights(value, depth)
 
 
-LoraWeight = Annotated[Any, PlainValidator(_weight)]
+LoraWeight = Annotated[Any, PlainValidator(block_weights)]
 """A number, or numbers by component and block as in diffusers' ``set_adapters``."""
 
 
