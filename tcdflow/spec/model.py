@@ -46,6 +46,7 @@ class BaseModelSpec(Part):
     prediction_type: PredictionType = "epsilon"
     size: Int = Field(ge=8, le=8192, description="pixels a side the base was trained on; default width and height")
     size_multiple: Int = Field(8, ge=1, le=512, description="width and height must be divisible by this")
+    tasks: tuple[str, ...] = Field((), description="tasks that its UNet was made for; empty is any")
     safety_checker: bool = Field(False, description="load the base's safety checker, which blackens pictures")
 
 
@@ -83,6 +84,8 @@ class LoraSpec(Part):
     weight: LoraWeight = 1.0
     distilled: bool = Field(False, description="it makes few-step sampling possible and needs no guidance")
     schedulers: tuple[str, ...] = Field((), description="schedulers that it was distilled for; empty is any")
+    steps: tuple[Int, ...] = Field((), description="numbers of steps that it was distilled for; empty is any")
+    partial: bool = Field(False, description="let modules that the base lacks go unused, instead of refusing the LoRA")
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 from tcdflow import embedded
 from tcdflow.errors import Problem
+from tcdflow.spec import adapter_rules
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.tasks import ImageToImage, Inpainting
 
 FEW_STEPS = 10
 
@@ -29,6 +31,8 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
     """Yield each reason for which the run cannot be made as asked."""
     yield from _scheduler(spec)
     yield from _size(spec)
+    yield from _task(spec)
+    yield from adapter_rules.problems(spec)
     for name, lora in spec.loras.items():
         if lora.families and spec.base.family not in lora.families:
             fits = ", ".join(lora.families)
@@ -78,6 +82,18 @@ def _size(spec: RunSpec) -> Iterator[Problem]:
             yield Problem(f"sampling.{side}", f"must be a multiple of {multiple}, such as {near}", pixels)
 
 
+def _task(spec: RunSpec) -> Iterator[Problem]:
+    task, base = spec.task, spec.base
+    if base.tasks and task.name not in base.tasks:
+        yield Problem("task", f"the UNet of this base is for {', '.join(base.tasks)} alone", task.name)
+    if spec.effective_steps < 1 and isinstance(task, ImageToImage | Inpainting):
+        least = 1 / spec.sampling.steps
+        what = f"leaves none of sampling.steps={spec.sampling.steps}; it must be at least {least:.3g}"
+        yield Problem("task.strength", what, task.strength)
+    if base.safety_checker and base.family == "sdxl":
+        yield Problem("base.safety_checker", "SDXL has none", True)
+
+
 def warnings(spec: RunSpec) -> Iterator[str]:
     """Yield what is allowed and probably not meant."""
     sampling, scheduler = spec.sampling, spec.scheduler
@@ -89,6 +105,9 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         )
     for name in distilled:
         made_for = spec.loras[name].schedulers
+        steps = spec.loras[name].steps
+        if steps and sampling.steps not in steps:
+            yield f"loras.{name} was distilled for {' or '.join(map(str, steps))} steps, not {sampling.steps}"
         if made_for and scheduler.name not in made_for:
             yield f"loras.{name} was distilled for scheduler {' or '.join(made_for)}, not {scheduler.name}"
     if not distilled and sampling.steps < FEW_STEPS and spec.base.family != "emoji":
