@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import hashlib
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from httpx2 import HTTPError
-from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-    RevisionResolutionError,
-)
+from httpx2 import Request
+from huggingface_hub import HfApi, constants, get_cached_repo_tree, get_session, hf_hub_download, snapshot_download
+from huggingface_hub.errors import CachedRepoTreeNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
-from tcdflow.artifacts.source import PICKLES
+from tcdflow.artifacts.hashes import sha256_file
+from tcdflow.artifacts.hub_errors import one_line
 from tcdflow.errors import SourceError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,47 +34,90 @@ class HubRepo:
         Raises:
             SourceError: if the repository or revision is missing, closed to this user, or out of reach and not cached.
         """
-        with _one_line(repo, revision):
+        with one_line(repo, revision):
+            _never_hang()
             return cls(repo, HfApi().resolve_revision(repo, revision=revision).resolved)
 
-    def listing(self) -> tuple[str, ...]:
-        """Return the names of all files at the commit; where the hub is out of reach, of those in the cache."""
-        if not constants.HF_HUB_OFFLINE:
-            try:
-                with _one_line(self.repo, self.revision):
-                    tree = HfApi().list_repo_tree(self.repo, revision=self.revision, recursive=True)
-                    return tuple(sorted(item.path for item in tree if isinstance(item, RepoFile)))
-            except SourceError:
-                if not self._cached().is_dir():
-                    raise
-        return tuple(sorted(f.relative_to(self._cached()).as_posix() for f in self._cached().rglob("*") if f.is_file()))
+    def listing(self, inside: str = "") -> tuple[str, ...]:
+        """Return the names of the files in a folder of the repository, relative to it.
+
+        A commit never changes, so its listing is asked for once. Where it was never cached and the hub is out of
+        reach, it is what the cache holds.
+
+        Raises:
+            SourceError: if the hub is out of reach and there is no cache.
+        """
+        prefix = f"{inside}/" if inside else ""
+        return tuple(sorted(name.removeprefix(prefix) for name in self._names() if name.startswith(prefix)))
 
     def fetch(self, names: tuple[str, ...]) -> Path:
         """Download the named files, unless they are cached, and return the snapshot's folder.
 
+        Their bytes are compared with the hashes that the hub gives for the commit: its client looks at sizes alone.
+        A file of the cache that has been damaged is downloaded again.
+
         Raises:
             SourceError: if a file cannot be had.
         """
-        with _one_line(self.repo, self.revision):
-            folder = Path(
-                snapshot_download(
-                    self.repo,
-                    revision=self.revision,
-                    allow_patterns=[_literally(name) for name in names],
-                    ignore_patterns=[f"*{suffix}" for suffix in PICKLES if not any(n.endswith(suffix) for n in names)],
-                )
-            )
-        missing = [name for name in names if not (folder / name).is_file()]
-        if missing:
-            raise SourceError(
-                f"'{self.repo}': {missing[0]} is not in the local cache"
-                + (" and HF_HUB_OFFLINE is set; unset it to download" if constants.HF_HUB_OFFLINE else "")
-            )
+        with one_line(self.repo, self.revision):
+            _never_hang()
+            patterns = [_literally(name) for name in names]
+            folder = Path(snapshot_download(self.repo, revision=self.revision, allow_patterns=patterns))
+        promised = self._promised()
+        for name in names:
+            if not (folder / name).is_file():
+                # The client returns an incomplete snapshot where the hub is out of reach.
+                offline = "HF_HUB_OFFLINE is set: unset it to download"
+                why = offline if constants.is_offline_mode() else "the hub does not send it: try again later"
+                raise SourceError(f"{name} is not in the local cache, and {why}")
+            if name in promised and not _is_whole(folder / name, promised[name]):
+                self._fetch_again(folder / name, name, promised[name])
         return folder
 
-    def _cached(self) -> Path:
-        folder = "--".join(["models", *self.repo.split("/")])
-        return Path(constants.HF_HUB_CACHE) / folder / "snapshots" / self.revision
+    def _fetch_again(self, path: Path, name: str, promised: RepoFile) -> None:
+        if constants.is_offline_mode():
+            raise SourceError(f"{name} is damaged in the local cache: unset HF_HUB_OFFLINE to download it again")
+        _log.warning("%s: %s is damaged; downloading it again", self.repo, name)
+        with one_line(self.repo, self.revision):
+            hf_hub_download(self.repo, name, revision=self.revision, force_download=True)
+        if not _is_whole(path, promised):
+            # Nobody shall load it, and the next try shall not find it.
+            path.resolve().unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            raise SourceError(f"the hub sends other bytes of {name} than it promises: try again later")
+
+    def _names(self) -> list[str]:
+        if names := list(self._promised()):
+            return names
+        try:
+            with one_line(self.repo, self.revision):
+                _never_hang()
+                tree = HfApi().list_repo_tree(self.repo, revision=self.revision, recursive=True)
+                return [item.path for item in tree if isinstance(item, RepoFile)]
+        except SourceError:
+            snapshot = Path(
+                constants.HF_HUB_CACHE, "models--" + self.repo.replace("/", "--"), "snapshots", self.revision
+            )
+            if not snapshot.is_dir():
+                raise
+            return [f.relative_to(snapshot).as_posix() for f in snapshot.rglob("*") if f.is_file()]
+
+    def _promised(self) -> Mapping[str, RepoFile]:
+        """Return what the hub says of each file at this commit, as far as the cache knows."""
+        try:
+            return {file.path: file for file in get_cached_repo_tree(self.repo, revision=self.revision)}
+        except CachedRepoTreeNotFoundError:
+            return {}
+
+
+def _is_whole(path: Path, promised: RepoFile) -> bool:
+    """Compare a file with its SHA-256 on the hub, or a small one with its hash in git."""
+    if promised.lfs is not None:
+        return path.stat().st_size == promised.lfs.size and sha256_file(path) == promised.lfs.sha256
+    if path.stat().st_size != promised.size:
+        return False
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == promised.blob_id
 
 
 def _literally(name: str) -> str:
@@ -87,33 +125,16 @@ def _literally(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-@contextmanager
-def _one_line(repo: str, revision: str | None) -> Iterator[None]:
-    """Turn the hub's errors into one line that says what to do. Order matters: a gated repo is also "not found"."""
-    at = f"'{repo}'" + (f" at {revision}" if revision else "")
-    try:
-        yield
-    except GatedRepoError:
-        what = (
-            f"is gated: accept its terms on its page at {constants.ENDPOINT}/{repo}, then log in with `hf auth login`"
-        )
-    except RepositoryNotFoundError:
-        what = "there is no such repository, or it is private and you are not logged in (`hf auth login`)"
-    except RevisionNotFoundError:
-        what = "the repository has no such revision"
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError, RevisionResolutionError):
-        offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
-        what = f"is not in the local cache and {offline}"
-    except EntryNotFoundError as error:
-        what = _short(error)
-    except HfHubHTTPError as error:
-        what = f"the hub answered {error.response.status_code}: {_short(error)}"
-    except HTTPError as error:
-        what = f"the hub cannot be reached ({type(error).__name__}: {_short(error)})"
-    else:
-        return
-    raise SourceError(f"{at}: {what}")
+def _never_hang() -> None:
+    """Give a time limit to the requests that the hub's client makes without one (2.4: info and file listings)."""
+    session = get_session()
+    hooks = session.event_hooks
+    if _limit not in hooks["request"]:
+        session.event_hooks = {**hooks, "request": [*hooks["request"], _limit]}
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def _limit(request: Request) -> None:
+    given = request.extensions.get("timeout") or {}
+    kinds = ("connect", "read", "write", "pool")
+    limit = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    request.extensions["timeout"] = {kind: limit if given.get(kind) is None else given[kind] for kind in kinds}

@@ -1,4 +1,4 @@
-"""Which files of a repository a pipeline reads: pure functions over a listing of names.
+"""Which files of a repository a run reads: pure functions over a listing of names.
 
 The layout is diffusers': ``model_index.json`` names the components, each in a folder of its own with its config and
 its weights ``<stem>[.<variant>].safetensors``, sharded ones beside an index. Pickled weights are never chosen.
@@ -8,29 +8,47 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
+from tcdflow.artifacts import model_index
 from tcdflow.artifacts.source import PICKLES
 from tcdflow.errors import SourceError
 
 WEIGHTS = ".safetensors"
-_SHARD = r"(?:-\d{5}-of-\d{5})?"
-_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
-_SMALL = (".json", ".txt", ".model")
+LORA_FILE = "pytorch_lora_weights.safetensors"
+_CONFIGS = (".json", ".txt", ".model")
+_DIFFUSERS, _TRANSFORMERS = "diffusion_pytorch_model", "model"
+# Components whose class ends so have configs and vocabularies, and no weights.
+_WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "FeatureExtractor")
+_SHARD = re.compile(r"-\d{5}-of-(\d{5})(?=\.)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weight files of one model, relative names, and the index that says which shard holds which tensor."""
+
+    files: tuple[str, ...]
+    index: str | None = None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The weight files and their index."""
+        return (*self.files, self.index) if self.index else self.files
 
 
 def pipeline_files(
     listing: Collection[str],
-    index: Mapping[str, object],
+    components: Mapping[str, str],
     *,
     half: bool,
     variant: str | None,
-    leave_out: Iterable[str],
+    leave_out: Iterable[str] = (),
 ) -> tuple[list[str], str | None]:
     """Choose the files of a pipeline folder.
 
     Args:
-        listing: relative names of all files there.
-        index: the parsed ``model_index.json``.
+        listing: relative names of the files there.
+        components: class by name of component, of ``model_index.json``.
         half: whether the run computes in half precision.
         variant: ``"auto"``, a variant's name, or None for the plain files.
         leave_out: components that are not to be loaded.
@@ -39,78 +57,140 @@ def pipeline_files(
         The names, sorted, and the variant to load, which is None for plain files.
 
     Raises:
-        SourceError: if a component has no safetensors weights of the variant.
+        SourceError: if a component has no safetensors weights, or none of the variant.
     """
-    components = [
-        name
-        for name, entry in index.items()
-        if not name.startswith("_")
-        and isinstance(entry, list | tuple)
-        and entry[0] is not None
-        and name not in leave_out
-    ]
-    chosen = _choose_variant(listing, components, half=half, variant=variant)
-    files = {"model_index.json"}
-    for component in components:
-        files.update(f for f in listing if f.startswith(f"{component}/") and f.endswith(_SMALL) and f.count("/") == 1)
-        files.update(component_weights(listing, component, chosen))
-    return sorted(f for f in files if not f.endswith(".index.json") or _index_of_chosen(f, chosen)), chosen
+    wanted = {name: cls for name, cls in components.items() if name not in set(leave_out)}
+    models = [name for name, cls in wanted.items() if not cls.endswith(_WEIGHTLESS)]
+    chosen = _choose_variant(listing, models, half=half, variant=variant)
+    files = {model_index.FILE, *config_files(listing, wanted)}
+    for name in models:
+        files.update(model_weights(listing, name, chosen).all)
+    return sorted(files), chosen
 
 
-def component_weights(listing: Collection[str], folder: str, variant: str | None) -> list[str]:
-    """Return the weight files of one model folder, preferring the variant where the component has it.
+def config_files(listing: Collection[str], components: Iterable[str]) -> list[str]:
+    """Return the configs and vocabularies of a pipeline's components, without the indices of sharded weights."""
+    wanted = set(components)
+    return sorted(f for f in listing if _parent(f) in wanted and _is_config(f))
+
+
+def model_files(listing: Collection[str], *, half: bool, variant: str | None) -> tuple[list[str], str | None]:
+    """Choose the files of a folder that holds one model: its configs and weights.
 
     Raises:
-        SourceError: if there are only pickled weights.
+        SourceError: if it has no config.json, or no safetensors weights of the variant.
     """
-    inside = {f.removeprefix(f"{folder}/") if folder else f: f for f in listing if _parent(f) == folder}
-    for suffix in (f".{variant}", "") if variant else ("",):
-        for stem in _STEMS:
-            pattern = re.compile(
-                re.escape(stem) + rf"(?:{re.escape(suffix)}{_SHARD}|{_SHARD}{re.escape(suffix)})" + re.escape(WEIGHTS)
-            )
-            found = [full for short, full in inside.items() if pattern.fullmatch(short)]
-            if found:
-                return sorted(found)
-    pickled = sorted(full for short, full in inside.items() if short.endswith(PICKLES))
+    if "config.json" not in listing:
+        raise SourceError("is no model folder: it has no config.json" + _alternatives(listing))
+    chosen = _choose_variant(listing, ("",), half=half, variant=variant)
+    return sorted({*config_files(listing, ("",)), *model_weights(listing, "", chosen).all}), chosen
+
+
+def model_weights(listing: Collection[str], folder: str, variant: str | None) -> Weights:
+    """Return the weights of one model folder, preferring the variant where the model has it.
+
+    Where a model is there in one file and in shards too, the library that reads it decides: diffusers asks for the
+    index first, transformers for the one file.
+
+    Raises:
+        SourceError: if there are no safetensors weights, or shards are missing.
+    """
+    for wanted in (variant, None) if variant else (None,):
+        if found := _weights_of(listing, folder, wanted):
+            return found
+    where = f"{folder}/ has" if folder else "it has"
+    if any(_parent(f) == folder and f.endswith(WEIGHTS) for f in listing) and not variant:
+        raise SourceError(f"{where} no plain weights, only those of a variant; base.variant=auto takes what there is")
+    pickled = sorted(f for f in listing if _parent(f) == folder and f.endswith(PICKLES))
     if pickled:
-        raise SourceError(f"only pickled weights ({pickled[0]}), which can run code; safetensors are needed")
-    return []
+        raise SourceError(f"{where} only pickled weights ({pickled[0]}), which can run code; safetensors are needed")
+    raise SourceError(f"{where} no {WEIGHTS} weights")
 
 
-def _choose_variant(
-    listing: Collection[str], components: Iterable[str], *, half: bool, variant: str | None
-) -> str | None:
-    weights = [f for f in listing if f.endswith(WEIGHTS) and _parent(f) in set(components)]
-    fp16 = [f for f in weights if ".fp16" in f]
-    plain = [f for f in weights if ".fp16" not in f]
+def single_weights(listing: Collection[str], folder: str = "") -> str:
+    """Return the one weight file of a LoRA or adapter folder.
+
+    Raises:
+        SourceError: if there is none, or several without the usual name.
+    """
+    inside = [f for f in listing if _parent(f) == folder]
+    weights = sorted(f for f in inside if f.endswith(WEIGHTS))
+    usual = [f for f in weights if _leaf(f) == LORA_FILE]
+    if len(usual or weights) == 1:
+        return (usual or weights)[0]
+    if weights:
+        raise SourceError(f"holds several weight files; add one of {', '.join(weights[:8])} to the source")
+    pickled = sorted(f for f in inside if f.endswith(PICKLES))
+    if pickled:
+        raise SourceError(f"holds only pickled weights ({pickled[0]}), which can run code; safetensors are needed")
+    raise SourceError(f"holds no {WEIGHTS} file" + _alternatives(listing))
+
+
+def _choose_variant(listing: Collection[str], folders: Iterable[str], *, half: bool, variant: str | None) -> str | None:
+    """Return the variant to load. ``auto`` takes plain files for full precision, unless a model has fp16 ones only."""
+    folders = list(folders)
+    name = "fp16" if variant == "auto" else variant
+    if name is None:
+        return None
+    has = [folder for folder in folders if _weights_of(listing, folder, name)]
     if variant == "auto":
-        return "fp16" if fp16 and (half or not plain) else None
-    if variant and not fp16:
+        lacks_plain = any(not _weights_of(listing, folder, None) for folder in has)
+        return name if has and (half or lacks_plain) else None
+    if not has:
         raise SourceError(f"there are no weights of variant '{variant}'; base.variant=auto takes what there is")
-    return variant
+    return name
 
 
-def _index_of_chosen(name: str, variant: str | None) -> bool:
-    return (f".{variant}." in name) if variant else ".fp16." not in name
+def _weights_of(listing: Collection[str], folder: str, variant: str | None) -> Weights | None:
+    inside = {_leaf(f): f for f in listing if _parent(f) == folder}
+    for stem in (_DIFFUSERS, _TRANSFORMERS):
+        single = inside.get(f"{stem}.{variant}{WEIGHTS}" if variant else f"{stem}{WEIGHTS}")
+        if single and stem == _TRANSFORMERS:
+            return Weights((single,))
+        if sharded := _shards_of(inside, stem, variant):
+            return sharded
+        if single:
+            return Weights((single,))
+    return None
+
+
+def _shards_of(inside: Mapping[str, str], stem: str, variant: str | None) -> Weights | None:
+    index = next((inside[name] for name in _index_names(stem, variant) if name in inside), None)
+    if index is None:
+        return None
+    # The variant stands before the shard's number, and in older repositories behind it.
+    whole = f"{stem}.{variant}{WEIGHTS}" if variant else f"{stem}{WEIGHTS}"
+    numbers = {
+        full: int(shard[1])
+        for name, full in inside.items()
+        if (shard := _SHARD.search(name)) and _SHARD.sub("", name) == whole
+    }
+    total = max(numbers.values(), default=0)
+    if not numbers or len(numbers) != total:
+        raise SourceError(f"{index} speaks of weights in parts, of which {len(numbers)} of {total or 'all'} are there")
+    return Weights(tuple(sorted(numbers)), index)
+
+
+def _index_names(stem: str, variant: str | None) -> tuple[str, ...]:
+    if variant is None:
+        return (f"{stem}{WEIGHTS}.index.json",)
+    return (f"{stem}{WEIGHTS}.index.{variant}.json", f"{stem}{WEIGHTS}.{variant}.index.json")
+
+
+def _is_config(name: str) -> bool:
+    leaf = _leaf(name)
+    return leaf.endswith(_CONFIGS) and not leaf.startswith(".") and ".index." not in leaf
+
+
+def _alternatives(listing: Collection[str]) -> str:
+    """Point at the folders or files that may have been meant."""
+    meant = sorted(f for f in listing if f.endswith(WEIGHTS))
+    return f"; add one of {', '.join(meant[:4])} to the source" if meant else ""
 
 
 def _parent(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def single_weights(listing: Collection[str], folder: str) -> str:
-    """Return the one weight file of a LoRA or adapter folder.
-
-    Raises:
-        SourceError: if there is none, or several without one of the usual names.
-    """
-    weights = sorted(f for f in listing if _parent(f) == folder and f.endswith(WEIGHTS))
-    usual = [f for f in weights if f.rpartition("/")[2] in ("pytorch_lora_weights.safetensors",)]
-    if len(usual or weights) == 1:
-        return (usual or weights)[0]
-    if not weights:
-        pickled = [f for f in listing if f.endswith(PICKLES)]
-        what = f"only pickled weights ({pickled[0]}), which can run code" if pickled else "no .safetensors file"
-        raise SourceError(f"holds {what}")
-    raise SourceError(f"holds several weight files; add one of {', '.join(weights[:8])} to the source")
+def _leaf(name: str) -> str:
+    return name.rpartition("/")[2]

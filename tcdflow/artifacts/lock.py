@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tcdflow.artifacts.hashes import sha256_file
 from tcdflow.artifacts.resolve import Artifact
+from tcdflow.errors import SourceError
 
 
 class LockedFile(BaseModel):
@@ -20,24 +22,31 @@ class LockedFile(BaseModel):
     source: str
     revision: str | None
     file: str
-    size: int
-    sha256: str
+    size: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 def lock(artifacts: Iterable[Artifact]) -> tuple[LockedFile, ...]:
-    """Hash every file of the artifacts, on as many threads as help; hashing releases the interpreter lock."""
+    """Hash every file of the artifacts, on as many threads as help; hashing releases the interpreter lock.
+
+    Raises:
+        SourceError: if a file has gone since it was resolved, or cannot be read.
+    """
     entries = [(artifact, name) for artifact in artifacts for name in artifact.files]
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256") as pool:
-        return tuple(pool.map(_locked, *zip(*entries, strict=True)))
+        return tuple(pool.map(lambda entry: _locked(*entry), entries))
 
 
 def _locked(artifact: Artifact, name: str) -> LockedFile:
     path = artifact.root / name
-    return LockedFile(
-        role=artifact.role,
-        source=artifact.source,
-        revision=artifact.revision,
-        file=name,
-        size=path.stat().st_size,
-        sha256=sha256_file(path),
-    )
+    try:
+        return LockedFile(
+            role=artifact.role,
+            source=artifact.source,
+            revision=artifact.revision,
+            file=name,
+            size=path.stat().st_size,
+            sha256=sha256_file(path),
+        )
+    except OSError as error:
+        raise SourceError(f"{artifact.role}: '{artifact.source}': {name} cannot be read: {error.strerror}") from None

@@ -16,6 +16,7 @@ An existing relative path wins over a hub repository of the same name, as in dif
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,12 +24,17 @@ from urllib.parse import unquote, urlsplit
 
 from tcdflow.errors import SourceError
 
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
+"""Endings of weight files that are pickles: loading one can run code."""
+
 _HUB = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
     r"(?:@(?P<revision>refs/[\w-]+/[\w.-]+|[\w.-]+))?"
-    r"(?:/(?P<inside>[^\s@]+))?"
+    r"(?:/(?P<inside>[^@]+))?",
+    re.ASCII,
 )
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
+# What the hub's own client refuses in a repository's name beyond the pattern above.
+_NO_REPO = re.compile(r"--|\.\.|[.-](?:/|$)|\.git$")
 
 
 @dataclass(frozen=True)
@@ -54,31 +60,59 @@ def parse(text: str) -> Source:
     """Parse a source text.
 
     Raises:
-        SourceError: if it is none of the forms above, is a missing path, or leaves its repository by ``..``.
+        SourceError: if it is none of the forms above, is a missing path, or leaves its repository by ``..``. As with
+            every error of this package, the message does not repeat the source: whoever knows its key names both.
     """
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        raise SourceError("a source may hold no control characters")
     if text.startswith("embedded:"):
         name, _, inside = text.removeprefix("embedded:").partition("/")
-        return Source(text, "embedded", name, inside=_inside(inside, text))
+        return Source(text, "embedded", name, inside=_inside(inside))
     if text.startswith("file:"):
-        return _path(text, Path(unquote(urlsplit(text).path)))
-    path = Path(text).expanduser()
-    if text.startswith(("/", "./", "../", "~")) or text in (".", "..") or path.exists():
-        return _path(text, path)
+        return _path(text, _path_of_url(text))
+    if text.startswith(("/", "./", "../", "~")) or text in (".", "..") or _exists(text):
+        return _path(text, text)
     if match := _HUB.fullmatch(text):
-        inside = _inside(match["inside"] or "", text)
-        return Source(text, "hub", match["repo"], match["revision"], inside)
-    raise SourceError(
-        f"'{text}': there is no such file or folder, and it is no hub id of the form owner/name[@revision][/path]"
-    )
+        repo, revision = match["repo"], match["revision"]
+        if _NO_REPO.search(repo):
+            raise SourceError(f"'{repo}' can be no hub repository: '--', '..', a final '.' or '-' and '.git' are not")
+        if revision and (".." in revision or revision.startswith("-") or revision.endswith(".")):
+            raise SourceError(f"'{revision}' can be no branch, tag or commit")
+        return Source(text, "hub", repo, revision, _inside(match["inside"] or ""))
+    raise SourceError("there is no such file or folder, and it is no hub id of the form owner/name[@revision][/path]")
 
 
-def _path(text: str, path: Path) -> Source:
-    if not path.exists():
-        raise SourceError(f"'{text}': there is no such file or folder")
-    return Source(text, "path", str(path.resolve()))
+def _path_of_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        path = unquote(url.path, errors="strict")
+    except ValueError:
+        raise SourceError("is no valid file: URL") from None
+    if url.netloc not in ("", "localhost") or not path.startswith("/"):
+        raise SourceError("a file: URL names an absolute path on this machine: file:///folder/file.safetensors")
+    return path
 
 
-def _inside(inside: str, text: str) -> str:
-    if inside and (inside.startswith("/") or ".." in inside.split("/") or "\\" in inside):
-        raise SourceError(f"'{text}': a path inside a repository may not leave it")
-    return inside.rstrip("/")
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # a name too long, a folder that may not be searched
+        return False
+
+
+def _path(text: str, path: str) -> Source:
+    try:
+        resolved = Path(path).expanduser().resolve(strict=True)
+    except FileNotFoundError:
+        raise SourceError("there is no such file or folder") from None
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~nobody, or a ring of symlinks
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"cannot be opened as a file or folder: {reason}") from None
+    return Source(text, "path", str(resolved))
+
+
+def _inside(inside: str) -> str:
+    inside = inside.removesuffix("/")
+    if inside and (any(part in ("", ".", "..") for part in inside.split("/")) or "\\" in inside):
+        raise SourceError("a path inside a repository has plain names between single slashes, and may not leave it")
+    return inside

@@ -1,0 +1,39 @@
+"""Whether a run will compute in half precision, guessed without torch.
+
+The guess chooses between weight files of the same model, full or half precision, before torch is imported; what is
+computed in is decided by torch later. A wrong guess costs a download or a conversion, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+from tcdflow.spec.model import RuntimeSpec
+
+_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg", "/dev/kfd")
+"""What CUDA's or ROCm's driver leaves in a file system: on Linux, in containers, and under Windows (dxg)."""
+
+
+def computes_in_half(runtime: RuntimeSpec) -> bool:
+    """Say whether a run computes in half precision, as far as its settings and a look at the machine tell."""
+    if runtime.dtype != "auto":
+        return runtime.dtype in ("float16", "bfloat16")
+    if runtime.device != "auto":
+        return runtime.device != "cpu"
+    return _has_cuda() or _has_mps()
+
+
+def _has_cuda() -> bool:
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    drivers = [Path(name) for name in _DRIVERS]
+    if sys.platform == "win32":
+        drivers = [Path(os.environ.get("SYSTEMROOT", "C:/Windows"), "System32", "nvcuda.dll")]
+    return any(driver.exists() for driver in drivers)
+
+
+def _has_mps() -> bool:
+    return sys.platform == "darwin" and platform.machine() == "arm64"
