@@ -1,0 +1,106 @@
+"""Depth as a control picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tcdflow.errors import RunError, SourceError
+from tcdflow.pipeline.noise import quiet
+
+# DPT's first fusion layer has no residual to take in. The published checkpoints leave its weights out, and the model
+# never uses what stands in for them.
+_UNUSED = "neck.fusion_stage.layers.0.residual_layer1."
+
+
+class DepthEstimator:
+    """A dense prediction transformer (arXiv 2103.13413) that draws relative depth, near white and far black.
+
+    The arithmetic is the TCD guide's, so that on the same device the bits are too: weights in float32, the model
+    under autocast if ``dtype`` is a half one, the rest in what comes out of it. Unlike there it works on a CPU, and
+    a constant depth map is black.
+    """
+
+    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
+        """Load the model from a local folder.
+
+        Args:
+            folder: config, safetensors weights and image processor's config of a DPTForDepthEstimation.
+            device: where to compute.
+            dtype: float32, or the half precision to run the model in.
+
+        Raises:
+            SourceError: if the folder holds no such model, or one that does not match its config.
+        """
+        # The processor is named by its Pillow variant: what DPTImageProcessor stands for, and so the bits, depends on
+        # whether torchvision happens to be installed.
+        from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
+        from transformers.models.dpt.modeling_dpt import DPTForDepthEstimation
+
+        try:
+            _check_kind(folder)
+            with quiet():
+                self._processor = DPTImageProcessorPil.from_pretrained(str(folder), local_files_only=True)
+                model, report = DPTForDepthEstimation.from_pretrained(
+                    str(folder),
+                    dtype=torch.float32,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    output_loading_info=True,
+                )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            reason = " ".join(str(error).split())[:300]
+            raise SourceError(f"'{folder}': is no depth model: {type(error).__name__}: {reason}") from None
+        missing = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
+        if missing:
+            raise SourceError(f"'{folder}': its weights lack {len(missing)} of the model's, e.g. {missing[0]}")
+        self._model: Any = model.to(device).eval()
+        self._device, self._dtype = device, dtype
+
+    def __call__(self, image: Image.Image, width: int, height: int) -> Image.Image:
+        """Draw the depth of a picture.
+
+        Args:
+            image: RGB picture of any size.
+            width: of the result, in pixels.
+            height: of the result, in pixels.
+
+        Returns:
+            RGB picture with three equal channels, stretched over 0 (farthest) to 255 (nearest); all black if the
+            depth is the same everywhere.
+
+        Raises:
+            RunError: if the model answers with infinite or undefined numbers.
+        """
+        pixels = self._processor(images=image, return_tensors="pt").pixel_values.to(self._device)
+        half = self._dtype != torch.float32
+        with torch.no_grad(), torch.autocast(self._device.type, dtype=self._dtype if half else None, enabled=half):
+            depth = self._model(pixels).predicted_depth
+        if depth.dtype == torch.bfloat16:
+            depth = depth.float()  # numpy has no bfloat16
+        if not torch.isfinite(depth).all():
+            raise RunError(f"the depth model gives infinite or undefined numbers in {self._dtype}")
+        if depth.min() == depth.max():  # interpolated it would be a pattern of rounding errors
+            return Image.new("RGB", (width, height))
+        depth = torch.nn.functional.interpolate(
+            depth.unsqueeze(1), size=(height, width), mode="bicubic", align_corners=False
+        )
+        lowest, highest = depth.amin(), depth.amax()
+        spread = highest - lowest
+        depth = (depth - lowest) / torch.where(spread > 0, spread, torch.ones_like(spread))
+        grey = (depth[0, 0].cpu().numpy() * 255.0).clip(0, 255).astype(np.uint8)
+        return Image.fromarray(np.stack([grey] * 3, axis=2))
+
+
+def _check_kind(folder: Path) -> None:
+    # transformers would fill the weights that another model lacks with random numbers, and merely warn.
+    kind = json.loads((folder / "config.json").read_text("utf-8")).get("model_type")
+    if kind != "dpt":
+        raise ValueError(f"its config.json describes a model of type {kind!r}, not 'dpt'")

@@ -1,0 +1,56 @@
+"""Loading an input picture and bringing it to the size of the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from tcdflow.artifacts.pictures import FORMATS, check_picture, reading
+from tcdflow.spec.tasks import Fit
+
+
+def load(path: Path) -> Image.Image:
+    """Decode a picture as ``diffusers.utils.load_image`` does: orientation applied, RGB, transparency dropped.
+
+    Of an animated picture it is the first frame. As there, 16-bit grey is not scaled to 8 bits but clipped.
+
+    Raises:
+        SourceError: in one line, if the file is missing, no picture, over 64 megapixels, damaged or cut short.
+    """
+    check_picture(path)
+    with reading(path), Image.open(path, formats=FORMATS) as image:
+        return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def fit(image: Image.Image, width: int, height: int, how: Fit) -> Image.Image:
+    """Bring a picture to a size, in pixels.
+
+    Args:
+        image: any picture.
+        width: of the result, at least 1.
+        height: of the result, at least 1.
+        how: ``resize`` stretches it, with Pillow's default filter (bicubic), as ``image.resize((width, height))``;
+            ``crop`` first takes the largest centred cut of the shape of the result, to within half a pixel;
+            ``none`` returns the very picture, whatever its size.
+    """
+    if how == "none":
+        return image
+    if how == "crop":
+        image = image.crop(_largest_cut(image.size, (width, height)))
+    return image.resize((width, height))
+
+
+def _largest_cut(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom in whole pixels, so that a cut of the right size is cut and not resampled."""
+    (width, height), (across, down) = size, shape
+    if width * down > height * across:
+        cut = (max(1, _rounded(height * across, down)), height)
+    else:
+        cut = (width, max(1, _rounded(width * down, across)))
+    left, top = (width - cut[0]) // 2, (height - cut[1]) // 2
+    return left, top, left + cut[0], top + cut[1]
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)
