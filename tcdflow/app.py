@@ -36,9 +36,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class WarmEngine:
-    """Makes the engine on first use, so that nothing heavy is imported before."""
+    """Makes the engine on first use, so that nothing heavy is imported before. Attributes as of ``Engine``."""
 
     reusable: bool = True
+    on_loaded: Callable[[], None] | None = None
     _engine: Engine | None = field(default=None, repr=False)
 
     def __call__(self) -> Engine:
@@ -46,7 +47,7 @@ class WarmEngine:
         if self._engine is None:
             from tcdflow.engine.engine import Engine
 
-            self._engine = Engine(reusable=self.reusable)
+            self._engine = Engine(reusable=self.reusable, on_loaded=self.on_loaded)
         return self._engine
 
 

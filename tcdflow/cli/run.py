@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     job = Job.prepare(composer.compose(overrides))
     warn(job.composition.warnings)
     with StepBar(len(job.composition.spec.sampling.seeds)) as bar:
-        result = run_single(job, WarmEngine(reusable=False), bar.step)
+        result = run_single(job, WarmEngine(reusable=False, on_loaded=_collect_again), bar.step)
     for path in result.paths:
         print(path)
     print(_summary(result, time.perf_counter() - start), file=sys.stderr)
@@ -53,7 +54,7 @@ def _sweep(composer: Composer, overrides: Sequence[str]) -> int:
         for path in outcome.paths:
             print(path, flush=True)
 
-    outcomes = run_sweep(jobs, directory, WarmEngine(), report)
+    outcomes = run_sweep(jobs, directory, WarmEngine(on_loaded=_collect_again), report)
     failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
     seconds = time.perf_counter() - start
     print(
@@ -61,6 +62,12 @@ def _sweep(composer: Composer, overrides: Sequence[str]) -> int:
         file=sys.stderr,
     )
     return 1 if failed else 0
+
+
+def _collect_again() -> None:
+    """Start the garbage collector, which ``main`` stopped, and spare it what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def warn(texts: Sequence[str] | dict[str, None]) -> None:

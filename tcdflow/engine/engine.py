@@ -10,35 +10,33 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import torch
 from PIL import Image
 
 from tcdflow.artifacts.resolve import Artifacts
+from tcdflow.engine.inputs import InputCache
 from tcdflow.engine.prompts import PromptCache
 from tcdflow.engine.watch import Stopwatch, UNetWatch, peak_memory
-from tcdflow.pipeline import base, device, schedulers
+from tcdflow.pipeline import adapters, base, device, schedulers
+from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
+from tcdflow.record.made import Made
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.tasks import Animation
 
 Step = Callable[[int, int, int], None]
 """Progress: number of the picture, steps done of it, steps in all."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One picture of a run and the seed of its noise."""
-
-    image: Image.Image
-    seed: int
-
-
 @dataclass
 class Generated:
-    """Pictures, and what was really done to make them."""
+    """What a run made, of which inputs, and what was really done."""
 
-    pictures: list[Picture] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
+    inputs: dict[str, Image.Image] = field(default_factory=dict)
     execution: dict[str, Any] = field(default_factory=dict)
 
 
@@ -50,6 +48,7 @@ class _Loaded:
     scheduler_config: dict[str, Any]
     stack: LoraStack
     prompts: PromptCache
+    inputs: InputCache
     stack_key: tuple[Any, ...] = ()
     attached: tuple[Attached, ...] = ()
 
@@ -60,10 +59,12 @@ class Engine:
     Args:
         reusable: keep what is needed to move on to another LoRA stack. A process that makes one run and ends
             can do without.
+        on_loaded: called after a base was loaded, when the long imports are over.
     """
 
-    def __init__(self, *, reusable: bool = True) -> None:
+    def __init__(self, *, reusable: bool = True, on_loaded: Callable[[], None] | None = None) -> None:
         self._reusable = reusable
+        self._on_loaded = on_loaded
         self._loaded: _Loaded | None = None
         self.bases_loaded = 0
 
@@ -86,56 +87,67 @@ class Engine:
         pipe = loaded.pipe
         pipe.scheduler = schedulers.make(spec.scheduler, loaded.scheduler_config)
         with watch.stage("encode"):
-            embeds = loaded.prompts.embeds(pipe, spec, loaded.stack_key)
+            arguments = dict(loaded.prompts.embeds(pipe, spec, loaded.stack_key))
+        with watch.stage("inputs"):
+            inputs = loaded.inputs.inputs(spec, artifacts)
+            adapters.set_ip_scales(pipe, spec)
+        arguments |= inputs.arguments | self._constant(spec, pipe)
         unet = UNetWatch(pipe.unet)
-        result = Generated()
+        result = Generated(inputs=inputs.shown)
         try:
             for number, seed in enumerate(spec.sampling.seeds):
-                result.pictures.append(
-                    Picture(self._picture(spec, loaded, embeds, seed, number, unet, watch, on_step), seed)
-                )
+                result.made.append(self._make(spec, loaded, arguments, seed, number, unet, watch, on_step))
         finally:
             timesteps = unet.close()
         result.execution = self._execution(spec, loaded, timesteps, watch)
         return result
 
-    def _picture(
+    def _constant(self, spec: RunSpec, pipe: Any) -> dict[str, Any]:
+        """Return what is the same for all pictures of a run, as far as the pipeline knows it."""
+        sampling, task = spec.sampling, spec.task
+        arguments: dict[str, Any] = {
+            "num_inference_steps": sampling.steps,
+            "eta": sampling.eta,
+            "guidance_scale": sampling.guidance_scale,
+            "width": spec.width,
+            "height": spec.height,
+            "clip_skip": sampling.clip_skip,
+            "callback_on_step_end_tensor_inputs": [],
+        }
+        if isinstance(task, Animation):
+            arguments |= {"num_frames": task.num_frames, "decode_chunk_size": task.decode_chunk_size}
+        # Image-to-image takes its size from the picture.
+        known = signature(pipe.__call__).parameters
+        return {name: value for name, value in arguments.items() if name in known}
+
+    def _make(
         self,
         spec: RunSpec,
         loaded: _Loaded,
-        embeds: dict[str, Any],
+        arguments: dict[str, Any],
         seed: int,
         number: int,
         unet: UNetWatch,
         watch: Stopwatch,
         on_step: Step | None,
-    ) -> Image.Image:
+    ) -> Made:
         def report(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             if on_step is not None:
                 on_step(number, step + 1, pipe.num_timesteps)
             return {}
 
-        sampling = spec.sampling
-        where = loaded.device if sampling.generator == "device" else torch.device("cpu")
+        where = loaded.device if spec.sampling.generator == "device" else torch.device("cpu")
         start = time.perf_counter()
         output = loaded.pipe(
-            **embeds,
-            num_inference_steps=sampling.steps,
-            eta=sampling.eta,
-            guidance_scale=sampling.guidance_scale,
-            width=spec.width,
-            height=spec.height,
-            clip_skip=sampling.clip_skip,
-            generator=torch.Generator(where).manual_seed(seed),
-            callback_on_step_end=report,
-            callback_on_step_end_tensor_inputs=[],
+            **arguments, generator=torch.Generator(where).manual_seed(seed), callback_on_step_end=report
         )
         device.synchronize(loaded.device)
         end = time.perf_counter()
         watch.add("denoise", unet.last_end - start)
         watch.add("decode", end - unet.last_end)
-        image: Image.Image = output.images[0]
-        return image
+        if isinstance(spec.task, Animation):
+            return Made(tuple(output.frames[0]), seed, animated=True)
+        return Made((output.images[0],), seed)
 
     def _ready(self, spec: RunSpec, artifacts: Artifacts, watch: Stopwatch) -> _Loaded:
         """Move to the state that a spec needs: the base is loaded anew only if it is another one."""
@@ -147,8 +159,12 @@ class Engine:
             with watch.stage("load"):
                 pipe = base.load(spec, artifacts, where, dtype)
             stack = LoraStack(pipe, restorable=self._reusable)
-            loaded = self._loaded = _Loaded(key, pipe, where, dict(pipe.scheduler.config), stack, PromptCache())
+            loaded = self._loaded = _Loaded(
+                key, pipe, where, dict(pipe.scheduler.config), stack, PromptCache(), InputCache(where)
+            )
             self.bases_loaded += 1
+            if self._on_loaded is not None:
+                self._on_loaded()
         stack_key = _stack_key(spec, artifacts)
         if loaded.stack_key != stack_key:
             with watch.stage("loras"):
@@ -213,11 +229,12 @@ class Engine:
 def _base_key(spec: RunSpec, artifacts: Artifacts) -> tuple[Any, ...]:
     config = artifacts.base_config
     return (
-        base.pipeline_class(spec).__name__,
+        pipeline_class(spec).__name__,
         artifacts.base.path,
         artifacts.base.files,
         config and config.path,
         spec.base.safety_checker,
+        tuple((name, artifacts.by_role[f"adapters.{name}"].path) for name in spec.adapters),
     )
 
 

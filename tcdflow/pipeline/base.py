@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from tcdflow.artifacts.resolve import Artifacts
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.pipeline import adapters
+from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.pipeline.noise import quiet
 from tcdflow.spec.model import RunSpec
 
 
-def pipeline_class(spec: RunSpec) -> Any:
-    """Return the diffusers class that does what a spec asks for."""
-    with quiet():
-        return _class_of(spec)
-
-
-def _class_of(spec: RunSpec) -> Any:
-    if spec.base.family == "sdxl":
-        from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import (
-            StableDiffusionXLPipeline,
-        )
-
-        return StableDiffusionXLPipeline
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
-
-    return StableDiffusionPipeline
-
-
-def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch.dtype) -> DiffusionPipeline:
-    """Load the base of a spec onto a device.
+def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch.dtype) -> Any:
+    """Load the base of a spec with its adapters onto a device.
 
     Raises:
         ConfigError: if the files are damaged or belong to another kind of pipeline.
     """
     cls = pipeline_class(spec)
+    parts = adapters.components(spec, artifacts, dtype)
     read = _from_file if artifacts.base.single else _from_folder
     try:
         with quiet():
-            pipe = read(cls, spec, artifacts, dtype)
+            pipe = read(cls, artifacts, dtype, _options(cls, spec) | parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
@@ -49,21 +34,22 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
         what = f"cannot be loaded as {cls.__name__}: {type(error).__name__}: {reason}"
         raise ConfigError([Problem("base.source", what, spec.base.source)]) from error
     pipe.set_progress_bar_config(disable=True)
+    adapters.put_ip_adapters(pipe, spec, artifacts)
     return pipe.to(device)
 
 
-def _from_folder(cls: type[DiffusionPipeline], spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> Any:
+def _from_folder(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict[str, Any]) -> Any:
     return cls.from_pretrained(
         str(artifacts.base.path),
         dtype=dtype,
         variant=artifacts.base.variant,
         use_safetensors=True,
         local_files_only=True,
-        **_options(spec),
+        **options,
     )
 
 
-def _from_file(cls: type[DiffusionPipeline], spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> Any:
+def _from_file(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict[str, Any]) -> Any:
     config = artifacts.base_config
     assert config is not None, "a single file is resolved together with its layout"
     return cls.from_single_file(
@@ -71,12 +57,14 @@ def _from_file(cls: type[DiffusionPipeline], spec: RunSpec, artifacts: Artifacts
         config=str(config.path),
         dtype=dtype,
         local_files_only=True,
-        **_options(spec),
+        **options,
     )
 
 
-def _options(spec: RunSpec) -> dict[str, Any]:
-    if spec.base.family == "sdxl":
-        # The watermark appears or not with an unrelated package; pixels must not depend on that.
-        return {"add_watermarker": False}
-    return {} if spec.base.safety_checker else {"safety_checker": None, "requires_safety_checker": False}
+def _options(cls: Any, spec: RunSpec) -> dict[str, Any]:
+    known = signature(cls.__init__).parameters
+    # The watermark appears or not with an unrelated package; pixels must not depend on that.
+    options: dict[str, Any] = {"add_watermarker": False}
+    if not spec.base.safety_checker:
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    return {name: value for name, value in options.items() if name in known}
