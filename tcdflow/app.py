@@ -29,7 +29,8 @@ from tcdflow.spec.compose import Composer, Composition
 from tcdflow.spec.expand import expand
 
 if TYPE_CHECKING:
-    from tcdflow.engine.engine import Engine, Step
+    from tcdflow.engine.engine import Engine
+    from tcdflow.engine.making import Step
 
 log = logging.getLogger(__name__)
 

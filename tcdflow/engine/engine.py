@@ -7,10 +7,8 @@ A run on a warm engine has the bits of the same run in a fresh process: what a r
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from inspect import signature
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,26 +16,23 @@ from PIL import Image
 
 from tcdflow.artifacts.resolve import Artifacts
 from tcdflow.engine.inputs import InputCache
+from tcdflow.engine.making import Maker, Step
 from tcdflow.engine.prompts import PromptCache
-from tcdflow.engine.watch import Stopwatch, UNetWatch, peak_memory
+from tcdflow.engine.watch import Stopwatch, peak_memory
 from tcdflow.pipeline import adapters, base, device, schedulers
 from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
 from tcdflow.record.made import Made
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.tasks import Animation
-
-Step = Callable[[int, int, int], None]
-"""Progress: number of the picture, steps done of it, steps in all."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Generated:
     """What a run made, of which inputs, and what was really done."""
 
-    made: list[Made] = field(default_factory=list)
-    inputs: dict[str, Image.Image] = field(default_factory=dict)
-    execution: dict[str, Any] = field(default_factory=dict)
+    made: list[Made]
+    inputs: dict[str, Image.Image]
+    execution: dict[str, Any]
 
 
 @dataclass
@@ -91,63 +86,10 @@ class Engine:
         with watch.stage("inputs"):
             inputs = loaded.inputs.inputs(spec, artifacts)
             adapters.set_ip_scales(pipe, spec)
-        arguments |= inputs.arguments | self._constant(spec, pipe)
-        unet = UNetWatch(pipe.unet)
-        result = Generated(inputs=inputs.shown)
-        try:
-            for number, seed in enumerate(spec.sampling.seeds):
-                result.made.append(self._make(spec, loaded, arguments, seed, number, unet, watch, on_step))
-        finally:
-            timesteps = unet.close()
-        result.execution = self._execution(spec, loaded, timesteps, watch)
-        return result
-
-    def _constant(self, spec: RunSpec, pipe: Any) -> dict[str, Any]:
-        """Return what is the same for all pictures of a run, as far as the pipeline knows it."""
-        sampling, task = spec.sampling, spec.task
-        arguments: dict[str, Any] = {
-            "num_inference_steps": sampling.steps,
-            "eta": sampling.eta,
-            "guidance_scale": sampling.guidance_scale,
-            "width": spec.width,
-            "height": spec.height,
-            "clip_skip": sampling.clip_skip,
-            "callback_on_step_end_tensor_inputs": [],
-        }
-        if isinstance(task, Animation):
-            arguments |= {"num_frames": task.num_frames, "decode_chunk_size": task.decode_chunk_size}
-        # Image-to-image takes its size from the picture.
-        known = signature(pipe.__call__).parameters
-        return {name: value for name, value in arguments.items() if name in known}
-
-    def _make(
-        self,
-        spec: RunSpec,
-        loaded: _Loaded,
-        arguments: dict[str, Any],
-        seed: int,
-        number: int,
-        unet: UNetWatch,
-        watch: Stopwatch,
-        on_step: Step | None,
-    ) -> Made:
-        def report(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            if on_step is not None:
-                on_step(number, step + 1, pipe.num_timesteps)
-            return {}
-
-        where = loaded.device if spec.sampling.generator == "device" else torch.device("cpu")
-        start = time.perf_counter()
-        output = loaded.pipe(
-            **arguments, generator=torch.Generator(where).manual_seed(seed), callback_on_step_end=report
-        )
-        device.synchronize(loaded.device)
-        end = time.perf_counter()
-        watch.add("denoise", unet.last_end - start)
-        watch.add("decode", end - unet.last_end)
-        if isinstance(spec.task, Animation):
-            return Made(tuple(output.frames[0]), seed, animated=True)
-        return Made((output.images[0],), seed)
+        arguments |= inputs.arguments
+        maker = Maker(pipe, loaded.device, spec, arguments, watch, on_step)
+        made, timesteps = maker.make_all()
+        return Generated(made, inputs.shown, self._execution(spec, loaded, timesteps, watch))
 
     def _ready(self, spec: RunSpec, artifacts: Artifacts, watch: Stopwatch) -> _Loaded:
         """Move to the state that a spec needs: the base is loaded anew only if it is another one."""

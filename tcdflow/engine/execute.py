@@ -14,7 +14,8 @@ from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.model import RunSpec
 
 if TYPE_CHECKING:
-    from tcdflow.engine.engine import Engine, Step
+    from tcdflow.engine.engine import Engine
+    from tcdflow.engine.making import Step
 
 log = logging.getLogger(__name__)
 

@@ -58,7 +58,7 @@ class InputCache:
         pictures = {name: self._control(name, net, spec, artifacts) for name, net in controlnets.items()}
         found.shown |= {f"control_{name}": picture for name, picture in pictures.items()}
         nets = list(controlnets.values())
-        lists = {
+        lists: dict[str, list[Any]] = {
             "image" if spec.task.name == "text_to_image" else "control_image": list(pictures.values()),
             "controlnet_conditioning_scale": [net.scale for net in nets],
             "control_guidance_start": [net.start for net in nets],
