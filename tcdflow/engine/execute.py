@@ -43,6 +43,6 @@ def execute(
         run.lock(locking.result())
     run.record.execution = generated.execution
     run.record.environment |= warm.environment(spec)
-    run.save([(made.frames[0], made.seed) for made in generated.made])
+    run.save(generated.made)
     log.info("made %d picture(s): %s", len(generated.made), generated.execution["seconds"])
     return Result(tuple(made.frames[0] for made in generated.made), run.record, run.path)

@@ -6,8 +6,9 @@ Records may come from a stranger: they are validated as data, and nothing in the
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,17 +23,55 @@ MAX_BYTES = 16_000_000
 Status = Literal["running", "done", "failed", "interrupted"]
 
 
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]{0,127}$")]
+
+
 class Output(BaseModel):
-    """One picture. ``pixel_sha256`` is of the decoded RGB bytes, row by row."""
+    """One picture or animation.
+
+    Attributes:
+        file: its name in the run directory.
+        sha256: of the file.
+        pixel_sha256: of the RGB bytes that the file decodes to, row by row and frame by frame.
+        width: in pixels, as written.
+        height: in pixels, as written.
+        seed: of its noise.
+        frames: that an animation's file stores; None for a picture. Equal neighbours are one frame, shown longer.
+        sidecar: file with its recipe, where the format or its limits keep that out of the picture.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    file: str = Field(pattern=r"^[A-Za-z0-9][\w.-]{0,127}$")
+    file: FileName
     sha256: str
     pixel_sha256: str
     width: int
     height: int
     seed: int
+    frames: int | None = None
+    sidecar: FileName | None = None
+
+
+class InputPicture(BaseModel):
+    """A picture that the run was given, as it was used: sized, and preprocessed for an adapter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    file: str = Field(pattern=r"^(inputs/)?[A-Za-z][A-Za-z0-9_-]{0,100}\.png$")
+    sha256: str
+    pixel_sha256: str
+    width: int
+    height: int
+
+
+class Sheet(BaseModel):
+    """The labelled contact sheet."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: FileName
+    sha256: str
 
 
 class Failure(BaseModel):
@@ -61,7 +100,9 @@ class Record(BaseModel):
     lock: list[LockedFile] = Field(default_factory=list)
     environment: dict[str, Any] = Field(default_factory=dict)
     execution: dict[str, Any] = Field(default_factory=dict)
+    inputs: list[InputPicture] = Field(default_factory=list)
     outputs: list[Output] = Field(default_factory=list)
+    grid: Sheet | None = None
     error: Failure | None = None
 
     def write(self, directory: Path) -> None:
@@ -78,7 +119,10 @@ def read(directory: Path) -> Record:
     """
     path = directory / FILE_NAME
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait, a device never end
+            raise RecordError(f"{path}: is not a file")
+        if status.st_size > MAX_BYTES:
             raise RecordError(f"{path}: larger than {MAX_BYTES} bytes; no record is")
         return Record.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a run made, before it becomes files."""
+"""What an engine hands over to be written: pictures and animations, with the seeds of their noise."""
 
 from __future__ import annotations
 
@@ -9,8 +9,29 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Made:
-    """One picture, or the frames of one animation, and the seed of its noise."""
+    """One picture, or one animation.
+
+    Attributes:
+        frames: the picture, or the frames in the order they are shown; all of one size in pixels.
+        seed: of the noise.
+        animated: whether it is an animation, which may have a single frame.
+
+    Raises:
+        ValueError: if there is no frame, if a still has several, or if frames differ in size.
+    """
 
     frames: tuple[Image.Image, ...]
     seed: int
     animated: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.frames or (len(self.frames) > 1 and not self.animated):
+            raise ValueError(f"a picture has one frame and an animation at least one, not {len(self.frames)}")
+        sizes = {frame.size for frame in self.frames}
+        if len(sizes) > 1:
+            raise ValueError(f"frames of one animation differ in size: {sorted(sizes)}")
+
+    @property
+    def still(self) -> bool:
+        """Whether it is a single picture that does not move."""
+        return not self.animated

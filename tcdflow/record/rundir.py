@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +13,17 @@ from typing import Any
 from PIL import Image
 
 from tcdflow.artifacts.lock import LockedFile
-from tcdflow.errors import OutputError, RecordError
-from tcdflow.record import document
+from tcdflow.errors import OutputError
 from tcdflow.record.document import Failure, Record, Status
+from tcdflow.record.earlier import INPUTS, remove_earlier, remove_link
+from tcdflow.record.embed import Carried
 from tcdflow.record.environment import versions
 from tcdflow.record.key import run_key
-from tcdflow.record.pictures import save_png
+from tcdflow.record.made import Made
+from tcdflow.record.pictures import save_animation, save_input, save_picture, save_sheet
 from tcdflow.spec.model import RunSpec
+
+_INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 
 
 class RunDirectory:
@@ -48,7 +54,7 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be made: {error.strerror}") from error
-        _clear(path)
+        remove_earlier(path)
         record = Record(
             started=_now(),
             spec=spec.model_dump(mode="json"),
@@ -74,12 +80,55 @@ class RunDirectory:
         self.record.lock = list(files)
         self.record.key = run_key(self._spec, files)
 
-    def save(self, pictures: Sequence[tuple[Image.Image, int]]) -> None:
-        """Write pictures, each with its seed, as ``000.png`` and so on."""
-        recipe = (self._spec, self.record.lock) if self._spec.output.metadata == "full" else None
-        for number, (image, seed) in enumerate(pictures):
-            path = self.path / f"{number:03d}.png"
-            self.record.outputs.append(save_png(image, path, seed=seed, recipe=recipe))
+    def save(self, made: Sequence[Made], inputs: Mapping[str, Image.Image] | None = None) -> None:
+        """Write what was made, and what it was made from, and list it in the record.
+
+        Pictures become ``000.png`` (or ``.jpg``, ``.webp``) and so on; animations ``animation.gif`` (or ``.webp``,
+        ``.mp4``), or ``animation_000.gif`` and so on if there are several. Where the spec asks for it and there are
+        several of them or inputs, ``grid.png`` shows all, inputs first, with first, middle and last frame of
+        animations.
+
+        Args:
+            made: in the order of their seeds.
+            inputs: pictures the run was given, by name: letters, digits, ``_`` and ``-``. One whose name begins with
+                ``control_`` becomes ``control_<name>.png``, another ``inputs/<name>.png``.
+
+        Raises:
+            OutputError: if a file cannot be written.
+            ValueError: if a name is none.
+        """
+        inputs = inputs or {}
+        self._save_inputs(inputs)
+        output, record = self._spec.output, self.record
+        animations = sum(not one.still for one in made)
+        numbers = {True: itertools.count(), False: itertools.count()}
+        for one in made:
+            carried = Carried.of(self._spec, record.lock, one.seed) if output.metadata == "full" else None
+            number = next(numbers[one.still])
+            if one.still:
+                record.outputs.append(save_picture(one, self.path, f"{number:03d}", output, carried))
+            else:
+                stem = "animation" if animations == 1 else f"animation_{number:03d}"
+                record.outputs.append(save_animation(one, self.path, stem, output, carried))
+        if output.grid and (len(made) > 1 or (made and inputs)):
+            from tcdflow.record.grid import sheet
+
+            tiles = [*inputs.items(), *(tile for one in made for tile in _tiles(one))]
+            record.grid = save_sheet(sheet(tiles), self.path / "grid.png")
+
+    def _save_inputs(self, inputs: Mapping[str, Image.Image]) -> None:
+        for name in inputs:
+            if not _INPUT_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of an input")
+        files = {name: f"{name}.png" if name.startswith("control_") else f"{INPUTS}/{name}.png" for name in inputs}
+        if any(file.startswith(INPUTS) for file in files.values()):
+            remove_link(self.path / INPUTS)
+            try:
+                (self.path / INPUTS).mkdir(exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"{self.path / INPUTS}: cannot be made: {error.strerror}") from error
+        for name, image in inputs.items():
+            self.record.inputs.append(save_input(image, self.path, name, files[name]))
 
     def _end(self, status: Status, error: BaseException | None = None) -> None:
         self.record.status = status
@@ -94,13 +143,12 @@ class RunDirectory:
             self.record.write(self.path)
 
 
-def _clear(path: Path) -> None:
-    """Remove the pictures of an earlier run in this directory, as its record names them, and nothing else."""
-    if not (path / document.FILE_NAME).exists():
-        return
-    with contextlib.suppress(RecordError, OSError):
-        for output in document.read(path).outputs:
-            (path / output.file).unlink(missing_ok=True)
+def _tiles(made: Made) -> list[tuple[str, Image.Image]]:
+    if made.still:
+        return [(f"seed {made.seed}", made.frames[0])]
+    count = len(made.frames)
+    shown = sorted({0, count // 2, count - 1})
+    return [(f"seed {made.seed}, frame {number + 1} of {count}", made.frames[number]) for number in shown]
 
 
 def _now() -> str:

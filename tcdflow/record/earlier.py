@@ -1,0 +1,71 @@
+"""Clears a directory of an earlier run's files, so that no record ever stands beside pictures it does not list."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from tcdflow.errors import RecordError
+from tcdflow.record import document
+from tcdflow.record.document import Record
+
+INPUTS = "inputs"
+_OURS = re.compile(
+    r"(\d{3,4}|animation(_\d{3,4})?)\.(png|jpg|webp|gif|mp4|json)|grid\.png|control_[A-Za-z0-9_-]{1,100}\.png"
+)
+_OUR_INPUT = re.compile(INPUTS + r"/[A-Za-z][A-Za-z0-9_-]{0,100}\.png")
+
+
+def remove_earlier(directory: Path) -> None:
+    """Remove the files that the record in ``directory`` lists and a run writes, and nothing else.
+
+    The record may be a stranger's: names that no run gives are left alone, and a symbolic link, be it the record, a
+    picture or ``inputs``, is removed itself and never followed.
+    """
+    path = directory / document.FILE_NAME
+    kind = _kind(path)
+    if kind is None or not stat.S_ISREG(kind):
+        if kind is not None and not stat.S_ISDIR(kind):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        return
+    try:
+        record = document.read(directory)
+    except RecordError:
+        return
+    inputs = directory / INPUTS
+    remove_link(inputs)
+    for name in _listed(record):
+        if _OURS.fullmatch(name) or _OUR_INPUT.fullmatch(name):
+            with contextlib.suppress(OSError):
+                (directory / name).unlink()
+    with contextlib.suppress(OSError):
+        inputs.rmdir()  # which it does only if it is empty
+
+
+def remove_link(path: Path) -> None:
+    """Remove ``path`` if it is a symbolic link: whoever laid it must not choose where a run writes."""
+    if path.is_symlink():
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _listed(record: Record) -> Iterator[str]:
+    for output in record.outputs:
+        yield output.file
+        if output.sidecar:
+            yield output.sidecar
+    for given in record.inputs:
+        yield given.file
+    if record.grid:
+        yield record.grid.file
+
+
+def _kind(path: Path) -> int | None:
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return None

@@ -1,0 +1,80 @@
+"""A labelled contact sheet, to see at a glance what a run was given and what it made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+MAX_SIDE = 4096
+"""Pixels a side that a sheet has at the most; cells are reduced to fit."""
+
+_SMALL = 192
+"""Pixels: pictures below that are enlarged by a whole factor, so that their labels can be read."""
+
+_LEAST_CELL = 24
+_GAP = 12
+_PAPER, _MAT, _INK = (250, 250, 248), (232, 232, 229), (58, 58, 56)
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def sheet(tiles: Sequence[tuple[str, Image.Image]], columns: int | None = None) -> Image.Image:
+    """Return one RGB picture with all tiles, row by row, each with its label below it.
+
+    All cells are as wide as the widest tile and as high as the highest. A tile of another shape or size is centred in
+    its cell and never cut: reduced if it is too large, enlarged by a whole factor if it fits several times.
+
+    Args:
+        tiles: label and picture; labels are cut to the width of a cell.
+        columns: tiles in a row. None: one row of up to four, else as square as may be.
+
+    Raises:
+        ValueError: if there are no tiles or ``columns`` is below 1.
+    """
+    if not tiles or (columns is not None and columns < 1):
+        raise ValueError("a sheet needs at least one tile and one column")
+    columns = min(columns or (len(tiles) if len(tiles) <= 4 else math.ceil(math.sqrt(len(tiles)))), len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    width, height = _cell([image.size for _, image in tiles], columns, rows)
+    size = min(max(width // 14, 10), 20)
+    font = ImageFont.load_default(size)
+    label = 2 * size
+    page = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + label) + _GAP), _PAPER)
+    draw = ImageDraw.Draw(page)
+    for number, (text, image) in enumerate(tiles):
+        x = _GAP + (number % columns) * (width + _GAP)
+        y = _GAP + (number // columns) * (height + label)
+        tile = _fitted(image.convert("RGB"), width, height)
+        if tile.size != (width, height):
+            page.paste(_MAT, (x, y, x + width, y + height))
+        page.paste(tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2))
+        draw.text((x, y + height + label // 2 - 1), _cut(text, width, font), fill=_INK, font=font, anchor="lm")
+    return page
+
+
+def _cell(sizes: Sequence[tuple[int, int]], columns: int, rows: int) -> tuple[int, int]:
+    width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
+    factor: float = max(_SMALL // max(width, height), 1)
+    room_x, room_y = MAX_SIDE / columns - 2 * _GAP, MAX_SIDE / rows - 4 * _GAP
+    factor = min(factor, room_x / width, room_y / height)
+    return max(int(width * factor), _LEAST_CELL), max(int(height * factor), _LEAST_CELL)
+
+
+def _fitted(image: Image.Image, width: int, height: int) -> Image.Image:
+    ratio = min(width / image.width, height / image.height)
+    if ratio >= 1:
+        factor = int(ratio)
+        return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    reduced = max(round(image.width * ratio), 1), max(round(image.height * ratio), 1)
+    return image.resize(reduced, Image.Resampling.LANCZOS)
+
+
+def _cut(text: str, width: int, font: Font) -> str:
+    text = "".join(c if c.isprintable() else " " for c in text[:200])
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "...") > width:
+        text = text[:-1]
+    return text + "..." if text else ""

@@ -1,0 +1,60 @@
+"""The recipe that a picture carries: enough to make it again, alone. It may come back from a stranger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from tcdflow._version import __version__
+from tcdflow.artifacts.lock import LockedFile
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.types import MAX_SEED
+
+MAX_BYTES = 16_000_000
+"""Of the JSON text: more is not read back."""
+
+
+class Recipe(BaseModel):
+    """What the text holds; ``spec`` is checked as a spec by whoever runs it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    schema_version: Literal[1]
+    tcdflow: str = Field(max_length=64)
+    seed: int = Field(ge=0, le=MAX_SEED)
+    spec: dict[str, Any]
+    lock: Annotated[list[LockedFile], Field(max_length=10_000)]
+
+
+def recipe_json(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
+    """Return spec, lock and seed as one line of JSON. No date and no name of the machine is in it."""
+    content = {
+        "schema_version": 1,
+        "tcdflow": __version__,
+        "seed": seed,
+        "spec": spec.model_dump(mode="json"),
+        "lock": [file.model_dump(mode="json") for file in lock],
+    }
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def parse(text: bytes) -> dict[str, Any]:
+    """Return a recipe as plain data: keys ``schema_version``, ``tcdflow``, ``seed``, ``spec`` and ``lock``.
+
+    Raises:
+        ValueError: if it is none; the message is short but not cleaned of control characters.
+    """
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"is larger than {MAX_BYTES} bytes")
+    # pydantic's own parser: it has a limit on depth, and knows no NaN unless asked.
+    plain = from_json(text, allow_inf_nan=False, cache_strings="none")
+    try:
+        return Recipe.model_validate(plain).model_dump()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part)[:40] for part in first["loc"]) or "it"
+        raise ValueError(f"{where}: {first['msg']}") from None
