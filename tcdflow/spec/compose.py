@@ -11,6 +11,7 @@ from typing import Any
 from hydra._internal.hydra import Hydra
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException, MissingConfigException
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
@@ -21,7 +22,7 @@ from tcdflow.spec import rules
 from tcdflow.spec.guard import forbidden, walk
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
-from tcdflow.spec.origin import origin
+from tcdflow.spec.origin import chooser, origin
 from tcdflow.spec.overrides import Said, check
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.search import config_loader
@@ -67,7 +68,7 @@ class Composer:
     def options(self, group: str) -> tuple[str, ...]:
         """Names that can be chosen from a group; empty for what is no group."""
         if group not in self._options:
-            known = "." not in group and self.loader.repository.group_exists(group)
+            known = bool(group) and "." not in group and self.loader.repository.group_exists(group)
             self._options[group] = tuple(self.loader.repository.get_group_options(group)) if known else ()
         return self._options[group]
 
@@ -102,12 +103,16 @@ class Composer:
 
     def _load(self, said: Sequence[Said], problems: list[Problem]) -> DictConfig | None:
         texts = [item.hydra_text for item in said if item.hydra_text]
+        self._loaded().clear()
         try:
             return self.loader.load_configuration(self.config_name, texts, run_mode=RunMode.RUN)
         except ConfigError as error:
             problems += error.problems
         except MissingConfigException as error:
             problems.append(self._missing(error))
+        except RecursionError:
+            last = next(reversed(self._loaded()), "config")
+            problems.append(Problem("defaults", "config files choose each other in a circle", origin=f"{last}.yaml"))
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
             cause = error.__cause__ if str(error) == "" and error.__cause__ else error
             problems.append(Problem("configuration", " ".join(str(cause).split()), origin=_blame(cause, said)))
@@ -118,6 +123,7 @@ class Composer:
         group, _, name = missing.rpartition("/")
         names = self.options(group)
         where = str(error).splitlines()[0].partition(":")[0].removeprefix("In ").strip("'")
+        where = chooser(group, name, self._loaded()) or f"{where}.yaml"
         if not names:
             return Problem(missing, "there is no such config", origin=where)
         return Problem(group, f"must be one of {', '.join(names)}", name, origin=where, nearest=nearest(name, names))
@@ -130,7 +136,11 @@ class Composer:
             raise ConfigError(problems)
         resolved = _resolved(task, "", problems)
         assert isinstance(resolved, dict)
-        return {k: v for k, v in resolved.items() if k not in _SELECTORS or v is not None}
+        for name in _SELECTORS:
+            if resolved.pop(name, None) is not None:
+                what = "must begin with the line '# @package _global_', and hold keys of the whole config"
+                problems.append(Problem(name, what, origin=self._origin(name, said)))
+        return resolved
 
     def _validate(self, plain: dict[str, Any], said: Sequence[Said], problems: list[Problem]) -> RunSpec | None:
         try:
@@ -145,8 +155,12 @@ class Composer:
         return Problem(problem.key, problem.what, problem.value, self._origin(problem.key, said), problem.nearest)
 
     def _origin(self, key: str, said: Sequence[Said]) -> str | None:
-        repository = self.loader.repository
-        return origin(key, said, getattr(repository, "loaded", {}))
+        return origin(key, said, self._loaded())
+
+    def _loaded(self) -> dict[str, ConfigResult]:
+        """Files read for the composition at hand."""
+        loaded: dict[str, ConfigResult] = getattr(self.loader.repository, "loaded", {})
+        return loaded
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from tcdflow.errors import ConfigError
-from tcdflow.spec.overrides import check, parse
+from tcdflow.spec.overrides import FREE_TEXT, check, parse, quoted
 
 
 def expand(overrides: Sequence[str], *, options: Callable[[str], Sequence[str]]) -> list[list[str]]:
@@ -23,4 +23,12 @@ def expand(overrides: Sequence[str], *, options: Callable[[str], Sequence[str]])
     hydra = [text for text, override in zip(overrides, parsed, strict=True) if override.is_hydra_override()]
     swept = [override for override in parsed if not override.is_hydra_override()]
     (cells,) = BasicSweeper.split_arguments(swept, max_batch_size=None)
-    return [[*hydra, *cell] for cell in cells]
+    return [[*hydra, *(_unescaped(text) for text in cell)] for cell in cells]
+
+
+def _unescaped(text: str) -> str:
+    """Hydra escapes what it splits, and a single run takes free text as it stands."""
+    override = parse(text, sweeping=True)
+    value = override._value
+    free = override.key_or_group in FREE_TEXT and isinstance(value, str)
+    return f"{override.get_key_element()}={quoted(str(value))}" if free else text

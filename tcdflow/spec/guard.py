@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra.core.default_element import ResultDefault
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from tcdflow.errors import ConfigError, Problem
 
 TRUSTED = frozenset({"hydra", "main", "schema"})
 """Providers whose files ship with hydra and tcdflow; all others come from a user, or a stranger."""
 
-_RESOLVER = re.compile(r"\$\{\s*[A-Za-z_][\w.]*\s*:")
+_PLAIN_INTERPOLATION = re.compile(r"\$\{[^${}:]*\}")
+_INTERPOLATION_DEPTH = 4
 _FORBIDDEN_KEYS = frozenset({"_target_", "_args_", "_partial_", "_recursive_", "_convert_"})
 _FORBIDDEN_HYDRA = (
     "hydra.callbacks",
@@ -37,7 +39,7 @@ _FORBIDDEN_HYDRA = (
 )
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 32
-MAX_NODES = 100_000
+MAX_NODES = 20_000
 
 
 class GuardedRepository(ConfigRepository):
@@ -55,16 +57,42 @@ class GuardedRepository(ConfigRepository):
         return copy
 
     def load_config(self, config_path: str) -> ConfigResult | None:
-        """Load a config, unless it comes from a user and is more than data."""
+        """Load a config, unless it comes from a user and is more than data.
+
+        A path that leaves its source is refused: through ``..`` a stranger's file would be read as one of ours.
+        """
+        if "\\" in config_path or any(part in ("", ".", "..") for part in config_path.split("/")):
+            raise ConfigError([Problem("defaults", "a config is named by its group and name alone", config_path)])
         source = next((s for s in self.sources if s.is_config(config_path)), None)
         if source is not None and source.provider not in TRUSTED:
             name = config_path if config_path.endswith(".yaml") else f"{config_path}.yaml"
-            _check_file(Path(source.path.removeprefix("file://")) / name, config_path)
-        result = super().load_config(config_path)
+            _check_file(Path(source.path.removeprefix("file://")) / name, name)
+        try:
+            result = super().load_config(config_path)
+        except (yaml.YAMLError, OSError) as error:
+            raise _no_yaml(f"{config_path}.yaml", error) from None
         if result is not None:
             self.loaded[config_path] = result
-            if result.provider not in TRUSTED:
-                _check_data(result, config_path)
+            if not _trusted(result):
+                _check_defaults(result, f"{config_path}.yaml")
+        return result
+
+
+def _trusted(result: ConfigResult) -> bool:
+    return result.provider in TRUSTED or result.is_schema_source  # what installed Python code has registered
+
+
+class GuardedLoader(ConfigLoaderImpl):
+    """Hydra's config loader, which looks at each file's content where it lands.
+
+    A file's header and the lists that choose it can put it anywhere, below ``hydra`` too.
+    """
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        result = super()._load_single_config(default, repo)
+        path = str(default.config_path)
+        hydras = path == "config" or path.startswith("hydra/")
+        _check_data(result, f"{path}.yaml", may_set_hydra=_trusted(result) and hydras)
         return result
 
 
@@ -74,51 +102,67 @@ def _check_file(path: Path, shown: str) -> None:
     if size > MAX_FILE_BYTES:
         raise ConfigError([Problem(shown, f"the file has {size} bytes; allowed are {MAX_FILE_BYTES}")])
     try:
-        events = list(yaml.parse(path.read_text("utf-8"), Loader=yaml.SafeLoader)) if size else []
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError([Problem(shown, f"is no valid YAML: {reason}", origin=path.name)]) from None
-    depth = deepest = 0
-    for event in events:
+        # Event by event: the parser needs minutes for what the first few events already give away.
+        events = yaml.parse(path.read_text("utf-8"), Loader=yaml.SafeLoader) if size else iter(())
+        if what := next(_suspicious(events), None):
+            raise ConfigError([Problem(shown, what)])
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise _no_yaml(shown, error) from None
+
+
+def _suspicious(events: Iterator[yaml.Event]) -> Iterator[str]:
+    depth = 0
+    for number, event in enumerate(events):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            deepest = max(deepest, depth)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        if depth > MAX_DEPTH or number > MAX_NODES:
+            yield f"nests deeper than {MAX_DEPTH} or has over {MAX_NODES} nodes"
         if isinstance(event, yaml.AliasEvent):
-            raise ConfigError([Problem(shown, "YAML anchors and aliases are not allowed", event.anchor, path.name)])
-        tag = getattr(event, "tag", None)
-        if tag and not getattr(event, "implicit", None):
-            raise ConfigError([Problem(shown, "YAML tags are not allowed", tag, path.name)])
-    if deepest > MAX_DEPTH or len(events) > MAX_NODES:
-        raise ConfigError([Problem(shown, f"nests deeper than {MAX_DEPTH} or has over {MAX_NODES} nodes")])
+            yield f"YAML anchors and aliases are not allowed: *{event.anchor}"
+        if isinstance(event, yaml.NodeEvent) and (tag := getattr(event, "tag", None)) and tag != "!":
+            yield f"YAML tags are not allowed: {tag}"
 
 
-def _check_data(result: ConfigResult, shown: str) -> None:
-    package = result.header.get("package") or ""
-    try:
-        content = OmegaConf.to_container(result.config, resolve=False)
-    except OmegaConfBaseException as error:
-        raise ConfigError([Problem(shown, str(error).splitlines()[0])]) from None
+def _no_yaml(shown: str, error: Exception) -> ConfigError:
+    return ConfigError([Problem(shown, f"is no valid YAML: {' '.join(str(error).split())}")])
+
+
+def _check_data(result: ConfigResult, shown: str, *, may_set_hydra: bool) -> None:
+    if not OmegaConf.is_dict(result.config):
+        raise ConfigError([Problem(shown, "must hold keys with values")])
+    if _trusted(result) and (may_set_hydra or "hydra" not in result.config):
+        return
+    content = OmegaConf.to_container(result.config, resolve=False)
     problems = [
-        Problem(key, what, value, origin=shown)
+        Problem(key, what, None if isinstance(value, dict | list) else value, origin=shown)
         for key, value in walk(content)
-        if (what := _forbidden_in_file(f"{package}.{key}" if package not in ("", "_global_") else key, value))
+        if (what := _forbidden_in_file(key, value))
     ]
-    if result.defaults_list:
-        problems += [
-            Problem("defaults", "a config file may not choose parts of Hydra", str(element), origin=shown)
-            for element in result.defaults_list
-            if "hydra" in (str(getattr(element, "group", "") or getattr(element, "path", "") or "")).split("/")
-        ]
     if problems:
         raise ConfigError(problems)
 
 
+_HYDRA_IS_NOT_FOR_FILES = "a config file may not set anything of Hydra's; say it on the command line"
+
+
 def _forbidden_in_file(key: str, value: object) -> str | None:
     if key.split(".")[0] == "hydra":
-        return "a config file may not set anything of Hydra's; say it on the command line"
+        return None if value and isinstance(value, dict) else _HYDRA_IS_NOT_FOR_FILES
     return forbidden(key, value)
+
+
+def _check_defaults(result: ConfigResult, shown: str) -> None:
+    problems = []
+    for element in result.defaults_list or ():
+        said = [text for value in vars(element).values() for text in (value if isinstance(value, list) else [value])]
+        place = str(getattr(element, "group", None) or getattr(element, "path", None) or "")
+        if "hydra" in place.split("/"):
+            problems.append(Problem("defaults", "a config file may not choose parts of Hydra", place, origin=shown))
+        problems += [Problem("defaults", why, text, shown) for text in said if (why := forbidden("defaults", text))]
+    if problems:
+        raise ConfigError(problems)
 
 
 def forbidden(key: str, value: object) -> str | None:
@@ -128,9 +172,18 @@ def forbidden(key: str, value: object) -> str | None:
         return f"configs are data: '{min(hit)}' would name Python to run"
     if any(f"{key}.".startswith(f"{prefix.rstrip('.')}.") for prefix in _FORBIDDEN_HYDRA):
         return "is not for users to set"
-    if isinstance(value, str) and _RESOLVER.search(value):
+    if isinstance(value, str) and not _interpolates_keys_only(value):
         return "only other keys may be interpolated, as in ${base.size}; resolvers are refused"
     return None
+
+
+def _interpolates_keys_only(text: str) -> bool:
+    """Say whether each ``${`` opens the name of a key; the name of a resolver may itself be interpolated."""
+    for _ in range(_INTERPOLATION_DEPTH):
+        if "${" not in text:
+            return True
+        text = _PLAIN_INTERPOLATION.sub("x", text)
+    return "${" not in text
 
 
 def walk(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:

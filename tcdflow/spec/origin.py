@@ -28,6 +28,17 @@ def origin(key: str, said: Sequence[Said], loaded: Mapping[str, ConfigResult]) -
     return next((item.text for item in reversed(said) if item.key and key.startswith(item.key)), None)
 
 
+def chooser(group: str, option: str, loaded: Mapping[str, ConfigResult]) -> str | None:
+    """Return the config file whose list of defaults chooses an option, or None if none does."""
+    for path, result in reversed(list(loaded.items())):
+        for element in result.defaults_list or ():
+            value = getattr(element, "value", None)
+            same_group = str(getattr(element, "group", "")).lstrip("/") == group
+            if same_group and option in (value if isinstance(value, list) else [value]):
+                return f"{path}.yaml"
+    return None
+
+
 def _holds(result: ConfigResult, key: str) -> bool:
     node = OmegaConf.to_container(result.config, resolve=False)
     for part in key.split(".") if key else ():

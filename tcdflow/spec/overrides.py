@@ -4,7 +4,8 @@ Three things differ from plain Hydra, each because the typed spec checks keys be
 
 * ``key=value`` may name a key that no file mentions (``loras.mine.source=...``); a misspelt one is found when the
   spec is validated, together with all other mistakes;
-* in a single run a prompt with commas, colons or quotes is taken as it stands, since no sweep can be meant;
+* in a single run a prompt is taken as it stands, commas, backslashes and all, since no sweep can be meant; only a
+  pair of quotes around the whole of it goes, as it does in Hydra;
 * a group is told apart from a value first, so that a misspelt option can be answered with the nearest one.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, Sweep
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, QuotedString, Sweep
 from hydra.errors import HydraException
 
 from tcdflow.errors import Problem
@@ -55,7 +56,7 @@ def parse(text: str, *, sweeping: bool = False) -> Override:
     literal = eq and key.lstrip("+") in (*_PATH_KEYS, *(() if sweeping else FREE_TEXT))
     try:
         parsed = _parser().parse_override(text)
-        if not (literal and isinstance(parsed._value, Sweep | list | dict)):
+        if not literal or parsed._value is None or isinstance(parsed._value, QuotedString):
             return parsed
     except HydraException as error:
         if not literal:
@@ -110,8 +111,8 @@ def check(
 
 def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]], sweeping: bool) -> list[Problem]:
     key = override.key_or_group
-    if override.is_hydra_override():
-        if not _USER_HYDRA.match(key):
+    if override.is_hydra_override() or key == "hydra":
+        if not _USER_HYDRA.match(key) or override.package is not None:
             return [Problem(key, "is not for users to set", origin=text)]
         return []
     value = override._value

@@ -10,7 +10,7 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.plugins import Plugins
 
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.guard import GuardedRepository
+from tcdflow.spec.guard import GuardedLoader, GuardedRepository
 
 HYDRA_VERSION_BASE = "1.3"
 
@@ -40,7 +40,7 @@ def config_loader(user_dir: Path | None = None) -> ConfigLoaderImpl:
         _check_user_dir(user_dir)
         path.append("command-line", f"file://{user_dir.resolve()}")
     path.append("schema", "structured://")
-    loader = ConfigLoaderImpl(path)
+    loader = GuardedLoader(path)
     loader.repository = GuardedRepository(path)
     return loader
 
