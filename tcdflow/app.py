@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from tcdflow.artifacts.resolve import Artifacts, resolve
+from tcdflow.artifacts.sizes import settle
 from tcdflow.engine.execute import execute
 from tcdflow.engine.result import Result
 from tcdflow.errors import ConfigError, OutputError, Problem, TcdflowError
@@ -61,12 +62,13 @@ class Job:
 
     @classmethod
     def prepare(cls, composition: Composition) -> Job:
-        """Find the files of a run.
+        """Find the files of a run, and settle its size.
 
         Raises:
             ConfigError: naming each source that is wrong.
         """
-        return cls(composition, resolve(composition.spec))
+        artifacts = resolve(composition.spec)
+        return cls(replace(composition, spec=settle(composition.spec, artifacts)), artifacts)
 
 
 @dataclass(frozen=True)

@@ -36,17 +36,19 @@ from tcdflow.errors import SourceError, printable
 if TYPE_CHECKING:
     from tcdflow.artifacts.resolve import Artifact
 
+# Pillow loads all its plug-ins at the first name beyond the usual four, so the others come last.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+"""Pillow's names of what is accepted; among what it reads besides are formats that start other programs (EPS)."""
+
 EXTENSIONS = {
     "PNG": ".png",
     "JPEG": ".jpg",
     "MPO": ".jpg",  # what Pillow calls a JPEG with more pictures behind the first, as many cameras write it
-    "WEBP": ".webp",
     "BMP": ".bmp",
     "GIF": ".gif",
+    "WEBP": ".webp",
     "TIFF": ".tif",
 }
-FORMATS = tuple(EXTENSIONS)
-"""Pillow's names of what is accepted; among what it reads besides are formats that start other programs (EPS)."""
 
 MAX_PIXELS = 8192 * 8192
 MAX_BYTES = 64 * 2**20  # of a download

@@ -9,6 +9,7 @@ from typing import Any
 from tcdflow.artifacts import layout, model_index
 from tcdflow.artifacts.accelerator import computes_in_half
 from tcdflow.artifacts.artifact import Artifact, Artifacts
+from tcdflow.artifacts.pictures import resolve_picture
 from tcdflow.artifacts.safetensors_header import check_header
 from tcdflow.artifacts.source import PICKLES, Source, parse
 from tcdflow.artifacts.store import Store, open_store
@@ -32,6 +33,8 @@ def resolve(spec: RunSpec, half: bool | None = None) -> Artifacts:
     Raises:
         ConfigError: naming each part whose source is wrong.
     """
+    from tcdflow.artifacts.inputs import take_inputs
+
     if half is None:
         half = wants_half(spec)
     resolver = Resolver()
@@ -45,6 +48,7 @@ def resolve(spec: RunSpec, half: bool | None = None) -> Artifacts:
             resolver.take("base.config", "base.config", base.config, _base_config)
     for name, lora in spec.loras.items():
         resolver.take(f"loras.{name}", f"loras.{name}.source", lora.source, weight_file)
+    take_inputs(resolver, spec, half)
     return resolver.done()
 
 
@@ -61,9 +65,15 @@ class Resolver:
             self.found[role] = find(role, parse(text))
             return self.found[role]
         except SourceError as error:
-            shown = text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
-            self.problems.append(Problem(key, f"'{shown}': {error}"))
+            self.problems.append(Problem(key, f"'{_shortened(text)}': {error}"))
             return None
+
+    def take_picture(self, role: str, key: str, text: str) -> None:
+        """Find one input picture."""
+        try:
+            self.found[role] = resolve_picture(role, text)
+        except SourceError as error:
+            self.problems.append(Problem(key, f"'{_shortened(text)}': {error}"))
 
     def done(self) -> Artifacts:
         """Return what was found.
@@ -74,6 +84,10 @@ class Resolver:
         if self.problems:
             raise ConfigError(self.problems)
         return Artifacts(self.found)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
 
 
 def wants_half(spec: RunSpec) -> bool:

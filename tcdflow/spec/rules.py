@@ -30,7 +30,7 @@ _HONOURED = {
 def problems(spec: RunSpec) -> Iterator[Problem]:
     """Yield each reason for which the run cannot be made as asked."""
     yield from _scheduler(spec)
-    yield from _size(spec)
+    yield from size_problems(spec)
     yield from _task(spec)
     yield from adapter_rules.problems(spec)
     for name, lora in spec.loras.items():
@@ -74,7 +74,8 @@ def _scheduler(spec: RunSpec) -> Iterator[Problem]:
         )
 
 
-def _size(spec: RunSpec) -> Iterator[Problem]:
+def size_problems(spec: RunSpec) -> Iterator[Problem]:
+    """Yield what is wrong with the size of the pictures."""
     multiple = spec.base.size_multiple
     for side, pixels in (("width", spec.width), ("height", spec.height)):
         if pixels % multiple:

@@ -1,0 +1,41 @@
+"""The files beside base and LoRAs: adapters, their encoders and preprocessors, a tiny VAE, and input pictures."""
+
+from __future__ import annotations
+
+from tcdflow.artifacts.artifact import Artifact
+from tcdflow.artifacts.resolve import Resolver, model_folder, weight_file
+from tcdflow.artifacts.source import Source
+from tcdflow.spec.adapters import ControlNet, Depth, IPAdapter
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.tasks import ImageToImage, Inpainting
+
+
+def take_inputs(resolver: Resolver, spec: RunSpec, half: bool) -> None:
+    """Find all of them; what is wrong becomes a problem of the resolver."""
+
+    def model(role: str, source: Source) -> Artifact:
+        return model_folder(role, source, half)
+
+    def plain_model(role: str, source: Source) -> Artifact:
+        return model_folder(role, source, False, None)
+
+    if isinstance(spec.task, ImageToImage | Inpainting):
+        resolver.take_picture("task.image", "task.image", spec.task.image)
+    if isinstance(spec.task, Inpainting):
+        resolver.take_picture("task.mask", "task.mask", spec.task.mask)
+    for name, adapter in spec.adapters.items():
+        role = f"adapters.{name}"
+        if isinstance(adapter, IPAdapter):
+            resolver.take(role, f"{role}.source", adapter.source, weight_file)
+            resolver.take(f"{role}.image_encoder", f"{role}.image_encoder", adapter.image_encoder, model)
+            for number, picture in enumerate(adapter.images):
+                resolver.take_picture(f"{role}.images.{number}", f"{role}.images", picture)
+            continue
+        resolver.take(role, f"{role}.source", adapter.source, model)
+        if isinstance(adapter, ControlNet):
+            resolver.take_picture(f"{role}.image", f"{role}.image", adapter.image)
+            if isinstance(adapter.preprocessor, Depth):
+                key = f"{role}.preprocessor"
+                resolver.take(key, f"{key}.source", adapter.preprocessor.source, plain_model)
+    if spec.runtime.tiny_vae is not None:
+        resolver.take("runtime.tiny_vae", "runtime.tiny_vae", spec.runtime.tiny_vae, model)
