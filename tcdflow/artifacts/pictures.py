@@ -311,7 +311,8 @@ def _measure(path: Path, shown: str) -> tuple[str, tuple[int, int]]:
         # they can pay for it, and no other.
         behind = image.format == "PNG" and _has_metadata_behind_pixels(path)
         exif = image.getexif() if behind else Image.Image.getexif(image)
-        if exif.get(ExifTags.Base.Orientation) in (5, 6, 7, 8):
+        turned_already = ExifTags.Base.Orientation in getattr(image, "tag_v2", ())  # TIFF's size takes it in
+        if exif.get(ExifTags.Base.Orientation) in (5, 6, 7, 8) and not turned_already:
             width, height = height, width
         return image.format or "", (width, height)
 

@@ -21,9 +21,8 @@ _UNUSED = "neck.fusion_stage.layers.0.residual_layer1."
 class DepthEstimator:
     """A dense prediction transformer (arXiv 2103.13413) that draws relative depth, near white and far black.
 
-    The arithmetic is the TCD guide's, so that on the same device the bits are too: weights in float32, the model
-    under autocast if ``dtype`` is a half one, the rest in what comes out of it. Unlike there it works on a CPU, and
-    a constant depth map is black.
+    The arithmetic is the TCD guide's, step by step: weights in float32, the model under autocast if ``dtype`` is a
+    half one, the rest in what comes out of it. Unlike there it works on a CPU, and a constant depth map is black.
     """
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
