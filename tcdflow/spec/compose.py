@@ -11,7 +11,6 @@ from typing import Any
 from hydra._internal.hydra import Hydra
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException, MissingConfigException
-from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
@@ -98,12 +97,20 @@ class Composer:
             problems += [self._placed(problem, said) for problem in rules.problems(spec)]
         if problems or spec is None:
             raise ConfigError(_unique(problems))
-        choices = {k: v for k, v in _choices(config).items() if not k.startswith("hydra")}
-        return Composition(spec, tuple(overrides), choices, tuple(rules.warnings(spec)), config)
+        return Composition(spec, tuple(overrides), self._choices(config), tuple(rules.warnings(spec)), config)
+
+    def _choices(self, config: DictConfig) -> dict[str, Any]:
+        """Return what Hydra knows to be chosen, and the options of groups that take a list, which it does not tell."""
+        known = dict(OmegaConf.to_container(config.hydra.runtime.choices))  # type: ignore[arg-type]
+        return {
+            group: known[group]
+            if group in known
+            else [path.partition("/")[2] for path in self.loader.merged if path.startswith(f"{group}/")]
+            for group in self.groups()
+        }
 
     def _load(self, said: Sequence[Said], problems: list[Problem]) -> DictConfig | None:
         texts = [item.hydra_text for item in said if item.hydra_text]
-        self._loaded().clear()
         try:
             return self.loader.load_configuration(self.config_name, texts, run_mode=RunMode.RUN)
         except ConfigError as error:
@@ -111,7 +118,7 @@ class Composer:
         except MissingConfigException as error:
             problems.append(self._missing(error))
         except RecursionError:
-            last = next(reversed(self._loaded()), "config")
+            last = next(reversed(self.loader.repository.loaded), "config")
             problems.append(Problem("defaults", "config files choose each other in a circle", origin=f"{last}.yaml"))
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
             cause = error.__cause__ if str(error) == "" and error.__cause__ else error
@@ -123,7 +130,7 @@ class Composer:
         group, _, name = missing.rpartition("/")
         names = self.options(group)
         where = str(error).splitlines()[0].partition(":")[0].removeprefix("In ").strip("'")
-        where = chooser(group, name, self._loaded()) or f"{where}.yaml"
+        where = chooser(group, name, self.loader.repository.loaded) or f"{where}.yaml"
         if not names:
             return Problem(missing, "there is no such config", origin=where)
         return Problem(group, f"must be one of {', '.join(names)}", name, origin=where, nearest=nearest(name, names))
@@ -155,12 +162,7 @@ class Composer:
         return Problem(problem.key, problem.what, problem.value, self._origin(problem.key, said), problem.nearest)
 
     def _origin(self, key: str, said: Sequence[Said]) -> str | None:
-        return origin(key, said, self._loaded())
-
-    def _loaded(self) -> dict[str, ConfigResult]:
-        """Files read for the composition at hand."""
-        loaded: dict[str, ConfigResult] = getattr(self.loader.repository, "loaded", {})
-        return loaded
+        return origin(key, said, self.loader.merged)
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
@@ -194,10 +196,6 @@ def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: Omega
     if sources and isinstance(error, InterpolationKeyError):
         return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
     return Problem(key, " ".join(str(error).splitlines()[0].split()))
-
-
-def _choices(config: DictConfig) -> dict[str, Any]:
-    return dict(OmegaConf.to_container(config.hydra.runtime.choices))  # type: ignore[arg-type]
 
 
 def _blame(error: BaseException, said: Sequence[Said]) -> str | None:

@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
 from hydra.plugins.config_source import ConfigResult
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tcdflow.errors import ConfigError, Problem
 
@@ -86,11 +87,26 @@ class GuardedLoader(ConfigLoaderImpl):
     """Hydra's config loader, which looks at each file's content where it lands.
 
     A file's header and the lists that choose it can put it anywhere, below ``hydra`` too.
+
+    Attributes:
+        merged: the files of the latest composition, each where its content lands, later ones winning.
     """
+
+    def __init__(self, search_path: ConfigSearchPath) -> None:
+        super().__init__(search_path)
+        self.repository: GuardedRepository = GuardedRepository(search_path)
+        self.merged: dict[str, ConfigResult] = {}
+
+    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+        """Compose a config, as Hydra does."""
+        self.merged.clear()
+        self.repository.loaded.clear()
+        return super().load_configuration(*args, **kwargs)
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = super()._load_single_config(default, repo)
         path = str(default.config_path)
+        self.merged[path] = result
         hydras = path == "config" or path.startswith("hydra/")
         _check_data(result, f"{path}.yaml", may_set_hydra=_trusted(result) and hydras)
         return result

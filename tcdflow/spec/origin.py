@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
@@ -10,27 +10,21 @@ from omegaconf import OmegaConf
 from tcdflow.spec.overrides import Said
 
 
-def origin(key: str, said: Sequence[Said], loaded: Mapping[str, ConfigResult]) -> str | None:
+def origin(key: str, said: Sequence[Said], merged: dict[str, ConfigResult]) -> str | None:
     """Return the override or config file that last set ``key``, or None if nothing visible did."""
     for item in reversed(said):
         if not item.is_group and (key == item.key or key.startswith(f"{item.key}.")):
             return item.text
-    for path, result in reversed(list(loaded.items())):
-        if result.provider in ("hydra", "schema"):
-            continue
-        package = result.header.get("package")
-        if package is None:
-            package = path.rpartition("/")[0].replace("/", ".")
-        inner = key if package in ("", "_global_") else key.removeprefix(f"{package}.") if key != package else ""
-        if (package in ("", "_global_") or inner != key) and _holds(result, inner):
+    for path, result in reversed(merged.items()):
+        if result.provider not in ("hydra", "schema") and _holds(result, key):
             own = "conf/" if result.provider == "main" else ""
             return f"{own}{path}.yaml"
     return next((item.text for item in reversed(said) if item.key and key.startswith(item.key)), None)
 
 
-def chooser(group: str, option: str, loaded: Mapping[str, ConfigResult]) -> str | None:
+def chooser(group: str, option: str, loaded: dict[str, ConfigResult]) -> str | None:
     """Return the config file whose list of defaults chooses an option, or None if none does."""
-    for path, result in reversed(list(loaded.items())):
+    for path, result in reversed(loaded.items()):
         for element in result.defaults_list or ():
             value = getattr(element, "value", None)
             same_group = str(getattr(element, "group", "")).lstrip("/") == group

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.plugins import Plugins
 
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.guard import GuardedLoader, GuardedRepository
+from tcdflow.spec.guard import GuardedLoader
 
 HYDRA_VERSION_BASE = "1.3"
 
@@ -22,7 +21,7 @@ def conf_dir() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def config_loader(user_dir: Path | None = None) -> ConfigLoaderImpl:
+def config_loader(user_dir: Path | None = None) -> GuardedLoader:
     """Make Hydra's loader over all places.
 
     Args:
@@ -40,9 +39,7 @@ def config_loader(user_dir: Path | None = None) -> ConfigLoaderImpl:
         _check_user_dir(user_dir)
         path.append("command-line", f"file://{user_dir.resolve()}")
     path.append("schema", "structured://")
-    loader = GuardedLoader(path)
-    loader.repository = GuardedRepository(path)
-    return loader
+    return GuardedLoader(path)
 
 
 def _check_user_dir(user_dir: Path) -> None:
