@@ -24,17 +24,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tcdflow._version import __version__
+from tcdflow.artifacts.artifact import Artifact
 from tcdflow.artifacts.hashes import cache_dir
 from tcdflow.errors import SourceError, printable
-
-if TYPE_CHECKING:
-    from tcdflow.artifacts.resolve import Artifact
 
 # Pillow loads all its plug-ins at the first name beyond the usual four, so the others come last.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -87,9 +85,6 @@ def resolve_picture(role: str, text: str) -> Artifact:
         SourceError: in one line, if it cannot be had or is no picture; a picture's pixels are decoded here only
             when it is fetched, so that a partial one is never kept.
     """
-    # Imported here: the resolver of a whole run may then import this module.
-    from tcdflow.artifacts.resolve import Artifact
-
     path = _fetched(text) if _is_url(text) else _local(text)
     return Artifact(role, public_url(text), None, path.parent, (path.name,), True)
 

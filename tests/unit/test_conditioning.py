@@ -23,8 +23,6 @@ from tests.standins import StandIns
 if TYPE_CHECKING:
     from tcdflow.conditioning.depth import DepthEstimator
 
-pytest_plugins = ["tests.standins.fixtures"]
-
 ORIENTATION = 0x0112
 ROUND = Image.effect_mandelbrot((61, 47), (-2, -1.2, 1, 1.2), 60)
 

@@ -145,8 +145,8 @@ class TestCheck:
         xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
         info = PngImagePlugin.PngInfo()
         info.add_itxt("XML:com.adobe.xmp", xmp.decode())
-        options: dict[str, Any] = {"PNG": {"pnginfo": info}, "TIFF": {"tiffinfo": {700: xmp}}}.get(kind, {"xmp": xmp})
-        Image.new("RGB", (12, 9)).save(tmp_path / "in", kind, **options)
+        options: dict[str, dict[str, Any]] = {"PNG": {"pnginfo": info}, "TIFF": {"tiffinfo": {700: xmp}}}
+        Image.new("RGB", (12, 9)).save(tmp_path / "in", kind, **options.get(kind, {"xmp": xmp}))
         assert check_picture(tmp_path / "in") == load(tmp_path / "in").size == (9, 12)
 
     @pytest.mark.parametrize("kind", ["BMP", "GIF", "MPO"])
