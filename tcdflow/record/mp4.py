@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import itertools
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,31 +47,19 @@ def encode(frames: Sequence[Image.Image], fps: int, workplace: Path) -> tuple[by
         OutputError: if ffmpeg is missing or did not write every frame.
     """
     even = [_even(frame) for frame in frames]
+    width, height = even[0].size
+    given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
     try:
-        with tempfile.TemporaryDirectory(dir=workplace.resolve(), prefix=".partial-") as folder:
-            path = Path(folder, "animation.mp4")
-            writer = imageio_ffmpeg.write_frames(
-                str(path),
-                even[0].size,
-                fps=fps,
-                codec="libx264",
-                quality=None,
-                macro_block_size=1,
-                ffmpeg_log_level="quiet",
-                output_params=_flat(_ENCODE),
-            )
-            writer.send(None)
-            for frame in even:
-                writer.send(frame.tobytes())
-            writer.close()
+        with tempfile.TemporaryDirectory(dir=workplace, prefix=".partial-") as folder:
+            path = Path(folder, "animation.mp4").resolve()
+            _feed([*given, "-c:v", "libx264", "-pix_fmt", "yuv420p", *_flat(_ENCODE), f"file:{path}"], even, folder)
             written = list(decoded(path))
             if len(written) != len(even):
-                raise OutputError(f"ffmpeg wrote {len(written)} of {len(even)} frames")
+                raise OutputError(f"{workplace}: ffmpeg wrote {len(written)} of {len(even)} frames of a video")
             return path.read_bytes(), written
     except (OSError, RuntimeError, RecordError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        reason = re.sub(r"\S*\.partial-\S*", "the video", first)
-        raise OutputError(printable(f"ffmpeg could not write a video into {workplace}: {reason}"[:600])) from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise OutputError(printable(_one_line(f"{workplace}: no video can be written: {reason}"))) from None
 
 
 def decoded(path: Path) -> Iterator[Image.Image]:
@@ -80,19 +69,83 @@ def decoded(path: Path) -> Iterator[Image.Image]:
         RecordError: if it cannot be read, has more than 8192² pixels a frame or more than 1024 frames.
     """
     try:
-        if not path.is_file():
-            raise RecordError(printable(f"{path}: is not a file"))
-        # A resolved path begins with a slash: ffmpeg takes no part of it for a protocol or an option.
-        reader = imageio_ffmpeg.read_frames(str(path.resolve()), output_params=_flat(_DECODE))
-        width, height = next(reader)["size"]
-        if width * height > MAX_PIXELS:
-            raise RecordError(printable(f"{path}: {width}x{height} pixels: more than any run makes"))
-        for number, frame in enumerate(reader):
-            if number == MAX_FRAMES:
-                raise RecordError(printable(f"{path}: more than {MAX_FRAMES} frames"))
-            yield Image.frombytes("RGB", (width, height), frame)
-    except (OSError, RuntimeError, ValueError, IndexError, KeyError, StopIteration) as error:
-        raise RecordError(printable(f"{path}: cannot be decoded: {type(error).__name__}")) from None
+        yield from _decoded(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RecordError(printable(_one_line(f"{path}: cannot be decoded: {reason}"))) from None
+
+
+def _decoded(path: Path) -> Iterator[Image.Image]:
+    if not path.is_file():
+        raise ValueError("is not a file")
+    # The format is said, not guessed, and only files may be opened: a playlist that is named like a video could
+    # have ffmpeg read others, here or elsewhere.
+    command = [_ffmpeg(), "-v", "quiet", "-nostdin", "-protocol_whitelist", "file", "-f", "mov"]
+    command += [
+        "-i",
+        f"file:{path.resolve()}",
+        "-map",
+        "0:v:0",
+        *_flat(_DECODE),
+        "-f",
+        "image2pipe",
+        "-c:v",
+        "ppm",
+        "-",
+    ]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for number in itertools.count():
+                head = [process.stdout.readline(64) for _ in range(3)]  # b"P6", width and height, b"255"
+                if not head[0]:
+                    break
+                width, height = map(int, head[1].split())
+                if width * height > MAX_PIXELS or number == MAX_FRAMES:
+                    raise ValueError(f"frame {number + 1} of {width}x{height} pixels is more than any run makes")
+                # Pillow says so (ValueError) if the frame is cut short.
+                yield Image.frombytes("RGB", (width, height), process.stdout.read(3 * width * height))
+            if process.wait() != 0:
+                raise ValueError("is no MP4 video, or is damaged")
+        finally:
+            process.kill()
+
+
+def _feed(arguments: list[str], frames: Sequence[Image.Image], folder: str) -> None:
+    """Run ffmpeg on frames; RuntimeError has its last words."""
+    with tempfile.TemporaryFile(dir=folder) as log:
+        # In a session of its own: an interrupt is for us, who then end it.
+        with subprocess.Popen(
+            [_ffmpeg(), "-v", "error", "-y", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        ) as process:
+            try:
+                assert process.stdin is not None
+                for frame in frames:
+                    process.stdin.write(frame.tobytes())
+                process.stdin.close()
+            except BrokenPipeError:
+                pass  # it ended early, and says below why
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            log.seek(0)
+            said = log.read(4000).decode("utf-8", "replace").replace(folder, "").strip().splitlines()
+            raise RuntimeError(f"ffmpeg: {said[-1] if said else process.returncode}")
+
+
+def _ffmpeg() -> str:
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text[:600].split())
 
 
 def _even(frame: Image.Image) -> Image.Image:

@@ -49,9 +49,9 @@ def frames_of(path: Path) -> Iterator[Image.Image]:
         RecordError: if it cannot be read or is no such file, has more than 8192² pixels or 1024 frames.
     """
     if path.suffix.lower() == ".mp4":
-        from tcdflow.record.mp4 import decoded
+        from tcdflow.record import mp4
 
-        yield from decoded(path)
+        yield from mp4.decoded(path)
         return
     try:
         yield from decoded(path)
