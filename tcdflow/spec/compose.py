@@ -121,8 +121,7 @@ class Composer:
             last = next(reversed(self.loader.repository.loaded), "config")
             problems.append(Problem("defaults", "config files choose each other in a circle", origin=f"{last}.yaml"))
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-            cause = error.__cause__ if str(error) == "" and error.__cause__ else error
-            problems.append(Problem("configuration", " ".join(str(cause).split()), origin=_blame(cause, said)))
+            problems.append(_blamed(error, said))
         return None
 
     def _missing(self, error: MissingConfigException) -> Problem:
@@ -198,8 +197,13 @@ def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: Omega
     return Problem(key, " ".join(str(error).splitlines()[0].split()))
 
 
-def _blame(error: BaseException, said: Sequence[Said]) -> str | None:
-    return next((item.text for item in said if item.hydra_text and item.hydra_text in str(error)), None)
+def _blamed(error: BaseException, said: Sequence[Said]) -> Problem:
+    """Say what Hydra found, of the override that it names if it names one."""
+    item = next((item for item in said if item.hydra_text and item.hydra_text in str(error)), None)
+    bare = str(error) == "" or str(error).startswith("Error merging override")
+    cause = error.__cause__ if bare and error.__cause__ else error
+    what = " ".join(str(cause).partition("full_key")[0].split())
+    return Problem(item.key if item else "configuration", what, origin=item.text if item else None)
 
 
 def _unique(problems: Sequence[Problem]) -> list[Problem]:

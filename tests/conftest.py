@@ -1,0 +1,33 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tcdflow.spec.compose import Composer
+from tests.helpers import Write, Writer
+
+pytest_plugins = ["tests.standins.fixtures"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tcdflow remembers between runs out of the user's home, in this process and those it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TCDFLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("TCDFLOW_DEBUG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def composer() -> Composer:
+    """A composer over tcdflow's own configs."""
+    return Composer()
+
+
+@pytest.fixture
+def configs(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Write a user's config directory: ``configs({"experiment/mine.yaml": "..."})`` returns its path."""
+    return Writer(tmp_path_factory.mktemp("configs"))

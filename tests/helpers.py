@@ -1,0 +1,76 @@
+"""Small tools of several tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.compose import Composer, Composition
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+
+GLOBAL = "# @package _global_\n"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes files below a directory."""
+
+    root: Path
+
+    def __call__(self, files: Mapping[str, str | bytes]) -> Path:
+        for name, content in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return self.root
+
+
+def problems(composer: Composer, *overrides: str) -> tuple[Problem, ...]:
+    """Compose what must be refused, and return what is wrong with it."""
+    with pytest.raises(ConfigError) as caught:
+        composer.compose(overrides)
+    return caught.value.problems
+
+
+def compose(composer: Composer, *overrides: str) -> Composition:
+    return composer.compose(overrides)
+
+
+def cli(*args: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``tcdflow`` as a process in ``cwd``."""
+    return python("-m", "tcdflow", *args, cwd=cwd, env=env)
+
+
+def python(*args: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run this Python in ``cwd``, with the tcdflow that the tests see."""
+    return subprocess.run(
+        [sys.executable, *args],
+        cwd=cwd,
+        env=environment(env),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a process that tests start."""
+    import tcdflow
+
+    root = str(Path(tcdflow.__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8", **(extra or {})}
+
+
+def left_behind(directory: Path) -> Sequence[str]:
+    """Names of what lies in a directory, relative to it."""
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
