@@ -40,7 +40,7 @@ def sheet(tiles: Sequence[tuple[str, Image.Image]], columns: int | None = None) 
     width, height = _cell([image.size for _, image in tiles], columns, rows)
     size = min(max(width // 14, 10), 20)
     font = ImageFont.load_default(size)
-    label = 2 * size
+    label = 2 * size + _GAP // 2
     page = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + label) + _GAP), _PAPER)
     draw = ImageDraw.Draw(page)
     for number, (text, image) in enumerate(tiles):
@@ -50,7 +50,7 @@ def sheet(tiles: Sequence[tuple[str, Image.Image]], columns: int | None = None) 
         if tile.size != (width, height):
             page.paste(_MAT, (x, y, x + width, y + height))
         page.paste(tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2))
-        draw.text((x, y + height + label // 2 - 1), _cut(text, width, font), fill=_INK, font=font, anchor="lm")
+        draw.text((x, y + height + size), _cut(text, width, font), fill=_INK, font=font, anchor="lm")
     return page
 
 

@@ -1,0 +1,152 @@
+"""Animations: time, colours, sizes, and the recipe inside or beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageChops
+
+from tcdflow.errors import OutputError
+from tcdflow.record import document
+from tcdflow.record.animations import delays
+from tcdflow.record.made import Made
+from tcdflow.record.metadata import read_recipe
+from tcdflow.record.pixels import frames_of, frames_sha256
+from tcdflow.spec.model import RunSpec
+from tests.unit.outputs import MOVING, a_picture, a_spec, an_animation, durations, write
+
+
+@pytest.mark.parametrize("output", MOVING.values(), ids=MOVING)
+def test_every_format_of_an_animation_brings_its_recipe_back(tmp_path: Path, output: dict[str, Any]) -> None:
+    spec = a_spec(output)
+    record = write(tmp_path, spec, [an_animation()])
+    out = record.outputs[0]
+    path = tmp_path / out.file
+    assert out.file == f"animation.{output['animation']}"
+    assert out.sidecar == (None if output["animation"] == "webp" else "animation.json")
+    assert RunSpec.model_validate(read_recipe(path)["spec"]) == spec
+    frames = list(frames_of(path))
+    assert out.frames == len(frames) == 6
+    assert out.pixel_sha256 == frames_sha256(frames)
+    assert out.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert not list(tmp_path.glob(".partial*"))
+    for frame, original in zip(frames, an_animation().frames, strict=True):
+        difference = ImageChops.difference(frame, original).convert("L").resize((1, 1), Image.Resampling.BOX)
+        assert difference.getpixel((0, 0)) <= 6  # type: ignore[operator]
+    if output.get("quality") == 100:
+        assert out.pixel_sha256 == frames_sha256(an_animation().frames)
+
+
+@pytest.mark.parametrize("output", MOVING.values(), ids=MOVING)
+def test_an_animation_without_metadata_has_none(tmp_path: Path, output: dict[str, Any]) -> None:
+    out = write(tmp_path, a_spec({**output, "metadata": "none"}), [an_animation(2)]).outputs[0]
+    assert out.sidecar is None and not list(tmp_path.glob("a*.json"))
+    data = (tmp_path / out.file).read_bytes()
+    assert not any(w in data for w in (b"tcdflow", b"fox", b"EXIF", b"XMP", b"Lavf", b"Lavc", b"x264", b"Pillow"))
+
+
+def test_several_animations_are_numbered_and_pictures_count_for_themselves(tmp_path: Path) -> None:
+    still = Made((a_picture(),), 3)
+    record = write(tmp_path, a_spec(), [an_animation(2, 1), still, an_animation(2, 2)])
+    assert [o.file for o in record.outputs] == ["animation_000.gif", "000.png", "animation_001.gif"]
+    assert [o.sidecar for o in record.outputs] == ["animation_000.json", None, "animation_001.json"]
+    assert read_recipe(tmp_path / "animation_001.gif")["seed"] == 2
+
+
+@pytest.mark.parametrize("fps", [1, 3, 7, 8, 10, 12, 24, 30, 50])
+def test_a_gif_lasts_as_long_as_its_frames_a_second_say(tmp_path: Path, fps: int) -> None:
+    out = write(tmp_path, a_spec({"animation": "gif", "fps": fps}), [an_animation(16)]).outputs[0]
+    found = durations(tmp_path / out.file)
+    assert len(found) == 16
+    assert abs(sum(found) - 16_000 / fps) <= 5
+    assert max(found) - min(found) <= 10
+
+
+def test_a_gif_asks_for_no_delay_that_players_turn_into_a_tenth_of_a_second(tmp_path: Path) -> None:
+    out = write(tmp_path, a_spec({"animation": "gif", "fps": 60}), [an_animation(12)]).outputs[0]
+    assert durations(tmp_path / out.file) == [20] * 12
+
+
+@pytest.mark.parametrize("fps", [7, 30, 60])
+def test_a_webp_lasts_right_to_the_millisecond(tmp_path: Path, fps: int) -> None:
+    out = write(tmp_path, a_spec({"animation": "webp", "fps": fps}), [an_animation(16)]).outputs[0]
+    assert abs(sum(durations(tmp_path / out.file)) - 16_000 / fps) <= 0.5
+
+
+@given(st.integers(1, 1024), st.integers(1, 60), st.sampled_from([100, 1000]))
+def test_delays_never_drift(count: int, fps: int, units: int) -> None:
+    found = delays(count, fps, units)
+    for shown in range(1, count + 1):
+        assert abs(sum(found[:shown]) - units * shown / fps) <= 0.5
+
+
+def test_frames_that_stand_still_keep_their_time(tmp_path: Path) -> None:
+    made = Made((a_picture(),) * 5 + (a_picture(1),), 7, animated=True)
+    for format in ("gif", "webp"):
+        out = write(tmp_path, a_spec({"animation": format, "fps": 10}), [made]).outputs[0]
+        assert out.frames == 2
+        assert durations(tmp_path / out.file) == [500, 100]
+    assert write(tmp_path, a_spec({"animation": "mp4"}), [made]).outputs[0].frames == 6
+
+
+@pytest.mark.parametrize("format", ["gif", "webp", "mp4"])
+def test_an_animation_may_have_one_frame(tmp_path: Path, format: str) -> None:
+    assert write(tmp_path, a_spec({"animation": format}), [an_animation(1)]).outputs[0].frames == 1
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_looping_is_as_asked(tmp_path: Path, loop: bool) -> None:
+    for format, once in (("gif", None), ("webp", 1)):
+        out = write(tmp_path, a_spec({"animation": format, "loop": loop}), [an_animation(2)]).outputs[0]
+        with Image.open(tmp_path / out.file) as image:
+            assert image.info.get("loop") == (0 if loop else once)
+
+
+def test_a_gif_keeps_few_colours_exactly(tmp_path: Path) -> None:
+    frames = tuple(a_picture(n).quantize(200).convert("RGB") for n in range(3))
+    out = write(tmp_path, a_spec({"animation": "gif"}), [Made(frames, 7, animated=True)]).outputs[0]
+    assert out.pixel_sha256 == frames_sha256(frames)
+
+
+@pytest.mark.parametrize(("size", "even"), [((64, 48), (64, 48)), ((63, 48), (64, 48)), ((37, 51), (38, 52))])
+def test_a_video_is_not_scaled_and_an_odd_edge_is_repeated(
+    tmp_path: Path, size: tuple[int, int], even: tuple[int, int]
+) -> None:
+    out = write(tmp_path, a_spec({"animation": "mp4"}), [an_animation(2, size=size)]).outputs[0]
+    assert (out.width, out.height) == even
+    first = next(frames_of(tmp_path / out.file))
+    shown = first.crop((0, 0, *size))
+    far = ImageChops.difference(shown, a_picture(0, size)).convert("L")
+    assert far.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)) <= 4  # type: ignore[operator]
+    corner = first.getpixel((even[0] - 1, even[1] - 1))
+    beside = first.getpixel((size[0] - 1, size[1] - 1))
+    assert isinstance(corner, tuple) and isinstance(beside, tuple)
+    assert all(abs(a - b) <= 12 for a, b in zip(corner, beside, strict=True))
+
+
+def test_a_video_without_ffmpeg_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import imageio_ffmpeg
+
+    def missing() -> str:
+        raise RuntimeError("No ffmpeg exe could be found.\nInstall it.")
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", missing)
+    with pytest.raises(OutputError, match="No ffmpeg exe could be found") as caught:
+        write(tmp_path, a_spec({"animation": "mp4"}), [an_animation(2)])
+    assert "\n" not in str(caught.value)
+    assert document.read(tmp_path).status == "failed"
+    assert {p.name for p in tmp_path.iterdir()} == {"run.json"}
+
+
+def test_made_refuses_what_cannot_be_written() -> None:
+    for frames, animated in (((), False), ((), True), ((a_picture(),) * 2, False)):
+        with pytest.raises(ValueError, match="one frame"):
+            Made(frames, 0, animated)
+    with pytest.raises(ValueError, match="differ in size"):
+        Made((a_picture(), a_picture(0, (32, 32))), 0, animated=True)
+    assert Made((a_picture(),), 0).still and not an_animation(1).still
