@@ -9,7 +9,7 @@ from typing import Any
 from tcdflow.artifacts import layout, model_index
 from tcdflow.artifacts.accelerator import computes_in_half
 from tcdflow.artifacts.artifact import Artifact, Artifacts
-from tcdflow.artifacts.pictures import resolve_picture
+from tcdflow.artifacts.pictures import public_url, resolve_picture
 from tcdflow.artifacts.safetensors_header import check_header
 from tcdflow.artifacts.source import PICKLES, Source, parse
 from tcdflow.artifacts.store import Store, open_store
@@ -69,11 +69,16 @@ class Resolver:
             return None
 
     def take_picture(self, role: str, key: str, text: str) -> None:
-        """Find one input picture."""
+        """Find one input picture; a URL with a secret in it is refused, since records name the URL."""
+        shown = public_url(text)
+        if shown != text:
+            what = "carries a password or token, which would be recorded; download the picture and give its path"
+            self.problems.append(Problem(key, f"'{shown}' {what}"))
+            return
         try:
             self.found[role] = resolve_picture(role, text)
         except SourceError as error:
-            self.problems.append(Problem(key, f"'{_shortened(text)}': {error}"))
+            self.problems.append(Problem(key, str(error)))
 
     def done(self) -> Artifacts:
         """Return what was found.
@@ -103,16 +108,17 @@ def weight_file(role: str, source: Source) -> Artifact:
     Raises:
         SourceError: if there is none or more than one, it is a pickle, or it is damaged.
     """
-    store = open_store(source)
     if _names_file(source):
         name = source.inside or Path(source.location).name
         if name.endswith(PICKLES):
             raise SourceError(f"{name} is a pickle, which can run code; safetensors are needed")
         if not name.endswith(SAFETENSORS):
             raise SourceError(f"{name} is no {SAFETENSORS} file")
+        store = open_store(source)
         if source.kind != "path":
             _must_have(store, name)
     else:
+        store = open_store(source)
         folder = f"{source.inside}/" if source.inside else ""
         name = folder + layout.single_weights(_listing(store, source))
     return _checked(Artifact(role, source.text, store.revision, store.fetch((name,)), (name,), True))
