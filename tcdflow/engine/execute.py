@@ -43,6 +43,8 @@ def execute(
         run.lock(locking.result())
     run.record.execution = generated.execution
     run.record.environment |= warm.environment(spec)
-    run.save(generated.made)
+    run.save(generated.made, generated.inputs)
     log.info("made %d picture(s): %s", len(generated.made), generated.execution["seconds"])
-    return Result(tuple(made.frames[0] for made in generated.made), run.record, run.path)
+    images = tuple(made.frames[0] for made in generated.made)
+    animations = tuple(made.frames for made in generated.made if made.animated)
+    return Result(images, run.record, run.path, animations)

@@ -16,14 +16,16 @@ class Result:
     """A finished run.
 
     Attributes:
-        images: its pictures, in the order of their seeds.
+        images: its pictures, in the order of their seeds; of animations the first frames.
         record: the content of its ``run.json``.
         directory: where both are.
+        animations: the frames of its animations, in the order of their seeds; empty for pictures that do not move.
     """
 
     images: tuple[Image.Image, ...]
     record: Record
     directory: Path
+    animations: tuple[tuple[Image.Image, ...], ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
