@@ -24,7 +24,9 @@ from tcdflow.spec.nearest import nearest
 from tcdflow.spec.origin import chooser, origin
 from tcdflow.spec.overrides import Said, check
 from tcdflow.spec.problems import problems_of
+from tcdflow.spec.references import referenced
 from tcdflow.spec.search import config_loader
+from tcdflow.spec.sweep import SweepSpec
 
 CONFIG_NAME = "config"
 _SELECTORS = ("experiment",)
@@ -47,6 +49,25 @@ class Composition:
     overrides: tuple[str, ...]
     choices: dict[str, Any]
     warnings: tuple[str, ...]
+    config: DictConfig = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A composed run before it is typed.
+
+    Attributes:
+        plain: the resolved config.
+        sweep: what it says of a sweep.
+        said: the overrides, parsed.
+        referenced: keys that interpolations name: to change one of them changes others.
+        config: Hydra's composed config.
+    """
+
+    plain: dict[str, Any]
+    sweep: SweepSpec
+    said: tuple[Said, ...]
+    referenced: frozenset[str]
     config: DictConfig = field(repr=False, compare=False)
 
 
@@ -86,18 +107,47 @@ class Composer:
         Raises:
             ConfigError: with every violation found.
         """
+        draft, problems = self._draft(overrides)
+        spec = self.judge(draft.plain, draft.said, problems)
+        if problems or spec is None:
+            raise ConfigError(_unique(problems))
+        choices = self._choices(draft.config)
+        return Composition(spec, tuple(overrides), choices, tuple(rules.warnings(spec)), draft.config)
+
+    def draft(self, overrides: Sequence[str]) -> Draft:
+        """Compose without typing.
+
+        Raises:
+            ConfigError: if Hydra cannot compose, or an interpolation cannot be resolved.
+        """
+        draft, problems = self._draft(overrides)
+        if problems:
+            raise ConfigError(_unique(problems))
+        return draft
+
+    def judge(self, plain: dict[str, Any], said: Sequence[Said], problems: list[Problem]) -> RunSpec | None:
+        """Type a resolved config and hold it against the rules; what is wrong is added to ``problems``."""
+        spec = self._validate(plain, said, problems)
+        if spec is not None:
+            problems += [self._placed(problem, said) for problem in rules.problems(spec)]
+        return spec
+
+    def _draft(self, overrides: Sequence[str]) -> tuple[Draft, list[Problem]]:
         said, problems = check(overrides, options=self.options)
         config = self._load(said, problems)
         if config is None:
             raise ConfigError(problems)
         task = _without_hydra(config)
         plain = self._resolve(task, said, problems)
-        spec = self._validate(plain, said, problems)
-        if spec is not None:
-            problems += [self._placed(problem, said) for problem in rules.problems(spec)]
-        if problems or spec is None:
-            raise ConfigError(_unique(problems))
-        return Composition(spec, tuple(overrides), self._choices(config), tuple(rules.warnings(spec)), config)
+        sweep = self._sweep(plain.pop("sweep", None), said, problems)
+        return Draft(plain, sweep, tuple(said), frozenset(referenced(task)), config), problems
+
+    def _sweep(self, plain: Any, said: Sequence[Said], problems: list[Problem]) -> SweepSpec:
+        try:
+            return SweepSpec.model_validate(plain or {})
+        except ValidationError as error:
+            problems += problems_of(error, SweepSpec, lambda key: self._origin(key, said), under="sweep")
+            return SweepSpec()
 
     def _choices(self, config: DictConfig) -> dict[str, Any]:
         """Return what Hydra knows to be chosen, and the options of groups that take a list, which it does not tell."""

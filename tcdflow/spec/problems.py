@@ -16,7 +16,11 @@ from tcdflow.spec.types import Part
 
 
 def problems_of(
-    error: ValidationError, model: type[Part], origin: Callable[[str], str | None], also: Sequence[str] = ()
+    error: ValidationError,
+    model: type[Part],
+    origin: Callable[[str], str | None],
+    also: Sequence[str] = (),
+    under: str = "",
 ) -> list[Problem]:
     """Translate each violation.
 
@@ -24,19 +28,21 @@ def problems_of(
         error: what pydantic found.
         model: the model that was validated.
         origin: says which override or file set a key.
+        under: key that the model stands at, if it is not the whole.
         also: names that are allowed at the top beside the model's fields, for suggestions.
     """
     return [
-        _problem(dict(item), model, origin, also)
+        _problem(dict(item), model, origin, also, under)
         for item in error.errors(include_url=False, include_context=True, include_input=True)
     ]
 
 
 def _problem(
-    item: dict[str, Any], model: type[Part], origin: Callable[[str], str | None], also: Sequence[str]
+    item: dict[str, Any], model: type[Part], origin: Callable[[str], str | None], also: Sequence[str], under: str
 ) -> Problem:
     loc: tuple[int | str, ...] = item["loc"]
     key, siblings, field = _walk(model, loc)
+    key = f"{under}.{key}" if under else key
     kind = item["type"]
     if kind == "extra_forbidden":
         known = [*siblings, *(also if len(loc) == 1 else ())]
