@@ -1,0 +1,370 @@
+"""Configs are data: what a stranger's YAML cannot do, and what of Hydra's the command line leaves alone.
+
+Each attempt has a witness: a file that a ``_target_`` or a logging factory would make, a variable that ``env_set``
+would set, a secret in the environment that must show up nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from tcdflow.app import Job, run_single
+from tcdflow.cli.main import dispatch
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.compose import Composer
+from tcdflow.spec.search import conf_dir
+from tests.helpers import GLOBAL, Write
+
+SECRET = "a-secret-of-the-environment"
+EVIL = "experiment/evil.yaml"
+
+Refused = Callable[[dict[str, str | bytes]], tuple[Problem, ...]]
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    return tmp_path / "marker"
+
+
+@pytest.fixture(autouse=True)
+def witnesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TCDFLOW_TEST_SECRET", SECRET)
+    monkeypatch.delenv("TCDFLOW_TEST_SET", raising=False)
+
+
+@pytest.fixture
+def refused(configs: Write, marker: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """Run ``experiment=evil`` of a directory: a wrong request, no effect, no secret; returns what was said."""
+
+    def attempt(files: dict[str, str | bytes]) -> tuple[Problem, ...]:
+        evil = configs(files)
+        monkeypatch.setenv("TCDFLOW_DEBUG", "1")  # the error itself, and not its message
+        with pytest.raises(ConfigError) as caught:
+            dispatch(["--config-dir", str(evil), "experiment=evil", f"hydra.run.dir={marker}.run"])
+        assert SECRET not in str(caught.value)
+        assert not marker.exists()
+        assert not Path(f"{marker}.run").exists()
+        assert "TCDFLOW_TEST_SET" not in os.environ
+        return caught.value.problems
+
+    return attempt
+
+
+def call(marker: Path) -> str:
+    """A mapping that Hydra would instantiate, and that leaves a file behind."""
+    return f"{{_target_: builtins.open, file: {marker}, mode: w}}"
+
+
+def logger(marker: Path) -> str:
+    """A handler that logging.config would build by calling what it is told."""
+    return f'{{h: {{"()": builtins.open, file: {marker}, mode: w}}}}'
+
+
+def test_the_witness_would_be_seen(configs: Write, marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attack works on Hydra's own machinery: a run whose config holds these parts sets and calls them."""
+    seen: list[str | None] = []
+
+    def execute(*_: object) -> None:
+        seen.append(os.environ.get("TCDFLOW_TEST_SET"))
+
+    monkeypatch.setattr("tcdflow.app.execute", execute)
+    composition = Composer().compose([f"hydra.run.dir={marker}.run"])
+    hydra = composition.config.hydra
+    hydra.job.env_set = {"TCDFLOW_TEST_SET": "set"}
+    run_single(Job.prepare(composition), engine=lambda: pytest.fail("not needed"), logs=False)
+    assert seen == ["set"]
+    OmegaConf.set_readonly(hydra, False)
+    hydra.job_logging.handlers = {"file": {"()": "builtins.open", "file": str(marker), "mode": "w"}}
+    with contextlib.suppress(Exception):  # what it made is no handler
+        run_single(Job.prepare(composition), engine=lambda: pytest.fail("not needed"))
+    assert marker.exists()
+
+
+def test_a_refusal_is_a_message_and_exit_status_2(configs: Write, capfd: pytest.CaptureFixture[str]) -> None:
+    evil = configs(
+        {EVIL: GLOBAL + "hydra: {job: {env_set: {TCDFLOW_TEST_SET: x}}}\nprompt: ${oc.env:TCDFLOW_TEST_SECRET}\n"}
+    )
+    assert dispatch(["--config-dir", str(evil), "experiment=evil"]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(
+        "tcdflow: 2 things are wrong:\n  hydra.job.env_set.TCDFLOW_TEST_SET = 'x': a config file may not"
+    )
+    assert SECRET not in err
+
+
+class TestHydra:
+    """No file of a user's reaches Hydra's own node, whatever way it takes."""
+
+    @pytest.mark.parametrize(
+        ("place", "key"),
+        [
+            ("hydra: {callbacks: {x: CALL}}", "hydra.callbacks.x._target_"),
+            ("hydra: {job: {env_set: {TCDFLOW_TEST_SET: x}}}", "hydra.job.env_set.TCDFLOW_TEST_SET"),
+            ("hydra: {job: {env_copy: [HOME]}}", "hydra.job.env_copy"),
+            ("hydra: {job_logging: {handlers: LOGGER}}", "hydra.job_logging.handlers.h.()"),
+            ("hydra: {run: {dir: /somewhere}}", "hydra.run.dir"),
+            ("hydra: {output_subdir: null}", "hydra.output_subdir"),
+            ("hydra: {}", "hydra"),
+            ("hydra: null", "hydra"),
+            ("hydra.job.env_set: {TCDFLOW_TEST_SET: x}", "hydra.job.env_set.TCDFLOW_TEST_SET"),
+        ],
+    )
+    def test_by_its_name(self, place: str, key: str, refused: Refused, marker: Path) -> None:
+        text = place.replace("CALL", call(marker)).replace("LOGGER", logger(marker))
+        found = refused({EVIL: GLOBAL + text})
+        assert key in [problem.key for problem in found]
+        assert {problem.origin for problem in found} == {EVIL}
+
+    @pytest.mark.parametrize("package", ["hydra", "_global_.hydra"])
+    @pytest.mark.parametrize(
+        ("below", "text"),
+        [
+            ("job.env_set", "TCDFLOW_TEST_SET: x"),
+            ("job_logging.handlers", "LOGGER"),
+            ("callbacks", "x: CALL"),
+        ],
+    )
+    def test_by_a_header(self, package: str, below: str, text: str, refused: Refused, marker: Path) -> None:
+        text = text.replace("CALL", call(marker)).replace("LOGGER", logger(marker))
+        found = refused({EVIL: f"# @package {package}.{below}\n{text}\n"})
+        assert all(problem.key.startswith(f"hydra.{below}") for problem in found)
+
+    @pytest.mark.parametrize("package", ["hydra", "_global_.hydra"])
+    @pytest.mark.parametrize("chosen", ["/loras@{}: evil2", "/loras/evil2@{}"])
+    def test_by_a_place_in_a_list_of_defaults(self, package: str, chosen: str, refused: Refused, marker: Path) -> None:
+        element = chosen.format(f"{package}.job_logging.handlers")
+        found = refused(
+            {EVIL: f"{GLOBAL}defaults:\n  - {element}\n", "loras/evil2.yaml": logger(marker) + "\n"},
+        )
+        assert "hydra.job_logging.handlers.h.()" in [problem.key for problem in found]
+
+    def test_by_placing_a_file_of_ours(self, refused: Refused) -> None:
+        found = refused({EVIL: f"{GLOBAL}defaults:\n  - /base@hydra.job.env_set: emoji\n"})
+        assert all(problem.key.startswith("hydra.job.env_set.") for problem in found)
+
+    @pytest.mark.parametrize(
+        "element", ["override /hydra/job_logging: evil", "/hydra/job_logging/evil", "/hydra/callbacks: evil"]
+    )
+    def test_by_choosing_a_part(self, element: str, refused: Refused, marker: Path) -> None:
+        files: dict[str, str | bytes] = {
+            EVIL: f"{GLOBAL}defaults:\n  - {element}\n",
+            "hydra/job_logging/evil.yaml": f"handlers: {logger(marker)}\n",
+            "hydra/callbacks/evil.yaml": f"x: {call(marker)}\n",
+        }
+        (problem,) = refused(files)
+        assert (problem.key, problem.what) == ("defaults", "a config file may not choose parts of Hydra")
+
+    @pytest.mark.parametrize("absolute", [True, False])
+    def test_by_a_path_that_leaves_its_directory(
+        self, absolute: bool, refused: Refused, tmp_path: Path, marker: Path
+    ) -> None:
+        outside = tmp_path / "outside.yaml"
+        outside.write_text(f"{GLOBAL}hydra: {{callbacks: {{x: {call(marker)}}}}}\n")
+        start = conf_dir() / "experiment"
+        path = str(outside.with_suffix("")) if absolute else os.path.relpath(outside.with_suffix(""), start)
+        (problem,) = refused({EVIL: f"{GLOBAL}defaults:\n  - {'/' if absolute else ''}{path}\n"})
+        assert (problem.key, problem.what) == ("defaults", "a config is named by its group and name alone")
+
+
+class TestPython:
+    """Nothing in a config names Python to run."""
+
+    @pytest.mark.parametrize("word", ["_target_", "_args_", "_partial_", "_recursive_", "_convert_"])
+    @pytest.mark.parametrize("place", ["WORD: x", "base: {WORD: x}", "sampling: {seed: [{WORD: x}]}"])
+    def test_by_hydras_words(self, word: str, place: str, refused: Refused) -> None:
+        found = refused({EVIL: GLOBAL + place.replace("WORD", word)})
+        assert all(word in problem.key and "configs are data" in problem.what for problem in found)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "!!python/object/apply:builtins.open [MARKER, w]",
+            "!!python/name:os.system x",
+            "!!python/object:pathlib.Path {}",
+            "!!binary aGk=",
+            "!!str 5",
+            "!mine x",
+            "!<tag:yaml.org,2002:python/name:os.system> x",
+        ],
+    )
+    def test_by_a_tag(self, value: str, refused: Refused, marker: Path) -> None:
+        (problem,) = refused({EVIL: f"{GLOBAL}prompt: {value.replace('MARKER', str(marker))}\n"})
+        assert problem.key == EVIL
+        assert "tags are not allowed" in problem.what
+
+
+class TestSecrets:
+    """A file reads nothing but other keys."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "prompt: ${oc.env:TCDFLOW_TEST_SECRET}",
+            "prompt: '${ oc.env : TCDFLOW_TEST_SECRET }'",
+            'prompt: "${\\toc.env:TCDFLOW_TEST_SECRET}"',
+            'prompt: "${\\n oc.env:TCDFLOW_TEST_SECRET}"',
+            "prompt: a ${oc.env:TCDFLOW_TEST_SECRET} b",
+            "prompt: ${oc.decode:${oc.env:TCDFLOW_TEST_SECRET}}",
+            "prompt: ${oc.env:NONE,${oc.env:TCDFLOW_TEST_SECRET}}",
+            "negative_prompt: oc.env\nprompt: ${${negative_prompt}:TCDFLOW_TEST_SECRET}",
+            "negative_prompt: env\nprompt: ${oc.${negative_prompt}:TCDFLOW_TEST_SECRET}",
+            "negative_prompt: oc\nprompt: ${${negative_prompt}.env:TCDFLOW_TEST_SECRET}",
+            "prompt: ${oc.select:base.source}",
+            "prompt: ${now:%Y}",
+            "prompt: ${hydra:runtime.cwd}",
+            "sampling: {seed: [1, ['${oc.env:TCDFLOW_TEST_SECRET}']]}",
+            "loras: {x: {source: '${oc.env:TCDFLOW_TEST_SECRET}'}}",
+            "unknown: {deep: [{er: '${oc.env:TCDFLOW_TEST_SECRET}'}]}",
+        ],
+    )
+    def test_resolvers(self, text: str, refused: Refused) -> None:
+        found = refused({EVIL: f"{GLOBAL}{text}\n"})
+        assert {(problem.origin, "resolvers are refused" in problem.what) for problem in found} == {(EVIL, True)}
+
+    @pytest.mark.parametrize(
+        "element",
+        [
+            "override /base: ${oc.env:TCDFLOW_TEST_SECRET}",
+            "/base: ${oc.env:TCDFLOW_TEST_SECRET}",
+            "/base/${oc.env:TCDFLOW_TEST_SECRET}",
+            "optional /base@x: ${oc.env:TCDFLOW_TEST_SECRET}",
+            "override /loras: [tcd, '${oc.env:TCDFLOW_TEST_SECRET}']",
+        ],
+    )
+    def test_resolvers_in_a_list_of_defaults(self, element: str, refused: Refused) -> None:
+        (problem,) = refused({EVIL: f"{GLOBAL}defaults:\n  - {element}\n"})
+        assert (problem.key, problem.origin) == ("defaults", EVIL)
+
+    def test_a_key_is_not_resolved(self, refused: Refused) -> None:
+        (problem,) = refused({EVIL: GLOBAL + "'${oc.env:TCDFLOW_TEST_SECRET}': 1\n"})
+        assert problem.what.startswith("unknown key")
+
+    @pytest.mark.parametrize("key", ["hydra.runtime.cwd", "hydra.run.dir", "hydra.runtime.config_sources"])
+    def test_hydras_own_keys_cannot_be_read(self, key: str, refused: Refused) -> None:
+        (problem,) = refused({EVIL: f"{GLOBAL}prompt: ${{{key}}}\n"})
+        assert problem.key == "prompt"
+
+    @pytest.mark.parametrize("text", ["${base.size}", "${.prompt_of}", "a ${base.family} of ${base.size}", "$5 {a: b}"])
+    def test_other_keys_can(self, text: str, configs: Write) -> None:
+        mine = configs({"loras/ink.yaml": f"ink: {{source: a/b, prompt_of: x, description: '{text}'}}\n"})
+        try:
+            Composer(mine).compose(["loras=[ink]"])
+        except ConfigError as error:
+            assert [problem.key for problem in error.problems] == ["loras.ink.prompt_of"]
+
+
+class TestFiles:
+    """Files that are none, too big or too deep are answered at once."""
+
+    @pytest.mark.parametrize(
+        ("content", "what"),
+        [
+            (b"a: &x [1]\nb: *x\n", "anchors and aliases"),
+            (b"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n", "anchors and aliases"),
+            (b"a: " + b"[" * 33 + b"]" * 33, "nests deeper"),
+            (b"a: " + b"[" * 500_000, "nests deeper"),
+            (b"a: " + b"{b: " * 100_000, "nests deeper"),
+            (b"a: [" + b"1," * 100_000 + b"]", "has over"),
+            (b"a: " + b"x" * 1_000_001, "allowed are 1000000"),
+            ("prompt: caf\xe9\n".encode("latin-1"), "no valid YAML"),
+            ("prompt: cafe\n".encode("utf-16"), "no valid YAML"),
+            (b"prompt: a\x00b\n", "no valid YAML"),
+            (b"prompt: [a\n", "no valid YAML"),
+            (b"prompt: a: b\n", "no valid YAML"),
+            (b"prompt: a\nprompt: b\n", "duplicate key"),
+            (b"prompt: a\n---\nprompt: b\n", "single document"),
+            (b"? [a, b]\n: x\n", "unhashable key"),
+            (b"- a\n- b\n", "must hold keys with values"),
+        ],
+    )
+    def test_refused(self, content: bytes, what: str, refused: Refused) -> None:
+        (problem,) = refused({EVIL: GLOBAL.encode() + content})
+        assert (problem.key, what in problem.what) == (EVIL, True)
+
+    def test_depth_that_is_allowed(self, refused: Refused) -> None:
+        (problem,) = refused({EVIL: GLOBAL + "a: " + "[" * 31 + "]" * 31})
+        assert problem.what.startswith("unknown key")
+
+    @pytest.mark.parametrize("text", ["1: x", "true: x", "1.5: x", "null: x", "scalar", "defaults: 5", "defaults: [5]"])
+    def test_odd_shapes_are_answered(self, text: str, refused: Refused) -> None:
+        assert refused({EVIL: f"{GLOBAL}{text}\n"})
+
+    @pytest.mark.parametrize("other", ["evil", "evil2"])
+    def test_circles(self, other: str, refused: Refused) -> None:
+        files: dict[str, str | bytes] = {
+            EVIL: f"{GLOBAL}defaults: [{other}]\n",
+            "experiment/evil2.yaml": f"{GLOBAL}defaults: [evil]\n",
+        }
+        (problem,) = refused(files)
+        assert (problem.key, problem.what) == ("defaults", "config files choose each other in a circle")
+
+    def test_keys_that_refer_to_each_other(self, refused: Refused) -> None:
+        found = refused({EVIL: GLOBAL + "prompt: ${negative_prompt}\nnegative_prompt: ${prompt}\n"})
+        assert {problem.key for problem in found} == {"prompt", "negative_prompt"}
+
+
+class TestCommandLine:
+    """What is refused from the person at the keyboard too."""
+
+    @pytest.mark.parametrize("verb", [[], ["-m"], ["check"], ["--cfg", "job"], ["--cfg", "all"]])
+    @pytest.mark.parametrize(
+        ("override", "key"),
+        [
+            ("+hydra.callbacks.x._target_=builtins.open", "hydra.callbacks.x._target_"),
+            ("hydra.job.env_set.TCDFLOW_TEST_SET=x", "hydra.job.env_set.TCDFLOW_TEST_SET"),
+            ("hydra.job.env_copy=[HOME]", "hydra.job.env_copy"),
+            ("hydra={job: {env_set: {TCDFLOW_TEST_SET: x}}}", "hydra"),
+            ("++hydra={callbacks: {}}", "hydra"),
+            ("hydra/job_logging=disabled", "hydra/job_logging"),
+            ("hydra.job_logging.root.level=DEBUG", "hydra.job_logging.root.level"),
+            ("hydra.output_subdir=null", "hydra.output_subdir"),
+            ("+base@hydra.job.env_set=emoji", "hydra.job.env_set.source"),
+            ("+hydra/launcher@hydra.job.env_set=basic", "hydra/launcher"),
+            ("loras.x._target_=os.system", "loras.x._target_"),
+            ("loras.x={_target_: os.system}", "loras.x._target_"),
+            ("prompt=${oc.env:TCDFLOW_TEST_SECRET}", "prompt"),
+            ("negative_prompt='${oc.${base.family}:TCDFLOW_TEST_SECRET}'", "negative_prompt"),
+            ("sampling.seed=[1,${oc.env:TCDFLOW_TEST_SECRET}]", "sampling.seed.1"),
+            ("loras.x={source: '${oc.env:TCDFLOW_TEST_SECRET}'}", "loras.x.source"),
+            ("base=${oc.env:TCDFLOW_TEST_SECRET}", "base"),
+        ],
+    )
+    def test_overrides(
+        self,
+        verb: list[str],
+        override: str,
+        key: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert dispatch([*verb, override]) == 2
+        out, err = capfd.readouterr()
+        assert f"{key}" in err
+        assert SECRET not in out + err
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("flag", ["--experimental-rerun", "--config-path", "--config-name"])
+    @pytest.mark.parametrize("verb", [[], ["check"], ["ls"], ["-m"]])
+    def test_flags(self, verb: list[str], flag: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        pickle = tmp_path / "config.pickle"
+        pickle.write_bytes(b"cbuiltins\nopen\n(S'" + os.fsencode(tmp_path / "marker") + b"'\nS'w'\ntR.")
+        assert dispatch([*verb, flag, str(pickle)]) == 2
+        assert f"tcdflow: {flag} = " in capfd.readouterr().err
+        assert not (tmp_path / "marker").exists()
+
+    @pytest.mark.parametrize("what", ["config", "all", "plugins", "defaults", "searchpath"])
+    def test_asking_for_information_runs_nothing(
+        self, what: str, marker: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        said = [f"+hydra.callbacks.x.{key}" for key in ("_target_=builtins.open", f"file={marker}", "mode=w")]
+        dispatch(["--info", what, *said])
+        assert not marker.exists()
