@@ -11,7 +11,10 @@ from PIL import Image
 
 import tcdflow
 from tcdflow.engine.result import Result
+from tests.helpers import Write
 from tests.standins import StandIns
+
+__all__ = ["Run", "Write"]
 
 Run = Callable[..., Result]
 
@@ -21,8 +24,9 @@ def run(standins: StandIns, tmp_path: Path) -> Run:
     """Make a run as a user's program does, on the CPU; the engine stays warm from test to test."""
     made = iter(range(1000))
 
-    def runs(*overrides: str) -> Result:
-        return tcdflow.run(*overrides, "runtime.device=cpu", f"hydra.run.dir={tmp_path / f'run{next(made)}'}")
+    def runs(*overrides: str, config_dir: Path | None = None) -> Result:
+        where = f"hydra.run.dir={tmp_path / f'run{next(made)}'}"
+        return tcdflow.run(*overrides, "runtime.device=cpu", where, config_dir=config_dir)
 
     return runs
 

@@ -1,0 +1,93 @@
+"""Image-to-image and inpainting with plain UNets, and the embedded model at all three tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+
+import tcdflow
+from tests.fidelity import scripts
+from tests.fidelity.conftest import Run
+from tests.fidelity.same import assert_same
+from tests.standins import Family, StandIns
+
+EMOJI = Path(tcdflow.__file__).parent / "embedded" / "emoji"
+
+
+@pytest.mark.parametrize(
+    ("family", "cls", "unet_calls"),
+    [
+        ("sd15", diffusers.StableDiffusionImg2ImgPipeline, 4),
+        ("sdxl", diffusers.StableDiffusionXLImg2ImgPipeline, 4),
+    ],
+)
+def test_image_to_image(run: Run, standins: StandIns, photo: Path, family: Family, cls: Any, unet_calls: int) -> None:
+    base, tcd = standins.base(family), standins.lora(family, "tcd")
+    made = run(
+        f"base={family}",
+        "base.size=64",
+        f"base.source={base}",
+        f"loras.tcd.source={tcd}",
+        "task=image_to_image",
+        f"task.image={photo}",
+        "task.strength=0.65",
+        "prompt=a tiger on a bench",
+        "sampling.steps=7",
+    )
+    pipe = scripts.pipeline(cls, base, loras=((tcd, 1.0),), fuse=True)
+    by_hand = scripts.picture(pipe, "a tiger on a bench", image=scripts.photo(photo), strength=0.65, steps=7)
+    assert_same(made.images[0], by_hand)
+    assert made.record.execution["unet_calls"] == unet_calls
+
+
+@pytest.mark.parametrize(
+    ("family", "cls"),
+    [
+        ("sd15", diffusers.StableDiffusionInpaintPipeline),
+        ("sdxl", diffusers.StableDiffusionXLInpaintPipeline),
+    ],
+)
+def test_inpainting_with_a_unet_of_four_channels(
+    run: Run, standins: StandIns, photo: Path, mask: Path, family: Family, cls: Any
+) -> None:
+    base, tcd = standins.base(family), standins.lora(family, "tcd")
+    made = run(
+        f"base={family}",
+        "base.size=64",
+        f"base.source={base}",
+        f"loras.tcd.source={tcd}",
+        "task=inpainting",
+        f"task.image={photo}",
+        f"task.mask={mask}",
+        "prompt=a tiger on a bench",
+    )
+    pipe = scripts.pipeline(cls, base, loras=((tcd, 1.0),), fuse=True)
+    image, white = scripts.photo(photo), scripts.photo(mask)
+    by_hand = scripts.picture(pipe, "a tiger on a bench", image=image, mask_image=white, strength=0.99)
+    assert_same(made.images[0], by_hand)
+
+
+def test_embedded_quickstart(run: Run) -> None:
+    made = run("experiment=quickstart")
+    pipe = scripts.pipeline(diffusers.StableDiffusionPipeline, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
+    assert_same(made.images[0], scripts.picture(pipe, "a fox on a green background"))
+
+
+def test_embedded_image_to_image(run: Run, photo: Path) -> None:
+    made = run("task=image_to_image", f"task.image={photo}", "prompt=a red heart", "sampling.steps=8")
+    cls = diffusers.StableDiffusionImg2ImgPipeline
+    pipe = scripts.pipeline(cls, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
+    by_hand = scripts.picture(pipe, "a red heart", image=scripts.photo(photo), strength=0.8, steps=8)
+    assert_same(made.images[0], by_hand)
+
+
+def test_embedded_inpainting(run: Run, photo: Path, mask: Path) -> None:
+    made = run("task=inpainting", f"task.image={photo}", f"task.mask={mask}", "prompt=a red heart")
+    cls = diffusers.StableDiffusionInpaintPipeline
+    pipe = scripts.pipeline(cls, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
+    image, white = scripts.photo(photo), scripts.photo(mask)
+    by_hand = scripts.picture(pipe, "a red heart", image=image, mask_image=white, strength=0.99)
+    assert_same(made.images[0], by_hand)
