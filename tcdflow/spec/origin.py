@@ -13,13 +13,17 @@ from tcdflow.spec.overrides import Said
 def origin(key: str, said: Sequence[Said], merged: dict[str, ConfigResult]) -> str | None:
     """Return the override or config file that last set ``key``, or None if nothing visible did."""
     for item in reversed(said):
-        if not item.is_group and (key == item.key or key.startswith(f"{item.key}.")):
+        if not item.is_group and _within(key, item.key):
             return item.text
     for path, result in reversed(merged.items()):
         if result.provider not in ("hydra", "schema") and _holds(result, key):
             own = "conf/" if result.provider == "main" else ""
             return f"{own}{path}.yaml"
-    return next((item.text for item in reversed(said) if item.key and key.startswith(item.key)), None)
+    return next((item.text for item in reversed(said) if _within(key, item.key) or _within(item.key, key)), None)
+
+
+def _within(key: str, other: str) -> bool:
+    return key == other or key.startswith(f"{other}.")
 
 
 def chooser(group: str, option: str, loaded: dict[str, ConfigResult]) -> str | None:

@@ -1,0 +1,210 @@
+"""Error messages as a feature: the key, the value, what is allowed, the nearest known name, and who said it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tcdflow.cli.main import dispatch
+from tcdflow.errors import Problem, printable
+from tcdflow.spec.compose import Composer
+from tests.helpers import GLOBAL, Write, problems
+
+SEED = "must be a whole number from 0 to 2^63 - 1, or a list of them"
+WEIGHT = "must be a number, or numbers by component and block: {unet: {down: 0.5, mid: 1}}"
+
+# One mistake each: the override is the origin, and the rest is what is said of it.
+MISTAKES = [
+    ("sampling.stpes=4", Problem("sampling.stpes", "unknown key", nearest="steps")),
+    ("smapling.steps=4", Problem("smapling", "unknown key", nearest="sampling")),
+    ("promt=a fox", Problem("promt", "unknown key", nearest="prompt")),
+    ("experimnt=quickstart", Problem("experimnt", "unknown key", nearest="experiment")),
+    ("loras.tcd.wieght=1", Problem("loras.tcd.wieght", "unknown key", nearest="weight")),
+    ("sampling.eta=1.5", Problem("sampling.eta", "must be at least 0 and at most 1", 1.5)),
+    ("sampling.eta=-0.1", Problem("sampling.eta", "must be at least 0 and at most 1", -0.1)),
+    ("sampling.eta=nan", Problem("sampling.eta", "must be a finite number", float("nan"))),
+    ("sampling.eta=true", Problem("sampling.eta", "must be a number, not a truth value", True)),
+    ("sampling.steps=four", Problem("sampling.steps", "must be a whole number", "four")),
+    ("sampling.steps=4.5", Problem("sampling.steps", "must be a whole number", 4.5)),
+    ("sampling.steps=0", Problem("sampling.steps", "must be at least 1 and at most 1000", 0)),
+    ("sampling.steps=null", Problem("sampling.steps", "must be a whole number", "null")),
+    ("sampling.guidance_scale=101", Problem("sampling.guidance_scale", "must be at least 0 and at most 100", 101)),
+    ("sampling.seed=-1", Problem("sampling.seed", SEED, -1)),
+    ("sampling.seed=[1,2.5]", Problem("sampling.seed", SEED, "[1, 2.5]")),
+    ("sampling.seed=[]", Problem("sampling.seed", "a list of seeds holds 1 to 1024 of them", "[]")),
+    ("sampling.width=60", Problem("sampling.width", "must be a multiple of 8, such as 64", 60)),
+    ("sampling.generator=gpu", Problem("sampling.generator", "must be 'cpu' or 'device'", "gpu", nearest="cpu")),
+    ("scheduler.name=tdc", Problem("scheduler.name", "", "tdc", nearest="tcd")),
+    ("runtime.dtype=flaot16", Problem("runtime.dtype", "", "flaot16", nearest="float16")),
+    ("runtime.device=gpu", Problem("runtime.device", r"must match ^(auto|cpu|mps|cuda(:\d{1,3})?)$", "gpu")),
+    ("lora_stack.fuse=2", Problem("lora_stack.fuse", "must be true or false", 2)),
+    ("loras.tcd.weight=[1]", Problem("loras.tcd.weight", WEIGHT, "[1]")),
+    ("loras.tcd.weight=101", Problem("loras.tcd.weight", "must lie between -100 and 100", 101)),
+    ("loras.tcd=5", Problem("loras.tcd", "must be a mapping", 5)),
+    ("prompt=", Problem("prompt", "must not be empty", "")),
+    ("base=sdlx", Problem("base", "", "sdlx", nearest="sdxl")),
+    ("base=null", Problem("base", "", "null")),
+    ("base={size: 4}", Problem("base", "")),
+    ("experiment=quikstart", Problem("experiment", "", "quikstart", nearest="quickstart")),
+    ("loras=[tdc]", Problem("loras", "", "tdc", nearest="tcd")),
+    ("loras=[tcd,papercat]", Problem("loras", "", "papercat", nearest="papercut")),
+    ("sampling.seed=1,2", Problem("sampling.seed", "has several values; a sweep needs -m (multirun) first")),
+    ("prompt", Problem("prompt", "is no override; write key=value, or see tcdflow --help")),
+    ("prompt=${no.key}", Problem("prompt", "")),
+]
+
+
+@pytest.mark.parametrize(("override", "expected"), MISTAKES, ids=[override for override, _ in MISTAKES])
+def test_a_mistake_is_answered(override: str, expected: Problem, composer: Composer) -> None:
+    (problem,) = problems(composer, override)
+    assert problem.key == expected.key
+    assert repr(problem.value) == repr(expected.value)
+    assert problem.nearest == expected.nearest
+    if expected.what:
+        assert problem.what == expected.what
+    if expected.key != "prompt" or "$" not in override:
+        assert problem.origin == override
+
+
+@pytest.mark.parametrize(
+    ("override", "allowed"),
+    [
+        ("base=sdlx", "base"),
+        ("sampling=fewstep", "sampling"),
+        ("scheduler=tdc", "scheduler"),
+        ("loras=[tdc]", "loras"),
+        ("output=pgn", "output"),
+        ("runtime=gpu", "runtime"),
+        ("experiment=nothing_of_this_name", "experiment"),
+        ("base=null", "base"),
+    ],
+)
+def test_every_option_of_a_group_is_named(override: str, allowed: str, composer: Composer) -> None:
+    (problem,) = problems(composer, override)
+    options = composer.options(allowed)
+    assert len(options) >= 2
+    assert ", ".join(options) in problem.what
+
+
+def test_an_unknown_key_with_no_near_one_lists_those_that_are_known(composer: Composer) -> None:
+    (problem,) = problems(composer, "sampling.xyzzy=1")
+    assert "known are description, steps, eta, guidance_scale, seed" in problem.what
+
+
+def test_all_mistakes_are_told_at_once(composer: Composer) -> None:
+    said = ["base=sdlx", "loras=[tdc]", "sampling.stpes=4", "sampling.eta=1.5", "prompt=", "runtime.dtype=int8"]
+    found = problems(composer, *said)
+    assert {problem.origin for problem in found} == set(said)
+
+
+def test_a_rule_between_fields_is_told_of_the_override_that_broke_it(composer: Composer) -> None:
+    found = problems(composer, "sampling.steps=51", "sampling.height=100")
+    assert {(problem.key, problem.origin) for problem in found} == {
+        ("sampling.steps", "sampling.steps=51"),
+        ("sampling.height", "sampling.height=100"),
+    }
+
+
+def test_what_is_wrong_with_several_cells_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(["check", "-m", "sampling.steps=1,2,3", "sampling.eta=0.5,2", "sampling.width=60,64"]) == 2
+    head, *lines = capfd.readouterr().err.splitlines()
+    assert head == "tcdflow: 2 things are wrong:"
+    assert sorted(line.split()[0] for line in lines) == ["sampling.eta", "sampling.width"]
+
+
+class TestFiles:
+    """A mistake in a user's file is told of that file."""
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("sampling: {stpes: 3}", Problem("sampling.stpes", "unknown key", nearest="steps")),
+            ("sampling: {eta: 2}", Problem("sampling.eta", "must be at least 0 and at most 1", 2)),
+            ("sampling: {steps: many}", Problem("sampling.steps", "must be a whole number", "many")),
+            ("pompt: a fox", Problem("pompt", "unknown key", nearest="prompt")),
+            ("prompt: ''", Problem("prompt", "must not be empty", "")),
+            ("loras: {tcd: {weight: heavy}}", Problem("loras.tcd.weight", WEIGHT, "heavy")),
+            ("sampling: {width: 60}", Problem("sampling.width", "must be a multiple of 8, such as 64", 60)),
+            ("sampling: {steps: 51}", Problem("sampling.steps", "", 51)),
+            ("defaults: [override /base: sdlx]", Problem("base", "", "sdlx", nearest="sdxl")),
+            ("defaults: [override /loras: [tcd, papercat]]", Problem("loras", "", "papercat", nearest="papercut")),
+            ("defaults: [override /base: xyzzy]", Problem("base", "", "xyzzy")),
+        ],
+    )
+    def test_of_an_experiment(self, text: str, expected: Problem, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": GLOBAL + text + "\n"})
+        (problem,) = problems(Composer(mine), "experiment=mine")
+        assert (problem.key, problem.value, problem.nearest) == (expected.key, expected.value, expected.nearest)
+        assert problem.what == (expected.what or problem.what)
+        assert problem.origin == "experiment/mine.yaml"
+
+    def test_of_a_preset(self, configs: Write) -> None:
+        mine = configs({"sampling/mine.yaml": "steps: 4\neta: 3\nguidance_scale: 0\n"})
+        (problem,) = problems(Composer(mine), "sampling=mine")
+        assert (problem.key, problem.origin) == ("sampling.eta", "sampling/mine.yaml")
+
+    def test_the_last_word_is_blamed(self, configs: Write) -> None:
+        mine = configs(
+            {
+                "sampling/mine.yaml": "steps: 4\neta: 3\nguidance_scale: 0\n",
+                "experiment/mine.yaml": GLOBAL + "defaults:\n  - override /sampling: mine\nsampling: {eta: 4}\n",
+            }
+        )
+        composer = Composer(mine)
+        assert [p.origin for p in problems(composer, "experiment=mine")] == ["experiment/mine.yaml"]
+        assert [p.origin for p in problems(composer, "experiment=mine", "sampling.eta=5")] == ["sampling.eta=5"]
+        assert [p.origin for p in problems(composer, "sampling=mine")] == ["sampling/mine.yaml"]
+
+    def test_a_file_of_ours_is_named_where_it_is(self, composer: Composer) -> None:
+        found = problems(composer, "~base.size")
+        assert [(p.key, p.what) for p in found] == [("base.size", "is required and set nowhere")]
+
+    def test_an_experiment_without_its_first_line(self, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": "prompt: a fox\n"})
+        (problem,) = problems(Composer(mine), "experiment=mine")
+        assert (problem.key, problem.origin) == ("experiment", "experiment/mine.yaml")
+        assert "'# @package _global_'" in problem.what
+
+
+class TestText:
+    """How a problem reads."""
+
+    def test_everything_that_is_known_is_said(self) -> None:
+        problem = Problem("base", "must be one of emoji, sdxl", "sdlx", origin="base=sdlx", nearest="sdxl")
+        assert str(problem) == "base = 'sdlx': must be one of emoji, sdxl; did you mean 'sdxl'? [base=sdlx]"
+
+    def test_nothing_that_is_not(self) -> None:
+        assert str(Problem("base", "is required")) == "base: is required"
+
+    def test_a_long_value_is_cut(self) -> None:
+        assert len(str(Problem("prompt", "is bad", "x" * 10_000))) < 120
+
+    def test_it_is_one_line(self) -> None:
+        assert "\n" not in str(Problem("prompt", "is bad", "a\nb", origin="prompt=a"))
+
+    @pytest.mark.parametrize("text", ["\x1b[2J", "\x07", "\u202e", "\x9b31m", "\r"])
+    def test_it_cannot_drive_a_terminal(self, text: str) -> None:
+        assert text not in str(Problem(text, text, text, origin=text))
+        assert printable(f"plain {text}").isprintable()
+
+    def test_several_are_counted(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert dispatch(["sampling.eta=2", "sampling.steps=0"]) == 2
+        out, err = capfd.readouterr()
+        assert (out, err.splitlines()[0], len(err.splitlines())) == ("", "tcdflow: 2 things are wrong:", 3)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--foo"], "unrecognized arguments: --foo"),
+        (["--config-dri", "x"], "did you mean '--config-dir'?"),
+        (["--config-dir", "no/such/place"], "--config-dir = 'no/such/place': is no directory"),
+        (["ls", "bas"], "bas: is no group; there are"),
+        (["ls", "bas"], "did you mean 'base'?"),
+        (["check", "check"], "check: is no override"),
+        (["-m", "base=emoji,sdlx"], "did you mean 'sdxl'?"),
+        (["--config-dir"], "--config-dir: argument --config-dir/-cd: expected one argument"),
+    ],
+)
+def test_a_wrong_command_is_answered(argv: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(argv) == 2
+    assert said in capfd.readouterr().err
