@@ -1,4 +1,4 @@
-"""The LoRA stack on a pipeline: loaded through peft, weighted, fused or not, and taken off without a trace.
+"""The LoRA stack on a pipeline: loaded through peft, weighted, merged or not, fused or not, taken off without a trace.
 
 peft's and diffusers' life cycle has traps (a second load silently deactivates the first; reweighting while fused
 corrupts the base; unfusing leaves rounding residue). So a stack is always put on as a whole, in order, and a fused
@@ -7,8 +7,8 @@ one is taken off by restoring the base's weights from a copy, never by subtracti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,13 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError, safe_open
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.pipeline import block_weights
+from tcdflow.pipeline.merge import merge as merged
 from tcdflow.pipeline.noise import quiet
+from tcdflow.spec.model import MergeSpec
 
 _DOWN = (".lora_A.weight", ".lora_down.weight", ".lora.down.weight", "_lora.down.weight", ".down.weight")
+_MERGED = "merged"
 
 
 @dataclass(frozen=True)
@@ -48,22 +52,37 @@ class Attached:
 class LoraStack:
     """The stack of one pipeline.
 
+    The pipeline must be free of offloading, layerwise casting and compilation whenever the stack changes: see
+    ``tcdflow.pipeline.levers``.
+
     Args:
         pipe: a pipeline with diffusers' LoRA loader.
         restorable: keep a copy of the weights that fusing changes; without it a fused stack stays for good.
+        device: where weights are added up when fusing, for a pipeline that waits elsewhere: a CPU adds half
+            precision in float32, which gives other bits than a GPU. None adds them where they are.
     """
 
-    def __init__(self, pipe: Any, *, restorable: bool = True) -> None:
+    def __init__(self, pipe: Any, *, restorable: bool = True, device: torch.device | None = None) -> None:
         self._pipe = pipe
         self._restorable = restorable
-        self._originals: dict[tuple[str, str], torch.Tensor] = {}
+        self._device = device
+        self._originals: dict[tuple[str, str, str], torch.Tensor] = {}
         self._entries: tuple[StackEntry, ...] = ()
+        self._fused = self._merged = False
 
-    def put_on(self, entries: Sequence[StackEntry], *, fuse: bool) -> tuple[Attached, ...]:
-        """Put a stack on a bare pipeline.
+    def put_on(
+        self, entries: Sequence[StackEntry], *, fuse: bool, merge: MergeSpec | None = None
+    ) -> tuple[Attached, ...]:
+        """Put a stack on a bare pipeline. If that fails it is bare again, unless it is fused beyond restoring.
+
+        Args:
+            entries: the LoRAs, in order; the order changes the last bits.
+            fuse: add them to the base's weights.
+            merge: make them one LoRA first.
 
         Raises:
-            ConfigError: if a file is damaged, or its keys match the base not at all or only in part.
+            ConfigError: if a file is damaged, its keys match the base not at all or only in part, a weight names
+                what is not there, or the LoRAs cannot be merged.
         """
         assert not self._entries, "take the last stack off first"
         if not entries:
@@ -73,27 +92,44 @@ class LoraStack:
             for entry in entries:
                 self._load(entry)
                 self._check_match(entry)
-            self._pipe.set_adapters([e.name for e in entries], adapter_weights=[e.weight for e in entries])
-            attached = tuple(Attached(e.name, self._modules_of(e.name, active=True)) for e in entries)
+            attached = tuple(Attached(e.name, {c: len(p) for c, p in self._paths(e.name).items()}) for e in entries)
+            self._check_weights(entries, merge)
+            if merge is None:
+                self._weigh({entry.name: entry.weight for entry in entries})
+            else:
+                self._merge(merge)
+            if fuse:
+                self._fuse()
         except BaseException:
-            self.take_off()
+            if self._restorable or not self._fused:
+                self.take_off()
             raise
-        if fuse:
-            self._fuse()
         return attached
 
     def reweight(self, weights: Sequence[Any]) -> None:
-        """Give an unfused stack other weights."""
-        assert not self._originals, "a fused stack is taken off and put on again"
-        self._pipe.set_adapters([e.name for e in self._entries], adapter_weights=list(weights))
+        """Give a stack that is neither fused nor merged other weights.
+
+        Raises:
+            ConfigError: if a weight names what is not there; the weights stay as they were.
+        """
+        assert not (self._fused or self._merged), "a fused or merged stack is taken off and put on again"
+        entries = tuple(replace(e, weight=weight) for e, weight in zip(self._entries, weights, strict=True))
+        self._check_weights(entries, None)
+        self._weigh({entry.name: entry.weight for entry in entries})
+        self._entries = entries
 
     def take_off(self) -> None:
         """Leave the pipeline as it was loaded, bit for bit."""
+        assert self._restorable or not self._fused, "this stack was fused for good"
         self._pipe.unload_lora_weights()
-        for (component, module), original in self._originals.items():
-            getattr(self._pipe, component).get_submodule(module).weight.data.copy_(original)
+        for (component, module, name), original in self._originals.items():
+            parameter = getattr(self._pipe, component).get_submodule(module).get_parameter(name)
+            if parameter.stride() == original.stride():
+                parameter.data.copy_(original)
+            else:  # DoRA puts a new tensor into place, whose memory format can be another
+                parameter.data = original.to(parameter.device)
         self._originals.clear()
-        self._entries = ()
+        self._entries, self._fused, self._merged = (), False, False
 
     def _load(self, entry: StackEntry) -> None:
         try:
@@ -106,13 +142,40 @@ class LoraStack:
                 raise
             reason = " ".join(str(error).split())[:300]
             raise _problem(entry, f"does not fit the base: {reason}") from error
+        for component in self._components():
+            # A file may ask for dropout in its metadata, and layers made by peft start out in training mode.
+            getattr(self._pipe, component).eval()
+
+    def _weigh(self, weights: Mapping[str, Any]) -> None:
+        # A list with one item for each: a single mapping would be used up by the first LoRA.
+        self._pipe.set_adapters(list(weights), adapter_weights=list(weights.values()))
+
+    def _merge(self, merge: MergeSpec) -> None:
+        weights = {entry.name: entry.weight for entry in self._entries}
+        tensors = {
+            f"{component}.{key}": tensor
+            for component in self._components()
+            for key, tensor in merged(getattr(self._pipe, component), weights, merge).items()
+        }
+        self._pipe.unload_lora_weights()
+        with quiet():
+            self._pipe.load_lora_weights(tensors, adapter_name=_MERGED)
+        self._weigh({_MERGED: 1.0})
+        self._merged = True
 
     def _fuse(self) -> None:
-        if self._restorable:
-            for component, module, layer in self._layers():
-                self._originals[component, module] = layer.get_base_layer().weight.detach().to("cpu", copy=True)
-        components = [name for name in self._components() if any(c == name for c, _, _ in self._layers())]
-        self._pipe.fuse_lora(components=components)
+        layers = list(self._layers())
+        self._fused = True
+        for component, module, layer in layers:
+            base = layer.get_base_layer()
+            if self._restorable:
+                for name, parameter in base.named_parameters():
+                    self._originals[component, module, name] = parameter.detach().to("cpu", copy=True)
+            home = base.weight.device
+            if self._device not in (None, home):
+                layer.to(self._device)
+            layer.merge()  # of each layer, this is what diffusers' fuse_lora does
+            layer.to(home)
         # The base now carries the weights; without the wrappers each layer is called directly.
         self._pipe.unload_lora_weights()
 
@@ -127,19 +190,36 @@ class LoraStack:
                 if isinstance(layer, BaseTunerLayer):
                     yield component, module, layer
 
-    def _modules_of(self, name: str, *, active: bool = False) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for component, _, layer in self._layers():
-            if name in _adapters(layer) and (not active or name in layer.active_adapters):
-                counts[component] = counts.get(component, 0) + 1
-        return counts
+    def _paths(self, name: str) -> dict[str, list[str]]:
+        """Where a LoRA is: paths of its modules by component."""
+        paths: dict[str, list[str]] = {}
+        for component, module, layer in self._layers():
+            if name in _adapters(layer):
+                paths.setdefault(component, []).append(module)
+        return paths
+
+    def _check_weights(self, entries: Sequence[StackEntry], merge: MergeSpec | None) -> None:
+        problems = [
+            problem
+            for entry in entries
+            for problem in block_weights.problems(entry.name, entry.weight, self._pipe, self._paths(entry.name))
+        ]
+        if merge is not None:
+            what = "must be one number where the LoRAs are merged (lora_stack.merge)"
+            problems += [
+                Problem(f"loras.{entry.name}.weight", what, entry.weight)
+                for entry in entries
+                if isinstance(entry.weight, Mapping)
+            ]
+        if problems:
+            raise ConfigError(problems)
 
     def _check_match(self, entry: StackEntry) -> None:
         """Refuse a LoRA that diffusers would attach in part or not at all, with a mere warning."""
         with safe_open(str(entry.path), framework="pt") as file:
             keys = list(file.keys())
         wanted = [key for key in keys if key.endswith(_DOWN)]
-        matched = sum(self._modules_of(entry.name).values())
+        matched = sum(len(paths) for paths in self._paths(entry.name).values())
         if not wanted:
             raise _problem(entry, f"holds no LoRA: none of its {len(keys)} keys is one, e.g. {', '.join(keys[:3])}")
         if matched < len(wanted):
@@ -152,9 +232,7 @@ class LoraStack:
 
     def _unmatched(self, entry: StackEntry) -> list[str]:
         state, *_ = self._pipe.lora_state_dict(str(entry.path.parent), weight_name=entry.path.name)
-        there = {
-            f"{component}.{module}" for component, module, layer in self._layers() if entry.name in _adapters(layer)
-        }
+        there = {f"{component}.{module}" for component, paths in self._paths(entry.name).items() for module in paths}
         modules = {key: key.split(".lora")[0] for key in state if key.endswith(_DOWN)}
         return [module for module in modules.values() if module not in there]
 

@@ -50,7 +50,7 @@ def merge(component: nn.Module, weights: Mapping[str, float], spec: MergeSpec) -
     names = [name for name in weights if any(name in layer.lora_A for layer in layers.values())]
     if not names:
         return {}
-    configs: dict[str, LoraConfig] = {name: component.peft_config[name] for name in names}  # type: ignore[index, union-attr]
+    configs: dict[str, LoraConfig] = {name: component.peft_config[name] for name in names}  # type: ignore[index]
     _check_kind(configs)
     if len(names) > 1 and spec.method in EQUAL_RANKS:
         _check_ranks(spec.method, names, layers)
@@ -97,12 +97,7 @@ def _skeleton(layers: Mapping[str, Any]) -> nn.Module:
     root = nn.Module()
     for path, layer in layers.items():
         base = layer.get_base_layer()
-        with torch.device("meta"):
-            twin: nn.Module = (
-                nn.Conv2d(base.in_channels, base.out_channels, base.kernel_size, groups=base.groups, bias=False)
-                if isinstance(base, nn.Conv2d)
-                else nn.Linear(base.in_features, base.out_features, bias=False)
-            )
+        twin = _conv(base) if isinstance(base, nn.Conv2d) else _linear(base)
         # peft moves LoRAs to the device of their layer, so it must not be meta; one number stands for all.
         twin.weight = nn.Parameter(torch.zeros(()).expand(base.weight.shape), requires_grad=False)
         *parents, last = path.split(".")
@@ -113,6 +108,15 @@ def _skeleton(layers: Mapping[str, Any]) -> nn.Module:
             node = getattr(node, parent)
         node.add_module(last, twin)
     return root
+
+
+def _conv(base: Any) -> nn.Module:
+    size = base.in_channels, base.out_channels, base.kernel_size
+    return nn.Conv2d(*size, groups=base.groups, bias=False, device="meta")
+
+
+def _linear(base: Any) -> nn.Module:
+    return nn.Linear(base.in_features, base.out_features, bias=False, device="meta")
 
 
 def _check_kind(configs: Mapping[str, LoraConfig]) -> None:
