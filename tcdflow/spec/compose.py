@@ -125,6 +125,23 @@ class Composer:
             raise ConfigError(_unique(problems))
         return draft
 
+    def sweep_of(self, overrides: Sequence[str]) -> SweepSpec:
+        """Return what a config says of a sweep, whatever else may still be missing in it.
+
+        Raises:
+            ConfigError: if Hydra cannot compose, or the settings of the sweep are wrong.
+        """
+        said, problems = check(overrides, options=self.options)
+        config = self._load(said, problems)
+        if problems or config is None:
+            raise ConfigError(problems)
+        plain = OmegaConf.to_container(config, resolve=False)
+        assert isinstance(plain, dict)
+        sweep = self._sweep(plain.get("sweep"), said, problems)
+        if problems:
+            raise ConfigError(problems)
+        return sweep
+
     def judge(self, plain: dict[str, Any], said: Sequence[Said], problems: list[Problem]) -> RunSpec | None:
         """Type a resolved config and hold it against the rules; what is wrong is added to ``problems``."""
         spec = self._validate(plain, said, problems)

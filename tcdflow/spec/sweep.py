@@ -1,4 +1,4 @@
-"""What holds for a sweep as a whole (key ``sweep``): axes beside the command line's, and what to do when a cell fails."""
+"""What holds for a sweep as a whole (key ``sweep``): more axes, combinations to leave out, what to do on failure."""
 
 from __future__ import annotations
 

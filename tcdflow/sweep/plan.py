@@ -1,0 +1,160 @@
+"""``plan.json``: a sweep's cells, expanded, validated, ordered and frozen before the first one runs.
+
+Cells share templates, so that ten thousand of them stay small: a cell is a template and the values set on it. Plans
+may come from a stranger: they are validated as data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tcdflow.artifacts.artifact import Artifact, Artifacts
+from tcdflow.artifacts.lock import LockedFile
+from tcdflow.errors import RecordError
+from tcdflow.record.atomic import write_text
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.sweep import SweepSpec
+
+FILE_NAME = "plan.json"
+CELLS = "cells"
+SCHEMA_VERSION: Literal[1] = 1
+MAX_BYTES = 1_000_000_000
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlannedAxis(_Data):
+    """An axis: the keys that it sets, and their values at each position."""
+
+    keys: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+
+
+class PlannedFiles(_Data):
+    """The local files of one part of a run, as found when the plan was made."""
+
+    role: str
+    source: str
+    revision: str | None
+    root: str
+    files: tuple[str, ...]
+    single: bool
+    variant: str | None
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> PlannedFiles:
+        """Freeze an artifact."""
+        fields = {name: getattr(artifact, name) for name in cls.model_fields}
+        return cls.model_validate(fields | {"root": str(artifact.root)})
+
+    def artifact(self) -> Artifact:
+        """Return the artifact."""
+        return Artifact(**(self.model_dump() | {"root": Path(self.root)}))
+
+
+class Cell(_Data):
+    """One run of a sweep.
+
+    Attributes:
+        name: of its directory below ``cells/``.
+        template: number of the template that it is made from.
+        values: what is set on the template, by dotted key.
+        overrides: what tells it from the other cells, as a single run would be told.
+        key: its run key.
+        files: numbers of the files that it reads.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.=+-]{0,127}$")
+    template: int = Field(ge=0)
+    values: dict[str, Any]
+    overrides: tuple[str, ...]
+    key: str
+    files: tuple[int, ...]
+
+
+class Plan(_Data):
+    """The content of ``plan.json``; cells stand in the order in which they run."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    tcdflow: str
+    name: str
+    overrides: tuple[str, ...]
+    fixed: tuple[str, ...]
+    settings: SweepSpec
+    axes: tuple[PlannedAxis, ...]
+    templates: tuple[dict[str, Any], ...]
+    files: tuple[PlannedFiles, ...]
+    lock: tuple[LockedFile, ...]
+    cells: tuple[Cell, ...]
+    excluded: int = 0
+    folded: int = 0
+
+    def spec(self, cell: Cell) -> RunSpec:
+        """Return what a cell is."""
+        return RunSpec.model_validate(with_values(self.templates[cell.template], cell.values))
+
+    def artifacts(self, cell: Cell) -> Artifacts:
+        """Return the local files of a cell."""
+        found = [self.files[number].artifact() for number in cell.files]
+        return Artifacts({artifact.role: artifact for artifact in found})
+
+    def write(self, directory: Path) -> None:
+        """Write ``plan.json`` atomically."""
+        directory.mkdir(parents=True, exist_ok=True)
+        write_text(directory / FILE_NAME, json.dumps(self.model_dump(mode="json"), ensure_ascii=False) + "\n")
+
+    def difference(self, other: Plan) -> list[str]:
+        """Say how another plan differs, in lines for a person; empty if it makes the same cells."""
+        mine = {cell.key: cell for cell in self.cells}
+        theirs = {cell.key: cell for cell in other.cells}
+        lines = [f"- {mine[key].name}" for key in mine if key not in theirs]
+        lines += [f"+ {theirs[key].name}" for key in theirs if key not in mine]
+        if not lines and [c.name for c in self.cells] != [c.name for c in other.cells]:
+            lines.append("the same cells under other names")
+        return lines
+
+
+def read(directory: Path) -> Plan:
+    """Read the plan of a sweep directory.
+
+    Raises:
+        RecordError: if there is none, or it is damaged.
+    """
+    path = directory / FILE_NAME
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RecordError(f"{path}: larger than {MAX_BYTES} bytes")
+        return Plan.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}; is it the directory of a sweep?") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        raise RecordError(f"{path}: is no plan of schema {SCHEMA_VERSION}: {where}: {first['msg']}") from None
+
+
+def with_values(plain: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resolved config with some dotted keys set, copying only what changes."""
+    result = dict(plain)
+    for key, value in values.items():
+        node = result
+        *parents, last = key.split(".")
+        for part in parents:
+            child = node.get(part)
+            node[part] = child = dict(child) if isinstance(child, Mapping) else {}
+            node = child
+        node[last] = value
+    return result
+
+
+def varying(overrides: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return of each cell's overrides those that not all cells share."""
+    shared = set.intersection(*(set(texts) for texts in overrides)) if overrides else set()
+    return [[text for text in texts if text not in shared] for texts in overrides]
