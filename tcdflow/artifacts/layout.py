@@ -100,7 +100,7 @@ def model_weights(listing: Collection[str], folder: str, variant: str | None) ->
             return found
     where = f"{folder}/ has" if folder else "it has"
     if any(_parent(f) == folder and f.endswith(WEIGHTS) for f in listing) and not variant:
-        raise SourceError(f"{where} no plain weights, only those of a variant; base.variant=auto takes what there is")
+        raise SourceError(f"{where} no plain weights, only those of a variant; variant auto takes what there is")
     pickled = sorted(f for f in listing if _parent(f) == folder and f.endswith(PICKLES))
     if pickled:
         raise SourceError(f"{where} only pickled weights ({pickled[0]}), which can run code; safetensors are needed")
@@ -137,7 +137,7 @@ def _choose_variant(listing: Collection[str], folders: Iterable[str], *, half: b
         lacks_plain = any(not _weights_of(listing, folder, None) for folder in has)
         return name if has and (half or lacks_plain) else None
     if not has:
-        raise SourceError(f"there are no weights of variant '{variant}'; base.variant=auto takes what there is")
+        raise SourceError(f"there are no weights of variant '{variant}'; variant auto takes what there is")
     return name
 
 

@@ -174,8 +174,9 @@ def _pipeline(store: Store, source: Source) -> tuple[dict[str, Any], tuple[str, 
         hint = f"; for a single-file checkpoint add its name to the source: {', '.join(single[:4])}" if single else ""
         raise SourceError(f"is no diffusers pipeline: it has no {model_index.FILE}{hint}")
     inside = f"{source.inside}/{model_index.FILE}" if source.inside else model_index.FILE
+    path = store.fetch((inside,)) / inside
     try:
-        return model_index.read_json(store.fetch((inside,)) / inside), listing
+        return model_index.read_json(path), listing
     except SourceError as error:
         raise SourceError(f"its {model_index.FILE} {error}") from None
 

@@ -65,6 +65,8 @@ def parse(text: str) -> Source:
     """
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise SourceError("a source may hold no control characters")
+    if not text.strip():
+        raise SourceError("a source must not be empty")  # the path "" is the working directory
     if text.startswith("embedded:"):
         name, _, inside = text.removeprefix("embedded:").partition("/")
         return Source(text, "embedded", name, inside=_inside(inside))
@@ -75,7 +77,7 @@ def parse(text: str) -> Source:
     if match := _HUB.fullmatch(text):
         repo, revision = match["repo"], match["revision"]
         if _NO_REPO.search(repo):
-            raise SourceError(f"'{repo}' can be no hub repository: '--', '..', a final '.' or '-' and '.git' are not")
+            raise SourceError("no hub repository has '--', '..', or '.git', '.' or '-' at an end, in its name")
         if revision and (".." in revision or revision.startswith("-") or revision.endswith(".")):
             raise SourceError(f"'{revision}' can be no branch, tag or commit")
         return Source(text, "hub", repo, revision, _inside(match["inside"] or ""))
