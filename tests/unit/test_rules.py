@@ -1,0 +1,143 @@
+"""Rules between fields and warnings, each on both sides of its boundary."""
+
+from __future__ import annotations
+
+import pytest
+
+from tcdflow.spec.compose import Composer
+from tests.helpers import problems
+
+SDXL_INPAINTING = ["base=sdxl_inpainting", "loras=[]", "sampling=teacher"]
+PICTURE = "task.image=a.png"
+MASK = "task.mask=m.png"
+CANNY = ["base=sdxl", "adapters=[canny]", "adapters.canny.image=a.png"]
+IP = ["base=sdxl", "adapters=[ip_adapter]", "adapters.ip_adapter.images=[a.png]"]
+MOTION = ["base=sd15", "task=animation", "adapters=[motion]"]
+
+# Overrides that are refused, the key that is named, and the overrides that come closest and are not.
+RULES = [
+    (["sampling.steps=51"], "sampling.steps", ["sampling.steps=50"]),
+    (["scheduler=lcm", "sampling.steps=51"], "sampling.steps", ["scheduler=lcm", "sampling.steps=50"]),
+    (
+        ["scheduler.original_inference_steps=100", "sampling.steps=101"],
+        "sampling.steps",
+        ["scheduler.original_inference_steps=100", "sampling.steps=100"],
+    ),
+    (["sampling.steps=1001"], "sampling.steps", ["scheduler=ddim", "sampling.steps=1000"]),
+    (
+        ["scheduler=euler", "scheduler.original_inference_steps=50"],
+        "scheduler.original_inference_steps",
+        ["scheduler=lcm", "scheduler.original_inference_steps=50"],
+    ),
+    (
+        ["scheduler.timestep_spacing=trailing"],
+        "scheduler.timestep_spacing",
+        ["scheduler=euler", "scheduler.timestep_spacing=trailing"],
+    ),
+    (
+        ["scheduler.use_karras_sigmas=false"],
+        "scheduler.use_karras_sigmas",
+        ["scheduler=dpmpp_2m", "scheduler.use_karras_sigmas=false"],
+    ),
+    (["scheduler.clip_sample=true"], "scheduler.clip_sample", ["scheduler=ddim", "scheduler.clip_sample=true"]),
+    (
+        ["scheduler=dpmpp_2s", "scheduler.rescale_betas_zero_snr=false"],
+        "scheduler.rescale_betas_zero_snr",
+        ["scheduler=dpmpp_2m", "scheduler.rescale_betas_zero_snr=false"],
+    ),
+    (
+        ["scheduler.prediction_type=v_prediction"],
+        "scheduler.prediction_type",
+        ["scheduler.prediction_type=v_prediction", "base.prediction_type=v_prediction"],
+    ),
+    (
+        ["scheduler.rescale_betas_zero_snr=true"],
+        "scheduler.rescale_betas_zero_snr",
+        ["scheduler.rescale_betas_zero_snr=true", "base.prediction_type=v_prediction"],
+    ),
+    (["sampling.width=68"], "sampling.width", ["sampling.width=72"]),
+    (["sampling.height=68"], "sampling.height", ["sampling.height=72"]),
+    (["base.size=60"], "sampling.width", ["base.size=60", "sampling.width=64", "sampling.height=64"]),
+    (["base.size_multiple=64", "sampling.width=72"], "sampling.width", ["base.size_multiple=64", "sampling.width=128"]),
+    (["base=sd15", "loras=[papercut]"], "loras.papercut", ["base=sdxl", "loras=[papercut]"]),
+    (
+        ["sampling.seed=[1,2]", "sampling.num_images=2"],
+        "sampling.num_images",
+        ["sampling.seed=[1,2]", "sampling.num_images=1"],
+    ),
+    (["sampling.num_images=0"], "sampling.num_images", ["sampling.num_images=1024"]),
+    (
+        SDXL_INPAINTING,
+        "task",
+        [*SDXL_INPAINTING, "task=inpainting", PICTURE, MASK],
+    ),
+    (
+        ["task=image_to_image", PICTURE, "task.strength=0.24"],
+        "task.strength",
+        ["task=image_to_image", PICTURE, "task.strength=0.25"],
+    ),
+    (
+        ["task=inpainting", PICTURE, MASK, "sampling.steps=1"],
+        "task.strength",
+        ["task=inpainting", PICTURE, MASK, "sampling.steps=1", "task.strength=1"],
+    ),
+    (["task=image_to_image"], "task.image", ["task=image_to_image", PICTURE]),
+    (["task=inpainting", PICTURE], "task.mask", ["task=inpainting", PICTURE, MASK]),
+    (["base=sdxl", "base.safety_checker=true"], "base.safety_checker", ["base=sd15", "base.safety_checker=true"]),
+    ([*CANNY[1:], "base=sd15"], "adapters.canny", CANNY),
+    ([*CANNY, "adapters.canny.start=0.5", "adapters.canny.end=0.5"], "adapters.canny.start", CANNY),
+    (
+        [*CANNY, "adapters.canny.preprocessor.low=201"],
+        "adapters.canny.preprocessor.low",
+        [*CANNY, "adapters.canny.preprocessor.low=200"],
+    ),
+    (["base=sdxl", "adapters=[canny]"], "adapters.canny.image", CANNY),
+    (
+        [*IP, "adapters.b={kind: ip_adapter, family: sdxl, source: a/b, images: b.png, image_encoder: other/one}"],
+        "adapters.b.image_encoder",
+        IP,
+    ),
+    (["base=sd15", "adapters=[motion]"], "adapters.motion", MOTION),
+    (["base=sd15", "task=animation"], "adapters", MOTION),
+    (["base=sd21_base", "loras=[]", "task=animation", "adapters=[motion]"], "task", MOTION),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("refused", "key", "allowed"), RULES, ids=lambda v: str(v)[:60])
+def test_a_rule_and_its_boundary(refused: list[str], key: str, allowed: list[str], composer: Composer) -> None:
+    assert key in [problem.key for problem in problems(composer, *refused)]
+    composer.compose(allowed)
+
+
+# Overrides that are told of, a word of what is said, and overrides that are not.
+WARNINGS = [
+    (["sampling.guidance_scale=1.01"], "doubles the cost", ["sampling.guidance_scale=1"]),
+    (["sampling.guidance_scale=2"], "doubles the cost", ["sampling.guidance_scale=2", "loras=[]"]),
+    (["scheduler=ddim"], "was distilled for scheduler tcd, not ddim", ["scheduler=tcd"]),
+    (["base=sd15", "loras=[]", "sampling.steps=9"], "unfinished", ["base=sd15", "loras=[]", "sampling.steps=10"]),
+    (["base=sd15", "loras=[]"], "unfinished", ["base=sd15"]),
+    (["negative_prompt=ugly"], "no effect while", ["negative_prompt=ugly", "sampling.guidance_scale=1.01"]),
+    (["scheduler=euler", "sampling.eta=0.1"], "sampling.eta has no effect", ["scheduler=euler", "sampling.eta=0"]),
+    (["scheduler=euler"], "sampling.eta has no effect", ["scheduler=ddim"]),
+    (["prompt=a unicycle"], "is not one of them", ["prompt=a red heart"]),
+    (["base=sdxl", "loras=[hyper_sd]", "sampling.steps=5"], "was distilled for",
+     ["base=sdxl", "loras=[hyper_sd]", "sampling.steps=4", "scheduler=ddim_trailing", "sampling.eta=0"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "word", "silent"), WARNINGS, ids=lambda value: str(value)[:60])
+def test_a_warning_and_its_boundary(told: list[str], word: str, silent: list[str], composer: Composer) -> None:
+    assert [text for text in composer.compose(told).warnings if word in text]
+    assert [text for text in composer.compose(silent).warnings if word in text] == []
+
+
+def test_what_we_ship_as_default_is_warned_of_nothing(composer: Composer) -> None:
+    assert composer.compose([]).warnings == ()
+    assert composer.compose(["experiment=quickstart"]).warnings == ()
+
+
+def test_strength_decides_how_many_steps_are_run(composer: Composer) -> None:
+    """8 steps at strength 0.99 are 7 calls in diffusers, and 8 at strength 1."""
+    said = ["task=inpainting", PICTURE, MASK, "sampling.steps=8"]
+    steps = {s: composer.compose([*said, f"task.strength={s}"]).spec.effective_steps for s in (0.125, 0.99, 1)}
+    assert steps == {0.125: 1, 0.99: 7, 1: 8}
