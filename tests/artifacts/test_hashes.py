@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -38,7 +38,7 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     reads: list[str] = []
     real = hashlib.file_digest
 
-    def watch(file: BinaryIO, kind: str) -> object:
+    def watch(file: BufferedReader, kind: str) -> object:
         reads.append(file.name)
         return real(file, kind)
 

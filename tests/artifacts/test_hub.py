@@ -15,8 +15,7 @@ from tcdflow.artifacts.lock import lock
 from tcdflow.artifacts.resolve import Artifact, model_folder, resolve, weight_file
 from tcdflow.artifacts.source import parse
 from tcdflow.errors import ConfigError, SourceError
-from tests.hub import StandInHub
-from tests.hub.server import TOKEN
+from tests.hub import TOKEN, StandInHub
 
 from .fakes import needed, pipeline, spec, weights
 

@@ -6,7 +6,8 @@ points this process's client at it; ``hub.environ(home)`` gives the variables th
 """
 
 from .faults import Fault, FaultKind
+from .handler import TOKEN, Request
 from .repos import Repo
-from .server import Request, StandInHub
+from .server import StandInHub
 
-__all__ = ["Fault", "FaultKind", "Repo", "Request", "StandInHub"]
+__all__ = ["TOKEN", "Fault", "FaultKind", "Repo", "Request", "StandInHub"]
