@@ -7,8 +7,7 @@ torch is imported.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,16 +17,15 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from tcdflow.artifacts.resolve import Artifacts, resolve
 from tcdflow.artifacts.sizes import settle
 from tcdflow.engine.execute import execute
 from tcdflow.engine.result import Result
-from tcdflow.errors import ConfigError, OutputError, Problem, TcdflowError
+from tcdflow.errors import OutputError, TcdflowError
 from tcdflow.record.rundir import RunDirectory
-from tcdflow.spec.compose import Composer, Composition
-from tcdflow.spec.expand import expand
+from tcdflow.spec.compose import Composition
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -71,14 +69,6 @@ class Job:
         return cls(replace(composition, spec=settle(composition.spec, artifacts)), artifacts)
 
 
-@dataclass(frozen=True)
-class Failed:
-    """A cell that failed, and why."""
-
-    directory: Path
-    error: Exception
-
-
 def run_single(job: Job, engine: Callable[[], Engine], on_step: Step | None = None, *, logs: bool = True) -> Result:
     """Run one job in the directory that its config names.
 
@@ -87,63 +77,7 @@ def run_single(job: Job, engine: Callable[[], Engine], on_step: Step | None = No
     """
     config = job.composition.config
     _claim(config)
-    outcome = _hydra_job(job, config, engine, on_step, "hydra.run.dir", None, logs=logs)
-    if isinstance(outcome, Failed):
-        raise outcome.error
-    return outcome
-
-
-def run_sweep(
-    jobs: Sequence[Job],
-    directory: Path,
-    engine: Callable[[], Engine],
-    on_cell: Callable[[int, Result | Failed], None],
-) -> list[Result | Failed]:
-    """Run the cells of a sweep one after the other; a failed one does not keep the rest from running."""
-    outcomes: list[Result | Failed] = []
-    for number, job in enumerate(jobs):
-        config = job.composition.config
-        with open_dict(config):
-            config.hydra.sweep.dir = str(directory)
-            config.hydra.sweep.subdir = f"cells/{cell_name(number, job.composition.overrides, jobs)}"
-        outcome = _hydra_job(job, config, engine, None, "hydra.sweep.dir", "hydra.sweep.subdir", logs=True)
-        outcomes.append(outcome)
-        on_cell(number, outcome)
-    return outcomes
-
-
-def plan(composer: Composer, overrides: Sequence[str]) -> list[Composition]:
-    """Expand a sweep and compose every cell.
-
-    Raises:
-        ConfigError: with the problems of all cells, each said once.
-    """
-    cells = expand(overrides, options=composer.options)
-    compositions: list[Composition] = []
-    problems: dict[Problem, None] = {}
-    for cell in cells:
-        try:
-            compositions.append(composer.compose(cell))
-        except ConfigError as error:
-            problems |= dict.fromkeys(error.problems)
-    if problems:
-        raise ConfigError(list(problems))
-    return compositions
-
-
-def sweep_dir(composition: Composition) -> Path:
-    """Return the directory of a sweep, as the config of its first cell says."""
-    return Path(str(composition.config.hydra.sweep.dir))
-
-
-def cell_name(number: int, overrides: Sequence[str], jobs: Sequence[Job]) -> str:
-    """Name a cell's directory: a number that sorts, then the values that differ between cells."""
-    shared = set.intersection(*(set(job.composition.overrides) for job in jobs))
-    own = [text for text in overrides if text not in shared]
-    parts = [f"{key.rpartition('.')[2]}={value}" for key, _, value in (text.partition("=") for text in own)]
-    slug = re.sub(r"[^A-Za-z0-9.=+-]+", "-", "_".join(parts)).strip("-.")[:100]
-    width = max(3, len(str(len(jobs) - 1)))
-    return f"{number:0{width}d}" + (f"_{slug}" if slug else "")
+    return _hydra_job(job, config, engine, on_step, logs=logs)
 
 
 def _hydra_job(
@@ -151,11 +85,9 @@ def _hydra_job(
     config: DictConfig,
     engine: Callable[[], Engine],
     on_step: Step | None,
-    dir_key: str,
-    subdir_key: str | None,
     *,
     logs: bool,
-) -> Result | Failed:
+) -> Result:
     def task(_: DictConfig) -> Result:
         composition = job.composition
         where = Path(HydraConfig.get().runtime.output_dir)
@@ -170,15 +102,14 @@ def _hydra_job(
 
     context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
     with _one_line_os_errors(config), _file_logging(logs):
-        done = run_job(task, config, dir_key, subdir_key, context, configure_logging=logs)
+        done = run_job(task, config, "hydra.run.dir", None, context, configure_logging=logs)
     if done.status == JobStatus.COMPLETED:
         result: Result = done.return_value
         return result
     error: Exception = done._return_value
     if not isinstance(error, TcdflowError):
         log.error("the run failed", exc_info=error)
-    assert done.hydra_cfg is not None
-    return Failed(Path(str(done.hydra_cfg.hydra.runtime.output_dir)), error)
+    raise error
 
 
 def _claim(config: DictConfig) -> None:
@@ -210,7 +141,7 @@ def _one_line_os_errors(config: DictConfig) -> Iterator[None]:
 
 @contextmanager
 def _file_logging(on: bool) -> Iterator[None]:
-    """Close a job's log file after it: Hydra leaves the handler open, and a sweep would run out of files."""
+    """Close a job's log file after it: Hydra leaves the handler open, and a long session would run out of files."""
     before = list(logging.root.handlers)
     try:
         yield

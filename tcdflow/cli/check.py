@@ -2,61 +2,80 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from tcdflow.app import Job, plan
+from tcdflow.app import Job
+from tcdflow.artifacts.artifact import Artifact
 from tcdflow.cli import flags
-from tcdflow.cli.run import warn
+from tcdflow.cli.sweep import directory_of
+from tcdflow.cli.warn import warn
 from tcdflow.errors import printable
-from tcdflow.spec.compose import Composer, Composition
+from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
+from tcdflow.sweep import order, planner
+from tcdflow.sweep.plan import Plan
+
+_SHOWN = 50
 
 
 def check(argv: Sequence[str]) -> int:
     """Show what a run or a sweep would do."""
     args = flags.parse(argv[1:])
     composer = Composer(args.config_dir)
-    compositions = plan(composer, args.overrides) if args.multirun else [composer.compose(args.overrides)]
-    warn(dict.fromkeys(text for composition in compositions for text in composition.warnings))
     if args.multirun:
-        _show_sweep(compositions)
-    print(_described(compositions[0]), flush=True)
-    jobs = [Job.prepare(composition) for composition in compositions]
-    _show_files(jobs[0])
+        planned = planner.make(composer, args.overrides)
+        warn(planned.warnings)
+        _show_plan(planned.plan)
+        return 0
+    composition = composer.compose(args.overrides)
+    warn(composition.warnings)
+    job = Job.prepare(composition)
+    print(_described(job.composition.spec))
+    _show_files(job.artifacts)
     return 0
 
 
-def _show_sweep(compositions: Sequence[Composition]) -> None:
-    shared = set.intersection(*(set(c.overrides) for c in compositions))
-    print(f"{len(compositions)} cells")
-    for number, composition in enumerate(compositions):
-        own = " ".join(text for text in composition.overrides if text not in shared)
-        print(f"  {number:3d}  {printable(own)}")
-    calls = sum(unet_calls(c.spec) for c in compositions)
-    print(f"UNet calls in all: {calls}\nthe first cell:")
+def _show_plan(plan: Plan) -> None:
+    specs = [plan.spec(cell) for cell in plan.cells]
+    print(f"sweep       {plan.name}: {len(plan.cells)} cells in {directory_of(plan)}")
+    for axis in plan.axes:
+        print(f"axis        {printable(', '.join(axis.keys))}: {len(axis.values)} values")
+    if plan.excluded or plan.folded:
+        print(f"left out    {plan.excluded} excluded, {plan.folded} the same as another")
+    changes = order.changes([order.costs(spec) for spec in specs])
+    print("changes     " + ", ".join(f"{count} {what}" for what, count in changes.items()))
+    print(f"UNet calls  {sum(unet_calls(spec) for spec in specs)}")
+    _show_files(planned.artifact() for planned in plan.files)
+    for cell in plan.cells[:_SHOWN]:
+        print(f"  {cell.name}")
+    if len(plan.cells) > _SHOWN:
+        print(f"  ... and {len(plan.cells) - _SHOWN} more")
 
 
 def unet_calls(spec: RunSpec) -> int:
     """Return how often the UNet is called for a spec."""
-    twice = 2 if spec.scheduler.name == "dpmpp_2s" else 1
-    return spec.sampling.steps * len(spec.sampling.seeds) // twice * twice
+    return spec.effective_steps * len(spec.sampling.seeds)
 
 
-def _described(composition: Composition) -> str:
-    spec = composition.spec
+def _described(spec: RunSpec) -> str:
     sampling = spec.sampling
     loras = ", ".join(
         f"{name} ({lora.weight if isinstance(lora.weight, float) else 'by block'})" for name, lora in spec.loras.items()
     )
     fused = ", fused" if spec.lora_stack.fuse and spec.loras else ""
     guidance = f"guidance {sampling.guidance_scale:g}" if spec.guided else "no guidance"
+    steps = f"{sampling.steps} steps"
+    if spec.effective_steps != sampling.steps:
+        steps += f", {spec.effective_steps} of them run for the task's strength"
     rows = {
+        "task": spec.task.name,
         "prompt": spec.prompt,
         "base": f"{spec.base.source} ({spec.base.family})",
         "scheduler": spec.scheduler.name,
         "loras": (loras or "none") + fused,
-        "sampling": f"{sampling.steps} steps, eta {sampling.eta:g}, {guidance}, seeds {_listed(sampling.seeds)}",
+        "adapters": ", ".join(f"{name} ({adapter.kind})" for name, adapter in spec.adapters.items()) or "none",
+        "sampling": f"{steps}, eta {sampling.eta:g}, {guidance}, seeds {_listed(sampling.seeds)}",
         "size": f"{spec.width} x {spec.height}",
         "runtime": f"device {spec.runtime.device}, dtype {spec.runtime.dtype}",
         "UNet calls": str(unet_calls(spec)) + (", each of twice the work for guidance" if spec.guided else ""),
@@ -68,9 +87,10 @@ def _listed(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]}"
 
 
-def _show_files(job: Job) -> None:
-    for artifact in job.artifacts:
-        size = sum((artifact.root / name).stat().st_size for name in artifact.files)
+def _show_files(artifacts: Iterable[Artifact]) -> None:
+    for artifact in artifacts:
+        size = sum((Path(artifact.root) / name).stat().st_size for name in artifact.files)
         at = f" at {artifact.revision}" if artifact.revision else ""
-        print(f"{artifact.role:<10}  {len(artifact.files)} file(s), {size / 1e6:.1f} MB: {artifact.source}{at}")
-    sys.stdout.flush()
+        print(
+            f"{artifact.role:<10}  {len(artifact.files)} file(s), {size / 1e6:.1f} MB: {printable(artifact.source)}{at}"
+        )

@@ -10,6 +10,7 @@ tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs
   tcdflow prompt="a red heart" sampling.seed=1       make a picture (one run)
   tcdflow experiment=quickstart sampling.eta=0.5     run a YAML, with changes
   tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2  make every combination (a sweep)
+  tcdflow resume DIR                                 finish an interrupted sweep
   tcdflow check base=sdxl sampling.steps=8           say what would run, and what is wrong; run nothing
   tcdflow ls [GROUP]                                 list what can be chosen
 

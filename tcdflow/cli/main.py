@@ -72,6 +72,10 @@ def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
         from tcdflow.cli.ls import ls
 
         return ls
+    if first == "resume":
+        from tcdflow.cli.sweep import resume
+
+        return resume
     from tcdflow.cli.run import run
 
     return run

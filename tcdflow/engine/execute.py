@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tcdflow.artifacts.lock import lock
+from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.resolve import Artifacts
 from tcdflow.engine.result import Result
 from tcdflow.record.rundir import RunDirectory
@@ -26,6 +26,7 @@ def execute(
     run: RunDirectory,
     engine: Callable[[], Engine],
     on_step: Step | None = None,
+    locked: Sequence[LockedFile] | None = None,
 ) -> Result:
     """Make a run's pictures and write them with their record.
 
@@ -35,12 +36,18 @@ def execute(
         run: its open directory.
         engine: gives the engine; called once torch may be imported.
         on_step: progress.
+        locked: the lock, if the files were hashed already.
     """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
-        locking = pool.submit(lock, artifacts)
+    if locked is not None:
+        run.lock(locked)
         warm = engine()
         generated = warm.run(spec, artifacts, on_step)
-        run.lock(locking.result())
+    else:
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
+            locking = pool.submit(lock, artifacts)
+            warm = engine()
+            generated = warm.run(spec, artifacts, on_step)
+            run.lock(locking.result())
     run.record.execution = generated.execution
     run.record.environment |= warm.environment(spec)
     run.save(generated.made, generated.inputs)

@@ -1,0 +1,102 @@
+"""``tcdflow -m OVERRIDE ...`` and ``tcdflow resume SWEEP_DIR``: run a sweep, or the rest of one."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tcdflow.app import WarmEngine
+from tcdflow.cli.collector import collect_again
+from tcdflow.cli.progress import SweepBar
+from tcdflow.cli.warn import warn
+from tcdflow.errors import ConfigError, Problem, printable
+from tcdflow.spec.compose import Composer
+from tcdflow.sweep import directory as sweeps
+from tcdflow.sweep import plan as plans
+from tcdflow.sweep import planner, results
+from tcdflow.sweep.plan import Plan
+from tcdflow.sweep.runner import Outcome, Runner
+
+_SHOWN = 20
+
+
+def sweep(composer: Composer, overrides: Sequence[str]) -> int:
+    """Plan a sweep, freeze the plan, and run what is not done yet."""
+    planned = planner.make(composer, overrides)
+    warn(planned.warnings)
+    directory = directory_of(planned.plan)
+    with sweeps.alone(directory):
+        return _run(sweeps.freeze(directory, planned.plan), directory, retry_failed=False)
+
+
+def resume(argv: Sequence[str]) -> int:
+    """Finish an interrupted sweep from its frozen plan; configs are not read again."""
+    parser = argparse.ArgumentParser(prog="tcdflow resume", description=resume.__doc__)
+    parser.add_argument("directory", type=Path, help="directory of the sweep, with its plan.json")
+    parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    args = parser.parse_args(list(argv[1:]))
+    if not args.directory.is_dir():
+        raise ConfigError([Problem("resume", "there is no such directory", str(args.directory))])
+    plan = plans.read(args.directory)
+    with sweeps.alone(args.directory):
+        return _run(plan, args.directory, retry_failed=args.retry_failed)
+
+
+def directory_of(plan: Plan) -> Path:
+    """Return the directory of a sweep: as said, else one named after the sweep, the same for the same words."""
+    said = [text.partition("=")[2] for text in plan.overrides if text.startswith("hydra.sweep.dir=")]
+    return Path(said[-1].strip("'\"")) if said else Path("outputs") / "sweeps" / plan.name
+
+
+def _run(plan: Plan, directory: Path, *, retry_failed: bool) -> int:
+    start = time.perf_counter()
+    bar = SweepBar(directory)
+    runner = Runner(plan, directory, WarmEngine(on_loaded=collect_again), bar.step, retry_failed)
+    before = runner.pending()
+    outcomes: list[Outcome] = []
+    with _log_file(directory), bar.over(len(before), sum(outcome.status != "left" for outcome in before)):
+        try:
+            for outcome in runner.run(before):
+                outcomes.append(outcome)
+                bar.advance(outcome)
+        except KeyboardInterrupt:
+            results.write(directory, plan, [*outcomes, *before[len(outcomes) :]])
+            print(f"interrupted; go on with: tcdflow resume {directory}", file=sys.stderr)
+            raise
+    results.write(directory, plan, outcomes)
+    return _report(outcomes, directory, time.perf_counter() - start)
+
+
+def _report(outcomes: Sequence[Outcome], directory: Path, seconds: float) -> int:
+    counts = {how: sum(outcome.status == how for outcome in outcomes) for how in ("done", "skipped", "failed", "left")}
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    for outcome in failed[:_SHOWN]:
+        print(f"failed: {outcome.cell.name}: {printable(outcome.reason or '')}", file=sys.stderr)
+    if len(failed) > _SHOWN:
+        print(f"... and {len(failed) - _SHOWN} more: see {directory / 'results.csv'}", file=sys.stderr)
+    if failed:
+        print(f"log: {directory / 'sweep.log'}; again: tcdflow resume --retry-failed {directory}", file=sys.stderr)
+    said = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
+    print(f"{len(outcomes)} cells in {seconds:.1f} s: {said}; {directory / 'results.csv'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+@contextmanager
+def _log_file(directory: Path) -> Iterator[None]:
+    handler = logging.FileHandler(directory / "sweep.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()

@@ -1,0 +1,90 @@
+"""A sweep's directory: its plan, its cells, and which of them are done. One process at a time runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from tcdflow.errors import ConfigError, OutputError, Problem, RecordError
+from tcdflow.record import document
+from tcdflow.record.document import Record
+from tcdflow.sweep import plan as plans
+from tcdflow.sweep.plan import CELLS, Cell, Plan
+
+State = Literal["done", "failed", "open"]
+LOCK = ".running"
+_SHOWN = 20
+
+
+def cell_path(directory: Path, cell: Cell) -> Path:
+    """Return the run directory of a cell."""
+    return directory / CELLS / cell.name
+
+
+def freeze(directory: Path, plan: Plan) -> Plan:
+    """Write a plan into a new sweep directory, or return the one that is there if it makes the same cells.
+
+    Raises:
+        ConfigError: if there is another plan, with the difference.
+    """
+    if not (directory / plans.FILE_NAME).exists():
+        plan.write(directory)
+        return plan
+    there = plans.read(directory)
+    difference = there.difference(plan)
+    if difference:
+        shown = ", ".join(difference[:_SHOWN]) + (
+            f" and {len(difference) - _SHOWN} more" if difference[_SHOWN:] else ""
+        )
+        what = f"{directory} holds another plan: {shown}; choose another directory, or tcdflow resume {directory}"
+        raise ConfigError([Problem("hydra.sweep.dir", what)])
+    return there
+
+
+def state(directory: Path, cell: Cell) -> tuple[State, Record | None]:
+    """Say how far a cell is. It is done only if its record says so, its key matches, and so does each output's hash."""
+    path = cell_path(directory, cell)
+    try:
+        record = document.read(path)
+    except RecordError:
+        return "open", None
+    if record.key not in (cell.key, None) or record.status not in ("done", "failed"):
+        return "open", record
+    if record.status == "failed":
+        return "failed", record
+    whole = record.key == cell.key and bool(record.outputs)
+    whole = whole and all(_matches(path / output.file, output.sha256) for output in record.outputs)
+    return ("done", record) if whole else ("open", record)
+
+
+def _matches(path: Path, sha256: str) -> bool:
+    try:
+        return not path.is_symlink() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Hold a sweep directory; the kernel lets go of it when the process ends, however it does.
+
+    Raises:
+        ConfigError: if another process is running the sweep.
+        OutputError: if the directory cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / LOCK).open("a")
+    except OSError as error:
+        raise OutputError(f"{directory}: cannot be written: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            what = f"another process is running {directory}; wait for it, or choose another directory"
+            raise ConfigError([Problem("hydra.sweep.dir", what)]) from None
+        yield

@@ -1,0 +1,57 @@
+"""``results.csv`` and ``results.jsonl``: a row a cell, with its axes, status, timings and pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tcdflow.record.atomic import write_text
+from tcdflow.sweep.directory import cell_path
+from tcdflow.sweep.plan import Plan
+from tcdflow.sweep.runner import Outcome
+
+_MEASURED = ("seconds", "denoise", "decode", "unet_calls", "picture", "pixel_sha256", "reason")
+
+
+def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
+    """Write both files anew from what became of the cells."""
+    keys = [key for axis in plan.axes for key in axis.keys]
+    rows = [_row(directory, keys, outcome) for outcome in outcomes]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, ["cell", "status", *keys, *_MEASURED], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(directory / "results.csv", buffer.getvalue())
+    write_text(directory / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, Any]:
+    said = {text.partition("=")[0].lstrip("+"): text.partition("=")[2] for text in outcome.cell.overrides}
+    record = outcome.record
+    execution = record.execution if record else {}
+    seconds = execution.get("seconds", {})
+    first = record.outputs[0] if record and record.outputs else None
+    path = cell_path(directory, outcome.cell).relative_to(directory)
+    return {
+        "cell": outcome.cell.name,
+        "status": "done" if outcome.status == "skipped" else outcome.status,
+        **{key: _cell_value(outcome.cell.values.get(key, said.get(key, ""))) for key in keys},
+        "seconds": round(sum(seconds.values()), 4) if seconds else None,
+        "denoise": seconds.get("denoise"),
+        "decode": seconds.get("decode"),
+        "unet_calls": execution.get("unet_calls"),
+        "picture": f"{path}/{first.file}" if first else None,
+        "pixel_sha256": first.pixel_sha256 if first else None,
+        "reason": outcome.reason,
+    }
+
+
+def _cell_value(value: Any) -> Any:
+    """Spreadsheets run text that begins like a formula; such text gets a space in front."""
+    if isinstance(value, str):
+        return f" {value}" if value[:1] in ("=", "+", "-", "@") else value
+    return value if isinstance(value, int | float) else json.dumps(value)
