@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
     RevisionResolutionError,
 )
 
+from tcdflow.artifacts.hub_talk import terse
 from tcdflow.errors import SourceError
 
 _LOGIN = "log in with `hf auth login`"
@@ -27,13 +28,14 @@ _LOGIN = "log in with `hf auth login`"
 
 @contextmanager
 def one_line(repo: str, revision: str | None) -> Iterator[None]:
-    """Turn whatever the hub's client raises into one line.
+    """Turn whatever the hub's client raises into one line, and keep it terse meanwhile.
 
     Raises:
         SourceError: in place of any other exception.
     """
     try:
-        yield
+        with terse(repo):
+            yield
     except SourceError:
         raise
     except Exception as error:  # from another's code, which talks to a network: it can be anything

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,3 +186,17 @@ def test_a_listing_that_leaves_the_repository_writes_nothing_outside(hub: StandI
     hub.repos[SOURCE].commit({**pipeline(), "../../../../evil.txt": b"x", "unet/../../../../../evil.json": b"x"})
     resolve(spec(SOURCE))
     assert not list(Path(constants.HF_HUB_CACHE).parent.parent.rglob("evil*"))
+
+
+def test_tries_are_said_once_and_bars_stay_out_of_files(hub: StandInHub, tmp_path: Path) -> None:
+    hub.fail("error 503", TREE, times=2)
+    hub.fail("close", CDN, times=2)
+    code = (
+        "import time; time.sleep = lambda seconds: None\n"
+        "from tcdflow.artifacts.hub import HubRepo\n"
+        "HubRepo.open('o/sd', None).fetch(('model_index.json', 'unet/diffusion_pytorch_model.safetensors'))"
+    )
+    environ = {**os.environ, **hub.environ(tmp_path / "home")}
+    run = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert run.stdout == ""
+    assert run.stderr == "o/sd: the hub does not answer as it should; trying again for a while\n"
