@@ -10,8 +10,11 @@ from typing import Any
 from tcdflow.artifacts.lock import LockedFile
 from tcdflow.spec.model import RunSpec
 
-_RUNTIME = ("dtype",)
+_RUNTIME = ("dtype", "vae_tiling", "layerwise_casting")
 """Of the runtime, what changes more than last bits."""
+
+_PLACES = frozenset({"description", "source", "image", "images", "mask", "image_encoder"})
+"""Where something is, or what is said of it. What it is stands in the lock."""
 
 
 def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
@@ -30,8 +33,15 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     # The size of a picture counts, not whether it was said or is the base's own.
     plain["sampling"] |= {"width": spec.width, "height": spec.height, "seed": list(spec.sampling.seeds)}
     plain["sampling"].pop("num_images")
+    if spec.sampling.generator == "device":
+        plain["sampling"]["generator"] = spec.runtime.device.partition(":")[0]
     # The order of a stack changes bits, so it is a list here.
     plain["loras"] = [[name, lora["weight"]] for name, lora in plain["loras"].items()]
-    for part in ("scheduler", "sampling"):
-        plain[part].pop("description")
-    return plain
+    plain["adapters"] = [[name, _without_places(adapter)] for name, adapter in plain["adapters"].items()]
+    return plain | {part: _without_places(plain[part]) for part in ("task", "scheduler", "sampling")}
+
+
+def _without_places(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _without_places(value) for name, value in node.items() if name not in _PLACES}
+    return node
