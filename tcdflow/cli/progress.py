@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tcdflow.sweep.directory import cell_path
-
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -89,6 +87,8 @@ class SweepBar:
         if self._progress is not None and self._cells is not None:
             self._progress.advance(self._cells)
         elif outcome.status == "done" and not sys.stderr.isatty():
+            from tcdflow.sweep.directory import cell_path
+
             where = cell_path(self._directory, outcome.cell)
             for output in outcome.record.outputs if outcome.record else ():
                 print(where / output.file, flush=True)

@@ -6,17 +6,17 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hydra._internal.utils import get_args_parser
 
-from tcdflow.app import Job, WarmEngine, run_single
 from tcdflow.cli import flags
 from tcdflow.cli.collector import collect_again
-from tcdflow.cli.progress import StepBar
-from tcdflow.cli.sweep import sweep
 from tcdflow.cli.warn import warn
-from tcdflow.engine.result import Result
 from tcdflow.spec.compose import CONFIG_NAME, Composer
+
+if TYPE_CHECKING:
+    from tcdflow.engine.result import Result
 
 
 def run(argv: Sequence[str]) -> int:
@@ -25,12 +25,21 @@ def run(argv: Sequence[str]) -> int:
     composer = Composer(args.config_dir)
     if args.cfg or args.info or args.shell_completion or args.hydra_help:
         return _hydra_flag(composer, args)
-    return sweep(composer, args.overrides) if args.multirun else _single(composer, args.overrides)
+    if args.multirun:
+        from tcdflow.cli.sweep import sweep
+
+        return sweep(composer, args.overrides)
+    return _single(composer, args.overrides)
 
 
 def _single(composer: Composer, overrides: Sequence[str]) -> int:
     start = time.perf_counter()
-    job = Job.prepare(composer.compose(overrides))
+    composition = composer.compose(overrides)
+    # A mistake is answered before what only a run needs is imported.
+    from tcdflow.app import Job, WarmEngine, run_single
+    from tcdflow.cli.progress import StepBar
+
+    job = Job.prepare(composition)
     warn(job.composition.warnings)
     with StepBar(len(job.composition.spec.sampling.seeds)) as bar:
         result = run_single(job, WarmEngine(reusable=False, on_loaded=collect_again), bar.step)

@@ -27,7 +27,7 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
     try:
         with quiet():
             pipe = read(cls, artifacts, dtype, _options(cls, spec) | parts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         reason = " ".join(str(error).split())[:300]
