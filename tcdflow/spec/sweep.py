@@ -19,7 +19,7 @@ class SampleSpec(Part):
 class SweepSpec(Part):
     """A sweep. Axes are keyed by what they override, e.g. ``sampling.eta`` or ``base``."""
 
-    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][\w.=+-]{0,99}$", description="of its directory")
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=+-]{0,99}$", description="of its directory")
     axes: dict[str, Any] = Field(default_factory=dict, description="lists of values, or text such as range(4)")
     prompts_from: SourceText | None = Field(None, description="text file with a prompt a line: an axis of its own")
     zip: tuple[tuple[str, ...], ...] = Field((), description="axes that move together, by their keys")

@@ -71,7 +71,7 @@ class Cell(_Data):
         files: numbers of the files that it reads.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.=+-]{0,127}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=+-]{0,127}$")
     template: int = Field(ge=0)
     values: dict[str, Any]
     overrides: tuple[str, ...]
