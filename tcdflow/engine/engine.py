@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from tcdflow.artifacts.resolve import Artifacts
+from tcdflow.engine.content import content
 from tcdflow.engine.inputs import InputCache
 from tcdflow.engine.making import Maker, Step
 from tcdflow.engine.prompts import PromptCache
@@ -23,6 +24,7 @@ from tcdflow.pipeline import adapters, base, device, schedulers
 from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
 from tcdflow.record.made import Made
+from tcdflow.spec.adapters import IPAdapter
 from tcdflow.spec.model import RunSpec
 
 
@@ -170,20 +172,21 @@ class Engine:
 
 def _base_key(spec: RunSpec, artifacts: Artifacts) -> tuple[Any, ...]:
     config = artifacts.base_config
+    encoders = [f"adapters.{name}.image_encoder" for name in spec.adapters_of(IPAdapter)]
     return (
         pipeline_class(spec).__name__,
-        artifacts.base.path,
-        artifacts.base.files,
-        config and config.path,
+        content(artifacts.base),
+        config and content(config),
         spec.base.safety_checker,
-        tuple((name, artifacts.by_role[f"adapters.{name}"].path) for name in spec.adapters),
+        tuple((name, content(artifacts.by_role[f"adapters.{name}"])) for name in spec.adapters),
+        tuple(content(artifacts.by_role[role]) for role in encoders),
     )
 
 
 def _stack_key(spec: RunSpec, artifacts: Artifacts) -> tuple[Any, ...]:
     if not spec.loras:
         return ()
-    entries = tuple((name, artifacts.lora(name).path, repr(lora.weight)) for name, lora in spec.loras.items())
+    entries = tuple((name, content(artifacts.lora(name)), repr(lora.weight)) for name, lora in spec.loras.items())
     return (entries, spec.lora_stack.fuse)
 
 

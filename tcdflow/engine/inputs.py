@@ -11,6 +11,7 @@ from PIL import Image
 
 from tcdflow.artifacts.resolve import Artifacts
 from tcdflow.conditioning.fit import fit, load
+from tcdflow.engine.content import content
 from tcdflow.spec.adapters import Canny, ControlNet, Depth, IPAdapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import ImageToImage, Inpainting
@@ -80,13 +81,18 @@ class InputCache:
             found.arguments["ip_adapter_image"] = references
 
     def _fitted(self, role: str, how: Any, spec: RunSpec, artifacts: Artifacts) -> Image.Image:
-        path = artifacts.by_role[role].path
+        file = artifacts.by_role[role]
         size = (spec.width, spec.height)
-        return self._once((path, size, how), lambda: fit(load(path), *size, how))
+        return self._once((content(file), size, how), lambda: fit(load(file.path), *size, how))
 
     def _reference(self, role: str, size: int | None, artifacts: Artifacts) -> Image.Image:
-        path = artifacts.by_role[role].path
-        return self._once((path, size), lambda: fit(load(path), size, size, "resize") if size else load(path))
+        file = artifacts.by_role[role]
+
+        def make() -> Image.Image:
+            picture = load(file.path)
+            return fit(picture, size, size, "resize") if size else picture
+
+        return self._once((content(file), size), make)
 
     def _control(self, name: str, net: ControlNet, spec: RunSpec, artifacts: Artifacts) -> Image.Image:
         role = f"adapters.{name}.image"
@@ -95,22 +101,22 @@ class InputCache:
             from tcdflow.conditioning.canny import edges  # OpenCV is slow to import
 
             fitted = self._fitted(role, net.fit, spec, artifacts)
-            key = (artifacts.by_role[role].path, fitted.size, net.fit, how.low, how.high)
+            key = (content(artifacts.by_role[role]), fitted.size, net.fit, how.low, how.high)
             return self._once(key, lambda: edges(fitted, how.low, how.high))
         if isinstance(how, Depth):
             return self._depth(name, role, spec, artifacts)
         return self._fitted(role, net.fit, spec, artifacts)
 
     def _depth(self, name: str, role: str, spec: RunSpec, artifacts: Artifacts) -> Image.Image:
-        path, model = artifacts.by_role[role].path, artifacts.by_role[f"adapters.{name}.preprocessor"].path
+        file, model = artifacts.by_role[role], artifacts.by_role[f"adapters.{name}.preprocessor"]
 
         def make() -> Image.Image:
             from tcdflow.conditioning.depth import DepthEstimator
 
             # float32 on every device: a depth map is made once, and half precision bands it.
-            return DepthEstimator(model, self._device, torch.float32)(load(path), spec.width, spec.height)
+            return DepthEstimator(model.path, self._device, torch.float32)(load(file.path), spec.width, spec.height)
 
-        return self._once((path, model, spec.width, spec.height), make)
+        return self._once((content(file), content(model), spec.width, spec.height), make)
 
     def _once(self, key: tuple[Any, ...], make: Callable[[], Image.Image]) -> Image.Image:
         if key not in self._pictures:

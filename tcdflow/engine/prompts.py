@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tcdflow.spec.model import RunSpec
@@ -37,7 +39,7 @@ def _encode(pipe: Any, spec: RunSpec) -> dict[str, Any]:
         "pooled_prompt_embeds",
         "negative_pooled_prompt_embeds",
     )
-    with torch.no_grad():
+    with torch.no_grad(), _flat_encoder(pipe.text_encoder):
         encoded = pipe.encode_prompt(
             prompt=spec.prompt,
             device=pipe._execution_device,
@@ -47,3 +49,20 @@ def _encode(pipe: Any, spec: RunSpec) -> dict[str, Any]:
             clip_skip=spec.sampling.clip_skip,
         )
     return {name: value for name, value in zip(names, encoded, strict=False) if value is not None}
+
+
+@contextmanager
+def _flat_encoder(encoder: Any) -> Iterator[None]:
+    """Let diffusers find the parts of a text encoder where it looks for them when layers are skipped.
+
+    transformers 5.6 took CLIPTextModel's ``text_model`` away and moved the parts up into the model itself
+    (https://github.com/huggingface/diffusers/issues/14124). The name is put past torch's bookkeeping of submodules.
+    """
+    if hasattr(encoder, "text_model"):
+        yield
+        return
+    vars(encoder)["text_model"] = encoder
+    try:
+        yield
+    finally:
+        del vars(encoder)["text_model"]

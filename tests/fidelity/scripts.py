@@ -14,12 +14,11 @@ from PIL import Image
 EDGE = 64
 
 
-@lru_cache(maxsize=1)  # tests of one pipeline stand together; a call leaves nothing in it but its scheduler
-def pipeline(
+def load(
     cls: Any,
     base: Path,
     *,
-    loras: tuple[tuple[Path, float], ...] = (),
+    loras: tuple[tuple[Path, Any], ...] = (),
     fuse: bool = False,
     controlnets: tuple[Path, ...] = (),
     ip_adapters: tuple[tuple[Path, str], ...] = (),
@@ -27,6 +26,8 @@ def pipeline(
     config: Path | None = None,
 ) -> Any:
     """Load a base, then LoRAs, then IP-Adapters, in the guide's order, with TCDScheduler.
+
+    The config of the base's own scheduler, from which to make another, is kept as ``base_scheduler_config``.
 
     Args:
         cls: class of the pipeline.
@@ -46,7 +47,8 @@ def pipeline(
         pipe = cls.from_pretrained(base, variant=variant, dtype=torch.float32, **parts)
     else:
         pipe = cls.from_single_file(base, config=str(config), local_files_only=True, dtype=torch.float32, **parts)
-    pipe.scheduler = TCDScheduler.from_config(pipe.scheduler.config)
+    pipe.base_scheduler_config = pipe.scheduler.config
+    pipe.scheduler = TCDScheduler.from_config(pipe.base_scheduler_config)
     names = [f"lora{number}" for number in range(len(loras))]
     for name, (file, _) in zip(names, loras, strict=True):
         pipe.load_lora_weights(file, adapter_name=name)
@@ -60,7 +62,16 @@ def pipeline(
     return pipe
 
 
-def picture(pipe: Any, prompt: str, *, seed: int = 0, steps: int = 4, **arguments: Any) -> Image.Image:
+@lru_cache(maxsize=1)
+def pipeline(cls: Any, base: Path, **options: Any) -> Any:
+    """Load as :func:`load` does, or give the last one again, for tests of one pipeline that stand together.
+
+    They set what a call depends on, and change nothing else in it.
+    """
+    return load(cls, base, **options)
+
+
+def picture(pipe: Any, prompt: str | None, *, seed: int = 0, steps: int = 4, **arguments: Any) -> Image.Image:
     """Call a pipeline as the guide does, where ``arguments`` say nothing else."""
     call = {"guidance_scale": 0, "eta": 0.3, "num_inference_steps": steps} | arguments
     image: Image.Image = pipe(prompt=prompt, generator=torch.Generator("cpu").manual_seed(seed), **call).images[0]

@@ -1,0 +1,181 @@
+"""A run on a warm engine has the pixels of the same run on a fresh one, whatever was run before it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tcdflow.app import Job
+from tcdflow.engine.engine import Engine
+from tcdflow.spec.compose import Composer
+from tests.fidelity.same import equal
+from tests.standins import StandIns
+
+Frames = tuple[Image.Image, ...]
+
+
+def make(composer: Composer, engine: Engine, overrides: list[str]) -> Frames:
+    """All frames of all pictures of a run."""
+    job = Job.prepare(composer.compose([*overrides, "runtime.device=cpu"]))
+    generated = engine.run(job.composition.spec, job.artifacts)
+    return tuple(frame for made in generated.made for frame in made.frames)
+
+
+def differ(one: Frames, other: Frames) -> bool:
+    return len(one) != len(other) or not all(map(equal, one, other))
+
+
+def specs(standins: StandIns, photo: Path, second: Path, mask: Path) -> dict[str, list[str]]:
+    """Runs that have much in common, so that there is much to be left over from one to the next."""
+    sd15 = [
+        "base=sd15",
+        "base.size=64",
+        f"base.source={standins.sd15}",
+        "prompt=a tiger on a bench",
+    ]
+    tcd = ["loras=[tcd]", f"loras.tcd.source={standins.lora('sd15', 'tcd')}"]
+    style = [
+        "loras=[tcd,papercut]",
+        *tcd[1:],
+        f"loras.papercut.source={standins.lora('sd15', 'style_text')}",
+        "loras.papercut.family=sd15",
+    ]
+    ip_folder = standins.ip_adapter / "models"
+    ip_adapter = [
+        "adapters=[ip_adapter_sd15]",
+        f"adapters.ip_adapter.source={ip_folder / 'ip-adapter_sd15.safetensors'}",
+        f"adapters.ip_adapter.image_encoder={ip_folder / 'image_encoder'}",
+        f"adapters.ip_adapter.images={second}",
+    ]
+    canny = [
+        "adapters=[canny_sd15]",
+        f"adapters.canny.source={standins.controlnet('sd15', 'canny')}",
+        f"adapters.canny.image={photo}",
+    ]
+    blocks = "loras.papercut.weight={unet: {down: 0.2, up: {block_2: 0.9}}, text_encoder: 0.5}"
+    return {
+        "fused": [*sd15, *tcd],
+        "bare": [*sd15, "loras=[]", "sampling.guidance_scale=3"],
+        "unfused": [*sd15, *tcd, "lora_stack.fuse=false"],
+        "weight": [*sd15, *tcd, "loras.tcd.weight=0.6", "sampling.seed=[3,1]"],
+        "stack": [*sd15, *style, "loras.papercut.weight=0.7"],
+        "stack unfused": [*sd15, *style, "loras.papercut.weight=0.7", "lora_stack.fuse=false"],
+        "stack other weight": [*sd15, *style, "loras.papercut.weight=-0.4", "lora_stack.fuse=false"],
+        "blocks": [*sd15, *style, blocks, "lora_stack.fuse=false"],
+        "blocks fused": [*sd15, *style, blocks, "sampling.width=96"],
+        "other scheduler": [*sd15, "loras=[]", "scheduler=dpmpp_2s", "sampling=teacher", "sampling.steps=4"],
+        "clip_skip": [*sd15, *tcd, "sampling.clip_skip=1", "sampling.eta=1"],
+        "controlnet": [*sd15, *tcd, *canny],
+        "controlnet scale": [*sd15, *tcd, *canny, "adapters.canny.scale=0.4", "adapters.canny.end=0.5"],
+        "ip_adapter": [*sd15, *tcd, *ip_adapter],
+        "ip_adapter scale": [*sd15, *tcd, *ip_adapter, "adapters.ip_adapter.scale=0.1"],
+        "ip_adapter stack": [*sd15, *style, "lora_stack.fuse=false", *ip_adapter],
+        "img2img": [*sd15, *tcd, "task=image_to_image", f"task.image={photo}", "task.fit=crop"],
+        "inpainting": [*sd15, *tcd, "task=inpainting", f"task.image={photo}", f"task.mask={mask}"],
+        "emoji": ["prompt=a red heart"],
+        "emoji other": ["prompt=a red heart", "loras.tcd.weight=0.9", "sampling.steps=6"],
+    }
+
+
+@pytest.fixture(scope="module")
+def cold(
+    composer: Composer, standins: StandIns, photo: Path, second_photo: Path, mask: Path
+) -> dict[str, tuple[list[str], Frames]]:
+    """Each run, made by an engine of its own."""
+    runs = specs(standins, photo, second_photo, mask)
+    return {name: (overrides, make(composer, Engine(reusable=False), overrides)) for name, overrides in runs.items()}
+
+
+def test_no_two_runs_make_the_same_picture(cold: dict[str, tuple[list[str], Frames]]) -> None:
+    """Else an engine that does nothing when it should move on would pass for a good one."""
+    names = list(cold)
+    # Fused and unfused may agree in all 8 bits of all pixels.
+    excused = {("fused", "unfused"), ("stack", "stack unfused")}
+    alike = [
+        (one, other)
+        for number, one in enumerate(names)
+        for other in names[number + 1 :]
+        if (one, other) not in excused and not differ(cold[one][1], cold[other][1])
+    ]
+    assert alike == []
+
+
+def near(runs: list[str], rng: random.Random) -> Iterator[str]:
+    """Visit runs in a random order that goes back and forth between neighbours, which share a base more often."""
+    blocks = [runs[at : at + 4] for at in range(0, len(runs), 4)]
+    rng.shuffle(blocks)
+    for block in blocks:
+        visits = block * 2
+        rng.shuffle(visits)
+        yield from visits
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_warm_is_cold(composer: Composer, cold: dict[str, tuple[list[str], Frames]], seed: int) -> None:
+    order = list(near(list(cold), random.Random(seed))) if seed == 1 else random.Random(seed).sample(list(cold), 12)
+    engine = Engine()
+    for number, name in enumerate(order):
+        overrides, expected = cold[name]
+        made = make(composer, engine, overrides)
+        assert not differ(made, expected), f"{name} is another picture after {order[:number]}"
+    assert engine.bases_loaded < len(order)
+
+
+@pytest.fixture
+def warm(composer: Composer) -> Callable[[list[str]], Frames]:
+    engine = Engine()
+    return lambda overrides: make(composer, engine, overrides)
+
+
+def test_a_lora_that_was_trained_on_is_loaded_again(
+    warm: Callable[[list[str]], Frames], composer: Composer, standins: StandIns, tmp_path: Path
+) -> None:
+    file = shutil.copy(standins.lora_file("sd15", "tcd"), tmp_path)
+    run = ["base=sd15", "base.size=64", f"base.source={standins.sd15}", f"loras.tcd.source={file}"]
+    before = warm(run)
+    save_file({name: tensor * 0.8 for name, tensor in load_file(file).items()}, file)
+    after = warm(run)
+    assert differ(before, after)
+    assert not differ(after, make(composer, Engine(), run))
+
+
+def test_a_picture_that_was_painted_over_is_read_again(
+    warm: Callable[[list[str]], Frames], photo: Path, second_photo: Path, tmp_path: Path
+) -> None:
+    file = Path(shutil.copy(photo, tmp_path / "input.png"))
+    run = ["task=image_to_image", f"task.image={file}"]
+    before = warm(run)
+    shutil.copy(second_photo, file)
+    after = warm(run)
+    assert differ(before, after)
+    assert not differ(after, warm(["task=image_to_image", f"task.image={second_photo}"]))
+
+
+def test_another_image_encoder_is_another_base(
+    warm: Callable[[list[str]], Frames], composer: Composer, standins: StandIns, photo: Path, tmp_path: Path
+) -> None:
+    folder = standins.ip_adapter / "models"
+    other = tmp_path / "image_encoder"
+    shutil.copytree(folder / "image_encoder", other)
+    for file in other.glob("*.safetensors"):
+        save_file({name: tensor * 1.5 for name, tensor in load_file(file).items()}, file, {"format": "pt"})
+    run = [
+        "base=sd15",
+        "base.size=64",
+        f"base.source={standins.sd15}",
+        "loras=[]",
+        "adapters=[ip_adapter_sd15]",
+        f"adapters.ip_adapter.source={folder / 'ip-adapter_sd15.safetensors'}",
+        f"adapters.ip_adapter.images={photo}",
+    ]
+    before = warm([*run, f"adapters.ip_adapter.image_encoder={folder / 'image_encoder'}"])
+    with_other = [*run, f"adapters.ip_adapter.image_encoder={other}"]
+    after = warm(with_other)
+    assert differ(before, after)
+    assert not differ(after, make(composer, Engine(), with_other))
