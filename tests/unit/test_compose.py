@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import tcdflow
 from tcdflow.spec.compose import Composer
-from tcdflow.spec.expand import expand
+from tcdflow.spec.expand import axes
 from tcdflow.spec.overrides import parse, quoted
 from tcdflow.spec.search import conf_dir
 from tests.helpers import GLOBAL, Write, problems
@@ -35,6 +36,18 @@ def literal(text: str) -> bool:
     return bool(inner) and "${" not in text and not in_quotes and inner.lower() != "null" and text != "???"
 
 
+@functools.cache
+def shared() -> Composer:
+    """For hypothesis, which takes no fixtures of a function's scope."""
+    return Composer()
+
+
+def swept(composer: Composer, override: str) -> list[str]:
+    """Return the overrides of single runs that a sweep of one override comes to."""
+    (axis,) = axes(composer, [override]).axes
+    return [point.text for (point,) in axis]
+
+
 class TestPrompts:
     """In a single run a prompt is what stands behind the equals sign, character for character."""
 
@@ -48,23 +61,20 @@ class TestPrompts:
     @settings(max_examples=40, deadline=None)
     def test_it_arrives_in_the_spec(self, text: str, key: str) -> None:
         assume(literal(text))
-        spec = Composer().compose([f"{key}={text}"]).spec
+        spec = shared().compose([f"{key}={text}"]).spec
         assert getattr(spec, key.lstrip("+")) == text
 
     @given(prompts)
     @settings(max_examples=40, deadline=None)
     def test_a_sweep_passes_on_what_it_was_given_in_quotes(self, text: str) -> None:
         assume("${" not in text)
-        composer = Composer()
-        one, other = expand([f"prompt={quoted(text)},a fox"], options=composer.options)
-        assert parse(one[0]).value() == text
-        assert parse(other[0]).value() == "a fox"
+        assert [parse(said).value() for said in swept(shared(), f"prompt={quoted(text)},a fox")] == [text, "a fox"]
 
     @pytest.mark.parametrize("text", ["a red heart", r"a \(red\) heart", "it is 1\\, 2", " spaced "])
     def test_a_sweep_of_unquoted_prompts_follows_hydras_grammar(self, text: str, composer: Composer) -> None:
-        cell, _ = expand([f"prompt={text},x"], options=composer.options)
+        said, _ = swept(composer, f"prompt={text},x")
         plain = text.replace(r"\(", "(").replace(r"\)", ")").replace("\\,", ",").strip()
-        assert composer.compose(cell).spec.prompt == plain
+        assert composer.compose([said]).spec.prompt == plain
 
     @pytest.mark.parametrize("text", ["'a red heart'", '"a red heart"'])
     def test_quotes_around_the_whole_are_hydras(self, text: str, composer: Composer) -> None:
