@@ -103,18 +103,18 @@ def _hydra_job(
     context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
     with _one_line_os_errors(config), _file_logging(logs):
         done = run_job(task, config, "hydra.run.dir", None, context, configure_logging=logs)
-    if done.status == JobStatus.COMPLETED:
-        result: Result = done.return_value
-        return result
-    error: Exception = done._return_value
-    if not isinstance(error, TcdflowError):
-        log.error("the run failed", exc_info=error)
+        if done.status == JobStatus.COMPLETED:
+            result: Result = done.return_value
+            return result
+        error: Exception = done._return_value
+        if logs and not isinstance(error, TcdflowError):
+            log.error("the run failed", exc_info=error)
     raise error
 
 
 def _claim(config: DictConfig) -> None:
     """Give a run a directory of its own where the user chose none: two may start within a second."""
-    if any(text.startswith("hydra.run.dir=") for text in config.hydra.overrides.hydra):
+    if any(text.lstrip("+").startswith("hydra.run.dir=") for text in config.hydra.overrides.hydra):
         return
     wanted = Path(str(config.hydra.run.dir))
     for number in range(1, 10_000):
