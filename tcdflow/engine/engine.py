@@ -20,8 +20,9 @@ from tcdflow.engine.inputs import InputCache
 from tcdflow.engine.making import Maker, Step
 from tcdflow.engine.prompts import PromptCache
 from tcdflow.engine.watch import Stopwatch, peak_memory
-from tcdflow.pipeline import adapters, base, device, schedulers
+from tcdflow.pipeline import adapters, base, device, levers, schedulers
 from tcdflow.pipeline.classes import pipeline_class
+from tcdflow.pipeline.levers import Levers
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
 from tcdflow.record.made import Made
 from tcdflow.spec.adapters import IPAdapter
@@ -35,6 +36,7 @@ class Generated:
     made: list[Made]
     inputs: dict[str, Image.Image]
     execution: dict[str, Any]
+    environment: dict[str, Any]
 
 
 @dataclass
@@ -44,9 +46,10 @@ class _Loaded:
     device: torch.device
     scheduler_config: dict[str, Any]
     stack: LoraStack
+    levers: Levers
     prompts: PromptCache
     inputs: InputCache
-    stack_key: tuple[Any, ...] = ()
+    stack_key: tuple[Any, ...] | None = None
     attached: tuple[Attached, ...] = ()
 
 
@@ -76,6 +79,10 @@ class Engine:
         Raises:
             ConfigError: if this machine or the files cannot do what the spec asks for.
         """
+        with levers.computing(spec.runtime):
+            return self._run(spec, artifacts, on_step)
+
+    def _run(self, spec: RunSpec, artifacts: Artifacts, on_step: Step | None) -> Generated:
         watch = Stopwatch()
         loaded = self._ready(spec, artifacts, watch)
         watch.device = loaded.device
@@ -91,36 +98,54 @@ class Engine:
         arguments |= inputs.arguments
         maker = Maker(pipe, loaded.device, spec, arguments, watch, on_step)
         made, timesteps = maker.make_all()
-        return Generated(made, inputs.shown, self._execution(spec, loaded, timesteps, watch))
+        return Generated(made, inputs.shown, self._execution(spec, loaded, timesteps, watch), self._environment(loaded))
 
     def _ready(self, spec: RunSpec, artifacts: Artifacts, watch: Stopwatch) -> _Loaded:
         """Move to the state that a spec needs: the base is loaded anew only if it is another one."""
         where, dtype = device.choose(spec.runtime)
+        levers.check(spec.runtime, where)
         key = (_base_key(spec, artifacts), where, dtype)
+        stack_key = _stack_key(spec, artifacts)
         loaded = self._loaded
-        if loaded is None or loaded.key != key:
+        if loaded is None or loaded.key != key or (loaded.stack_key != stack_key and self._is_final(loaded)):
             self.close()
             with watch.stage("load"):
-                pipe = base.load(spec, artifacts, where, dtype)
-            stack = LoraStack(pipe, restorable=self._reusable)
-            loaded = self._loaded = _Loaded(
-                key, pipe, where, dict(pipe.scheduler.config), stack, PromptCache(), InputCache(where)
-            )
+                loaded = self._load(spec, artifacts, key, where, dtype)
+            self._loaded = loaded
             self.bases_loaded += 1
             if self._on_loaded is not None:
                 self._on_loaded()
-        stack_key = _stack_key(spec, artifacts)
         if loaded.stack_key != stack_key:
             with watch.stage("loras"):
                 self._change_stack(loaded, spec, artifacts, stack_key)
         return loaded
 
+    def _load(
+        self, spec: RunSpec, artifacts: Artifacts, key: tuple[Any, ...], where: torch.device, dtype: torch.dtype
+    ) -> _Loaded:
+        home = Levers.home(spec.runtime, where)
+        pipe = base.load(spec, artifacts, home, dtype)
+        if spec.runtime.tiny_vae is not None:
+            tiny = levers.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
+            pipe.register_modules(vae=tiny.to(home))
+        held = Levers(pipe, spec.runtime, where, dtype)
+        held.before_loras()
+        stack = LoraStack(pipe, restorable=self._reusable, device=where)
+        config = dict(pipe.scheduler.config)
+        return _Loaded(key, pipe, where, config, stack, held, PromptCache(), InputCache(where))
+
+    def _is_final(self, loaded: _Loaded) -> bool:
+        """Say whether only loading the base anew leads to another LoRA stack."""
+        return loaded.stack_key is not None and (loaded.levers.final or not self._reusable)
+
     def _change_stack(self, loaded: _Loaded, spec: RunSpec, artifacts: Artifacts, key: tuple[Any, ...]) -> None:
         entries = [StackEntry(name, artifacts.lora(name).path, lora.weight) for name, lora in spec.loras.items()]
         try:
-            loaded.stack.take_off()
-            loaded.stack_key = ()
-            loaded.attached = loaded.stack.put_on(entries, fuse=spec.lora_stack.fuse)
+            if loaded.stack_key is not None:
+                loaded.levers.suspend()
+                loaded.stack.take_off()
+            loaded.attached = loaded.stack.put_on(entries, fuse=spec.lora_stack.fuse, merge=spec.lora_stack.merge)
+            loaded.levers.after_loras()
             loaded.stack_key = key
         except BaseException:
             self.close()
@@ -148,15 +173,14 @@ class Engine:
             "peak_memory_bytes": peak_memory(loaded.device),
         }
 
-    def environment(self, spec: RunSpec) -> dict[str, Any]:
-        """Return the settings of this process that can change bits."""
-        assert self._loaded is not None, "known once a run was made"
-        where = self._loaded.device
+    def _environment(self, loaded: _Loaded) -> dict[str, Any]:
+        """Return the settings of this process that can change bits, as they are while it computes."""
+        where = loaded.device
         return {
             "device": str(where),
             "device_name": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
             "threads": torch.get_num_threads(),
-            "attention": sorted({type(p).__name__ for p in self._loaded.pipe.unet.attn_processors.values()}),
+            "attention": sorted({type(p).__name__ for p in loaded.pipe.unet.attn_processors.values()}),
             "deterministic": torch.are_deterministic_algorithms_enabled(),
             "tf32": torch.backends.cuda.matmul.allow_tf32,
         }
@@ -178,6 +202,8 @@ def _base_key(spec: RunSpec, artifacts: Artifacts) -> tuple[Any, ...]:
         content(artifacts.base),
         config and content(config),
         spec.base.safety_checker,
+        spec.runtime.model_copy(update={"description": ""}),
+        spec.runtime.tiny_vae and content(artifacts.by_role["runtime.tiny_vae"]),
         tuple((name, content(artifacts.by_role[f"adapters.{name}"])) for name in spec.adapters),
         tuple(content(artifacts.by_role[role]) for role in encoders),
     )
@@ -187,7 +213,7 @@ def _stack_key(spec: RunSpec, artifacts: Artifacts) -> tuple[Any, ...]:
     if not spec.loras:
         return ()
     entries = tuple((name, content(artifacts.lora(name)), repr(lora.weight)) for name, lora in spec.loras.items())
-    return (entries, spec.lora_stack.fuse)
+    return (entries, spec.lora_stack)
 
 
 def _components(pipe: Any) -> Iterator[tuple[str, dict[str, str]]]:

@@ -40,16 +40,14 @@ def execute(
     """
     if locked is not None:
         run.lock(locked)
-        warm = engine()
-        generated = warm.run(spec, artifacts, on_step)
+        generated = engine().run(spec, artifacts, on_step)
     else:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
             locking = pool.submit(lock, artifacts)
-            warm = engine()
-            generated = warm.run(spec, artifacts, on_step)
+            generated = engine().run(spec, artifacts, on_step)
             run.lock(locking.result())
     run.record.execution = generated.execution
-    run.record.environment |= warm.environment(spec)
+    run.record.environment |= generated.environment
     run.save(generated.made, generated.inputs)
     log.info("made %d picture(s): %s", len(generated.made), generated.execution["seconds"])
     images = tuple(made.frames[0] for made in generated.made)

@@ -104,19 +104,23 @@ class InputCache:
             key = (content(artifacts.by_role[role]), fitted.size, net.fit, how.low, how.high)
             return self._once(key, lambda: edges(fitted, how.low, how.high))
         if isinstance(how, Depth):
-            return self._depth(name, role, spec, artifacts)
+            return self._depth(name, role, net, spec, artifacts)
         return self._fitted(role, net.fit, spec, artifacts)
 
-    def _depth(self, name: str, role: str, spec: RunSpec, artifacts: Artifacts) -> Image.Image:
+    def _depth(self, name: str, role: str, net: ControlNet, spec: RunSpec, artifacts: Artifacts) -> Image.Image:
         file, model = artifacts.by_role[role], artifacts.by_role[f"adapters.{name}.preprocessor"]
+        size = (spec.width, spec.height)
 
         def make() -> Image.Image:
             from tcdflow.conditioning.depth import DepthEstimator
 
+            picture = load(file.path)
+            if net.fit == "crop":  # else the map is stretched, which loses less than to stretch the picture
+                picture = fit(picture, *size, net.fit)
             # float32 on every device: a depth map is made once, and half precision bands it.
-            return DepthEstimator(model.path, self._device, torch.float32)(load(file.path), spec.width, spec.height)
+            return DepthEstimator(model.path, self._device, torch.float32)(picture, *size)
 
-        return self._once((content(file), content(model), spec.width, spec.height), make)
+        return self._once((content(file), content(model), size, net.fit), make)
 
     def _once(self, key: tuple[Any, ...], make: Callable[[], Image.Image]) -> Image.Image:
         if key not in self._pictures:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tcdflow import embedded
 from tcdflow.errors import Problem
-from tcdflow.spec import adapter_rules
+from tcdflow.spec import adapter_rules, levers
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import ImageToImage, Inpainting
 
@@ -33,6 +33,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
     yield from size_problems(spec)
     yield from _task(spec)
     yield from adapter_rules.problems(spec)
+    yield from levers.problems(spec)
     for name, lora in spec.loras.items():
         if lora.families and spec.base.family not in lora.families:
             fits = ", ".join(lora.families)
