@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.resolve import Artifacts
+from tcdflow.engine.interrupts import Interrupts
 from tcdflow.engine.result import Result
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.model import RunSpec
@@ -38,14 +39,16 @@ def execute(
         on_step: progress.
         locked: the lock, if the files were hashed already.
     """
-    if locked is not None:
-        run.lock(locked)
-        generated = engine().run(spec, artifacts, on_step)
-    else:
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
-            locking = pool.submit(lock, artifacts)
-            generated = engine().run(spec, artifacts, on_step)
-            run.lock(locking.result())
+    with Interrupts() as interrupts:
+        step = interrupts.at_each(on_step)
+        if locked is not None:
+            run.lock(locked)
+            generated = engine().run(spec, artifacts, step)
+        else:
+            with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
+                locking = pool.submit(lock, artifacts)
+                generated = engine().run(spec, artifacts, step)
+                run.lock(locking.result())
     run.record.execution = generated.execution
     run.record.environment |= generated.environment
     run.save(generated.made, generated.inputs)

@@ -1,0 +1,52 @@
+"""A Ctrl-C that is not lost: the imports of big libraries catch whatever is raised in them, an interrupt too."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+if TYPE_CHECKING:
+    from tcdflow.engine.making import Step
+
+
+class Interrupts:
+    """While open, remembers a Ctrl-C, and raises it again where something caught it: at the next step or at the end.
+
+    It takes the place of Python's own handler alone: whoever set another, or runs in another thread, keeps his.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        self._watching = False
+
+    def __enter__(self) -> Self:
+        main = threading.current_thread() is threading.main_thread()
+        self._watching = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._watching:
+            signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watching:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._came and (error is None or isinstance(error, Exception)):
+            raise KeyboardInterrupt from error
+
+    def at_each(self, on_step: Step | None) -> Step:
+        """Return a step's callback that first raises the interrupt, if one came."""
+
+        def step(picture: int, done: int, of: int) -> None:
+            if self._came:
+                raise KeyboardInterrupt
+            if on_step is not None:
+                on_step(picture, done, of)
+
+        return step
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
+        self._came = True
+        raise KeyboardInterrupt

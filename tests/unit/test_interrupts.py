@@ -1,0 +1,97 @@
+"""A Ctrl-C that a library catches is raised again."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tcdflow.engine.interrupts import Interrupts
+
+
+@pytest.fixture(autouse=True)
+def python_handles_it() -> Iterator[None]:
+    """Also where the tests run in the background, whose processes ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def press() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def library() -> None:
+    """As an import does that turns whatever goes wrong into an answer."""
+    with contextlib.suppress(BaseException):
+        press()
+
+
+def test_at_once_where_nobody_catches_it() -> None:
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        press()
+        pytest.fail("went on")
+
+
+def test_at_the_next_step_where_a_library_did() -> None:
+    steps: list[int] = []
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        step = interrupts.at_each(lambda picture, done, of: steps.append(done))
+        step(0, 1, 4)
+        library()
+        step(0, 2, 4)
+    assert steps == [1]
+
+
+def test_at_the_end_where_no_step_follows() -> None:
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        library()
+
+
+def test_in_place_of_the_error_that_it_became() -> None:
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        library()
+        raise ModuleNotFoundError("could not import what was interrupted")
+
+
+def test_without_one_nothing_changes() -> None:
+    with Interrupts() as interrupts:
+        interrupts.at_each(None)(0, 1, 4)
+    with pytest.raises(ValueError, match="other"), Interrupts():
+        raise ValueError("other")
+
+
+@pytest.mark.parametrize("how", ["returns", "raises"])
+def test_pythons_handler_is_put_back(how: str) -> None:
+    with contextlib.suppress(ValueError), Interrupts():
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        if how == "raises":
+            raise ValueError
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_anothers_handler_is_left_alone() -> None:
+    def mine(*_: object) -> None: ...
+
+    signal.signal(signal.SIGINT, mine)
+    with Interrupts():
+        assert signal.getsignal(signal.SIGINT) is mine
+
+
+def test_another_thread_has_none() -> None:
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with Interrupts():
+                pass
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert failures == []
