@@ -71,12 +71,14 @@ def pipeline(cls: Any, base: Path, **options: Any) -> Any:
     return load(cls, base, **options)
 
 
-def picture(pipe: Any, prompt: str | None, *, seed: int = 0, steps: int = 4, **arguments: Any) -> Image.Image:
-    """Call a pipeline as the guide does, where ``arguments`` say nothing else."""
-    call = {"guidance_scale": 0, "eta": 0.3, "num_inference_steps": steps} | arguments
-    image: Image.Image = pipe(prompt=prompt, generator=torch.Generator("cpu").manual_seed(seed), **call).images[0]
+def picture(pipe: Any, prompt: str | None, **arguments: Any) -> Image.Image:
+    """Call a pipeline as the guide does, where ``arguments`` (``seed`` is one more) say nothing else."""
+    generator = torch.Generator("cpu").manual_seed(arguments.pop("seed", 0))
+    call = {"guidance_scale": 0, "eta": 0.3, "num_inference_steps": 4} | arguments
+    image: Image.Image = pipe(prompt=prompt, generator=generator, **call).images[0]
     return image
 
 
 def photo(path: Path) -> Image.Image:
-    return load_image(str(path)).resize((EDGE, EDGE))
+    image: Image.Image = load_image(str(path))
+    return image.resize((EDGE, EDGE))

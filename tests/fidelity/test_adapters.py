@@ -116,7 +116,7 @@ def test_controlnet_in_other_tasks(
         control_image=canny(second_photo),
         controlnet_conditioning_scale=0.8,
         strength=0.9,
-        steps=5,
+        num_inference_steps=5,
         **({"mask_image": scripts.photo(mask)} if painting else {}),
     )
     assert_same(made.images[0], expected)

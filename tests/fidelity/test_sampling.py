@@ -61,7 +61,9 @@ def test_scheduler(run: Run, standins: StandIns, family: Family, name: str) -> N
     )
     pipe = pipeline(standins, family)
     pipe.scheduler = SCHEDULERS[name](pipe.base_scheduler_config)
-    by_hand = scripts.picture(pipe, PROMPT, steps=4, eta=0.4, guidance_scale=7.5, negative_prompt=NEGATIVE)
+    by_hand = scripts.picture(
+        pipe, PROMPT, num_inference_steps=4, eta=0.4, guidance_scale=7.5, negative_prompt=NEGATIVE
+    )
     assert_same(made.images[0], by_hand)
 
 

@@ -38,7 +38,9 @@ def test_image_to_image(run: Run, standins: StandIns, photo: Path, family: Famil
         "sampling.steps=7",
     )
     pipe = scripts.pipeline(cls, base, loras=((tcd, 1.0),), fuse=True)
-    by_hand = scripts.picture(pipe, "a tiger on a bench", image=scripts.photo(photo), strength=0.65, steps=7)
+    by_hand = scripts.picture(
+        pipe, "a tiger on a bench", image=scripts.photo(photo), strength=0.65, num_inference_steps=7
+    )
     assert_same(made.images[0], by_hand)
     assert made.record.execution["unet_calls"] == unet_calls
 
@@ -80,7 +82,7 @@ def test_embedded_image_to_image(run: Run, photo: Path) -> None:
     made = run("task=image_to_image", f"task.image={photo}", "prompt=a red heart", "sampling.steps=8")
     cls = diffusers.StableDiffusionImg2ImgPipeline
     pipe = scripts.pipeline(cls, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
-    by_hand = scripts.picture(pipe, "a red heart", image=scripts.photo(photo), strength=0.8, steps=8)
+    by_hand = scripts.picture(pipe, "a red heart", image=scripts.photo(photo), strength=0.8, num_inference_steps=8)
     assert_same(made.images[0], by_hand)
 
 
