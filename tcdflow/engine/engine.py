@@ -139,7 +139,9 @@ class Engine:
         return loaded.stack_key is not None and (loaded.levers.final or not self._reusable)
 
     def _change_stack(self, loaded: _Loaded, spec: RunSpec, artifacts: Artifacts, key: tuple[Any, ...]) -> None:
-        entries = [StackEntry(name, artifacts.lora(name).path, lora.weight) for name, lora in spec.loras.items()]
+        entries = [
+            StackEntry(name, artifacts.lora(name).path, lora.weight, lora.partial) for name, lora in spec.loras.items()
+        ]
         try:
             if loaded.stack_key is not None:
                 loaded.levers.suspend()
@@ -161,6 +163,7 @@ class Engine:
                 {
                     "name": found.name,
                     "modules": found.modules,
+                    "modules_in_file": found.of,
                     "weight": lora.weight,
                     "fused": spec.lora_stack.fuse,
                 }

@@ -17,7 +17,7 @@ class PromptCache:
     def __init__(self) -> None:
         self._entries: dict[tuple[Any, ...], dict[str, Any]] = {}
 
-    def embeds(self, pipe: Any, spec: RunSpec, stack_key: tuple[Any, ...]) -> dict[str, Any]:
+    def embeds(self, pipe: Any, spec: RunSpec, stack_key: tuple[Any, ...] | None) -> dict[str, Any]:
         """Return the keyword arguments that stand for the prompt in a call of ``pipe``.
 
         An empty negative prompt is passed as None, as a script that names none does: SDXL then uses zeros.

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.pipeline import block_weights
+from tcdflow.pipeline.adapter_names import adapter_name
 from tcdflow.pipeline.merge import merge as merged
 from tcdflow.pipeline.noise import quiet
 from tcdflow.spec.model import MergeSpec
@@ -31,22 +32,30 @@ class StackEntry:
     """One LoRA of a stack.
 
     Attributes:
-        name: adapter name in peft.
+        name: what it is called in the spec.
         path: its safetensors file.
         weight: a number, or numbers by component and block as in diffusers' ``set_adapters``.
+        partial: let modules that the base lacks go unused.
     """
 
     name: str
     path: Path
     weight: Any
+    partial: bool = False
+
+    @property
+    def adapter(self) -> str:
+        """Its name in peft."""
+        return adapter_name(self.name)
 
 
 @dataclass(frozen=True)
 class Attached:
-    """What a LoRA was really attached to: peft layers by component."""
+    """What a LoRA was really attached to: peft layers by component, and how many its file has."""
 
     name: str
     modules: dict[str, int]
+    of: int
 
 
 class LoraStack:
@@ -66,7 +75,7 @@ class LoraStack:
         self._pipe = pipe
         self._restorable = restorable
         self._device = device
-        self._originals: dict[tuple[str, str, str], torch.Tensor] = {}
+        self._originals: dict[tuple[str, str, str], tuple[torch.Tensor, torch.Tensor]] = {}
         self._entries: tuple[StackEntry, ...] = ()
         self._fused = self._merged = False
 
@@ -89,13 +98,10 @@ class LoraStack:
             return ()
         self._entries = tuple(entries)
         try:
-            for entry in entries:
-                self._load(entry)
-                self._check_match(entry)
-            attached = tuple(Attached(e.name, {c: len(p) for c, p in self._paths(e.name).items()}) for e in entries)
+            attached = tuple(self._attach(entry) for entry in entries)
             self._check_weights(entries, merge)
             if merge is None:
-                self._weigh({entry.name: entry.weight for entry in entries})
+                self._weigh({entry.adapter: entry.weight for entry in entries})
             else:
                 self._merge(merge)
             if fuse:
@@ -115,19 +121,18 @@ class LoraStack:
         assert not (self._fused or self._merged), "a fused or merged stack is taken off and put on again"
         entries = tuple(replace(e, weight=weight) for e, weight in zip(self._entries, weights, strict=True))
         self._check_weights(entries, None)
-        self._weigh({entry.name: entry.weight for entry in entries})
+        self._weigh({entry.adapter: entry.weight for entry in entries})
         self._entries = entries
 
     def take_off(self) -> None:
         """Leave the pipeline as it was loaded, bit for bit."""
         assert self._restorable or not self._fused, "this stack was fused for good"
         self._pipe.unload_lora_weights()
-        for (component, module, name), original in self._originals.items():
-            parameter = getattr(self._pipe, component).get_submodule(module).get_parameter(name)
-            if parameter.stride() == original.stride():
-                parameter.data.copy_(original)
-            else:  # DoRA puts a new tensor into place, whose memory format can be another
-                parameter.data = original.to(parameter.device)
+        for (component, module, name), (held, copy) in self._originals.items():
+            if copy is not held:
+                held.copy_(copy)
+            # The very memory it was loaded into: on a CPU the last bits of a product depend on its alignment.
+            getattr(self._pipe, component).get_submodule(module).get_parameter(name).data = held
         self._originals.clear()
         self._entries, self._fused, self._merged = (), False, False
 
@@ -135,7 +140,7 @@ class LoraStack:
         try:
             with quiet():
                 self._pipe.load_lora_weights(
-                    str(entry.path.parent), weight_name=entry.path.name, adapter_name=entry.name
+                    str(entry.path.parent), weight_name=entry.path.name, adapter_name=entry.adapter
                 )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, IndexError) as error:
             if isinstance(error, torch.OutOfMemoryError):
@@ -151,7 +156,7 @@ class LoraStack:
         self._pipe.set_adapters(list(weights), adapter_weights=list(weights.values()))
 
     def _merge(self, merge: MergeSpec) -> None:
-        weights = {entry.name: entry.weight for entry in self._entries}
+        weights = {entry.adapter: entry.weight for entry in self._entries}
         tensors = {
             f"{component}.{key}": tensor
             for component in self._components()
@@ -168,12 +173,14 @@ class LoraStack:
         self._fused = True
         for component, module, layer in layers:
             base = layer.get_base_layer()
+            home = base.weight.device
+            where = self._device or home
             if self._restorable:
                 for name, parameter in base.named_parameters():
-                    self._originals[component, module, name] = parameter.detach().to("cpu", copy=True)
-            home = base.weight.device
-            if self._device not in (None, home):
-                layer.to(self._device)
+                    held = parameter.data
+                    copy = held.to("cpu", copy=True) if where == home else held
+                    self._originals[component, module, name] = held, copy
+            layer.to(where)
             layer.merge()  # of each layer, this is what diffusers' fuse_lora does
             layer.to(home)
         # The base now carries the weights; without the wrappers each layer is called directly.
@@ -202,7 +209,7 @@ class LoraStack:
         problems = [
             problem
             for entry in entries
-            for problem in block_weights.problems(entry.name, entry.weight, self._pipe, self._paths(entry.name))
+            for problem in block_weights.problems(entry.name, entry.weight, self._pipe, self._paths(entry.adapter))
         ]
         if merge is not None:
             what = "must be one number where the LoRAs are merged (lora_stack.merge)"
@@ -214,25 +221,35 @@ class LoraStack:
         if problems:
             raise ConfigError(problems)
 
-    def _check_match(self, entry: StackEntry) -> None:
-        """Refuse a LoRA that diffusers would attach in part or not at all, with a mere warning."""
+    def _attach(self, entry: StackEntry) -> Attached:
+        self._load(entry)
+        wanted = self._check_match(entry)
+        return Attached(entry.name, {c: len(paths) for c, paths in self._paths(entry.adapter).items()}, wanted)
+
+    def _check_match(self, entry: StackEntry) -> int:
+        """Return how many modules a LoRA's file has, all of which the base must have too.
+
+        diffusers would attach it in part or not at all with a mere warning. A file may be known to hold more than this
+        base has (``partial``), but never to fit nowhere.
+        """
         with safe_open(str(entry.path), framework="pt") as file:
             keys = list(file.keys())
         wanted = [key for key in keys if key.endswith(_DOWN)]
-        matched = sum(len(paths) for paths in self._paths(entry.name).values())
+        matched = sum(len(paths) for paths in self._paths(entry.adapter).values())
         if not wanted:
             raise _problem(entry, f"holds no LoRA: none of its {len(keys)} keys is one, e.g. {', '.join(keys[:3])}")
-        if matched < len(wanted):
+        if matched == 0 or (matched < len(wanted) and not entry.partial):
             strange = self._unmatched(entry) or wanted
             raise _problem(
                 entry,
                 f"matches {matched} of its {len(wanted)} modules to the base; "
                 f"unmatched are e.g. {', '.join(strange[:3])}",
             )
+        return len(wanted)
 
     def _unmatched(self, entry: StackEntry) -> list[str]:
         state, *_ = self._pipe.lora_state_dict(str(entry.path.parent), weight_name=entry.path.name)
-        there = {f"{component}.{module}" for component, paths in self._paths(entry.name).items() for module in paths}
+        there = {f"{component}.{module}" for component, paths in self._paths(entry.adapter).items() for module in paths}
         modules = {key: key.split(".lora")[0] for key in state if key.endswith(_DOWN)}
         return [module for module in modules.values() if module not in there]
 

@@ -21,6 +21,7 @@ from peft.tuners.lora import LoraLayer, LoraModel
 from torch import Tensor, nn
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.pipeline.adapter_names import lora_name
 from tcdflow.spec.model import MergeSpec
 
 EQUAL_RANKS = ("linear", "ties", "dare_linear", "dare_ties")
@@ -36,7 +37,7 @@ def merge(component: nn.Module, weights: Mapping[str, float], spec: MergeSpec) -
 
     Args:
         component: a UNet or text encoder with LoRA layers in it; it stays as it is.
-        weights: weight by name of the LoRA, in the stack's order.
+        weights: weight by the LoRA's adapter name, in the stack's order.
         spec: method, density and seed.
 
     Returns:
@@ -124,7 +125,7 @@ def _check_kind(configs: Mapping[str, LoraConfig]) -> None:
         kind = "LoKr" if not isinstance(config, LoraConfig) else "DoRA" if config.use_dora else ""
         if kind or config.lora_bias:
             what = f"is a {kind}" if kind else "has biases of its own"
-            raise ConfigError([Problem("lora_stack.merge", f"'{name}' {what}, which peft cannot merge")])
+            raise ConfigError([Problem("lora_stack.merge", f"'{lora_name(name)}' {what}, which peft cannot merge")])
 
 
 def _ranks(name: str, layers: Mapping[str, Any]) -> dict[str, int]:
@@ -135,12 +136,12 @@ def _check_ranks(method: str, names: Sequence[str], layers: Mapping[str, Any]) -
     ranks = {name: _ranks(name, layers) for name in names}
     greatest = {name: max(of.values()) for name, of in ranks.items()}
     if len(set(greatest.values())) > 1:
-        said = ", ".join(f"{name} has {rank}" for name, rank in greatest.items())
+        said = ", ".join(f"{lora_name(name)} has {rank}" for name, rank in greatest.items())
         raise _unequal(method, said)
     for path in layers:
         here = {name: ranks[name][path] for name in names if path in ranks[name]}
         if len(set(here.values())) > 1:
-            said = ", ".join(f"{name} has {rank}" for name, rank in here.items())
+            said = ", ".join(f"{lora_name(name)} has {rank}" for name, rank in here.items())
             raise _unequal(method, f"{said} at {path}")
 
 
