@@ -36,4 +36,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     for name, reason in _REFUSED.items():
         if getattr(args, name):
             raise ConfigError([Problem("--" + name.replace("_", "-"), reason, getattr(args, name))])
+    if not args.cfg and (args.resolve or args.package):
+        raise ConfigError([Problem("--resolve" if args.resolve else "--package", "goes with --cfg job")])
     return args
