@@ -13,7 +13,7 @@ from diffusers.utils import load_image
 from PIL import Image
 
 from tests.fidelity import by_hand, scripts
-from tests.fidelity.conftest import Run, Write
+from tests.fidelity.conftest import Run, Thin, Write
 from tests.fidelity.same import assert_same
 from tests.standins import AdapterFamily, StandIns
 
@@ -39,8 +39,8 @@ def canny(path: Path) -> Image.Image:
     return Image.fromarray(np.concatenate([lines[:, :, None]] * 3, axis=2))
 
 
-def test_two_controlnets(run: Run, standins: StandIns, photo: Path, second_photo: Path) -> None:
-    base, tcd = standins.sd15, standins.lora("sd15", "tcd")
+def test_two_controlnets(run: Run, standins: StandIns, thin: Thin, photo: Path, second_photo: Path) -> None:
+    base, tcd = standins.sd15, thin("sd15", "tcd")
     depth, edges = standins.controlnet("sd15", "depth"), standins.controlnet("sd15", "canny")
     made = run(
         "base=sd15",
@@ -88,9 +88,9 @@ CONTROLLED = {
 
 @pytest.mark.parametrize(("family", "task"), CONTROLLED)
 def test_controlnet_in_other_tasks(
-    run: Run, standins: StandIns, photo: Path, second_photo: Path, mask: Path, family: Any, task: str
+    run: Run, standins: StandIns, thin: Thin, photo: Path, second_photo: Path, mask: Path, family: Any, task: str
 ) -> None:
-    base, tcd, net = standins.base(family), standins.lora(family, "tcd"), standins.controlnet(family, "canny")
+    base, tcd, net = standins.base(family), thin(family, "tcd"), standins.controlnet(family, "canny")
     painting = [f"task.mask={mask}"] if task == "inpainting" else []
     made = run(
         f"base={family}",
@@ -122,9 +122,11 @@ def test_controlnet_in_other_tasks(
     assert_same(made.images[0], expected)
 
 
-def test_two_ip_adapters(run: Run, standins: StandIns, photo: Path, second_photo: Path, configs: Write) -> None:
+def test_two_ip_adapters(
+    run: Run, standins: StandIns, thin: Thin, photo: Path, second_photo: Path, configs: Write
+) -> None:
     """The first has two pictures and a scale by block."""
-    base, tcd = standins.sdxl, standins.lora("sdxl", "tcd")
+    base, tcd = standins.sdxl, thin("sdxl", "tcd")
     folder = standins.ip_adapter / "sdxl_models"
     made = run(
         "base=sdxl",
@@ -156,10 +158,10 @@ def test_two_ip_adapters(run: Run, standins: StandIns, photo: Path, second_photo
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
 def test_controlnet_and_ip_adapter_and_two_loras(
-    run: Run, standins: StandIns, photo: Path, second_photo: Path, family: AdapterFamily
+    run: Run, standins: StandIns, thin: Thin, photo: Path, second_photo: Path, family: AdapterFamily
 ) -> None:
     xl = family == "sdxl"
-    base, tcd, style = standins.base(family), standins.lora(family, "tcd"), standins.lora(family, "style_text")
+    base, tcd, style = standins.base(family), thin(family, "tcd"), thin(family, "style_text")
     net = standins.controlnet(family, "canny")
     folder = standins.ip_adapter / ("sdxl_models" if xl else "models")
     file = f"ip-adapter_{family}.safetensors"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.fidelity import scripts
-from tests.fidelity.conftest import Run
+from tests.fidelity.conftest import Run, Thin
 from tests.fidelity.same import assert_same, equal
 from tests.standins import AdapterFamily, StandIns
 
@@ -21,8 +21,8 @@ def pipeline_class(family: AdapterFamily) -> Any:
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
-def test_single_file(run: Run, standins: StandIns, family: AdapterFamily) -> None:
-    file, folder, tcd = standins.single_file(family), standins.base(family), standins.lora(family, "tcd")
+def test_single_file(run: Run, standins: StandIns, thin: Thin, family: AdapterFamily) -> None:
+    file, folder, tcd = standins.single_file(family), standins.base(family), thin(family, "tcd")
     made = run(
         f"base={family}",
         "base.size=64",
@@ -37,8 +37,8 @@ def test_single_file(run: Run, standins: StandIns, family: AdapterFamily) -> Non
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
-def test_fp16_files_in_a_float32_run(run: Run, standins: StandIns, family: AdapterFamily) -> None:
-    folder, tcd = standins.base(family), standins.lora(family, "tcd")
+def test_fp16_files_in_a_float32_run(run: Run, standins: StandIns, thin: Thin, family: AdapterFamily) -> None:
+    folder, tcd = standins.base(family), thin(family, "tcd")
     asked = [
         f"base={family}",
         "base.size=64",

@@ -8,7 +8,7 @@ import diffusers
 import pytest
 
 from tests.fidelity import scripts
-from tests.fidelity.conftest import Run
+from tests.fidelity.conftest import Run, Thin
 from tests.fidelity.same import assert_same, equal
 from tests.standins import Family, StandIns
 
@@ -18,24 +18,24 @@ BLOCKS = {"unet": {"down": 0.4, "mid": 1.2, "up": {"block_1": [0.0, 0.3, 0.9]}}}
 """Of a stand-in for SD 1.5: its second block upwards has three attentions; blocks left out have weight 1."""
 
 
-def overrides(standins: StandIns, family: Family) -> list[str]:
+def overrides(standins: StandIns, thin: Thin, family: Family) -> list[str]:
     base = {"sd15": "sd15", "sd21": "sd21_base", "sdxl": "sdxl"}[family]
     return [
         f"base={base}",
         "base.size=64",
         f"base.source={standins.base(family)}",
         "loras=[tcd,papercut]",
-        f"loras.tcd.source={standins.lora(family, 'tcd')}",
-        f"loras.papercut.source={standins.lora(family, 'style')}",
+        f"loras.tcd.source={thin(family, 'tcd')}",
+        f"loras.papercut.source={thin(family, 'style')}",
         f"loras.papercut.family={family}",
         f"prompt={PROMPT}",
     ]
 
 
-def pipeline(standins: StandIns, family: Family, weights: tuple[Any, Any]) -> Any:
+def pipeline(standins: StandIns, thin: Thin, family: Family, weights: tuple[Any, Any]) -> Any:
     """A pipeline of its own, since fusing changes it."""
     cls = diffusers.StableDiffusionXLPipeline if family == "sdxl" else diffusers.StableDiffusionPipeline
-    tcd, style = standins.lora(family, "tcd"), standins.lora(family, "style")
+    tcd, style = thin(family, "tcd"), thin(family, "style")
     return scripts.load(cls, standins.base(family), loras=((tcd, weights[0]), (style, weights[1])))
 
 
@@ -47,26 +47,26 @@ def compare(run: Run, asked: list[str], pipe: Any) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_two_loras(run: Run, standins: StandIns, family: Family) -> None:
-    asked = [*overrides(standins, family), "loras.tcd.weight=1.0", "loras.papercut.weight=0.7"]
-    compare(run, asked, pipeline(standins, family, (1.0, 0.7)))
+def test_two_loras(run: Run, standins: StandIns, thin: Thin, family: Family) -> None:
+    asked = [*overrides(standins, thin, family), "loras.tcd.weight=1.0", "loras.papercut.weight=0.7"]
+    compare(run, asked, pipeline(standins, thin, family, (1.0, 0.7)))
 
 
-def test_weights_by_block(run: Run, standins: StandIns) -> None:
+def test_weights_by_block(run: Run, standins: StandIns, thin: Thin) -> None:
     asked = [
-        *overrides(standins, "sd15"),
+        *overrides(standins, thin, "sd15"),
         "loras.tcd.weight={unet: {down: 0.4, mid: 1.2, up: {block_1: [0.0, 0.3, 0.9]}}}",
         "loras.papercut.weight=0.7",
     ]
-    compare(run, asked, pipeline(standins, "sd15", (BLOCKS, 0.7)))
+    compare(run, asked, pipeline(standins, thin, "sd15", (BLOCKS, 0.7)))
 
 
-def test_the_order_of_a_stack_is_kept(run: Run, standins: StandIns) -> None:
+def test_the_order_of_a_stack_is_kept(run: Run, standins: StandIns, thin: Thin) -> None:
     """The other way around, at weights of text encoders too; a stack that says nothing of one leaves it alone."""
     family: Family = "sdxl"
-    text, tcd = standins.lora(family, "style_text"), standins.lora(family, "tcd")
+    text, tcd = thin(family, "style_text"), thin(family, "tcd")
     made = run(
-        *overrides(standins, family),
+        *overrides(standins, thin, family),
         "loras=[papercut,tcd]",
         f"loras.papercut.source={text}",
         "loras.papercut.weight={unet: 0.7, text_encoder: 0.2, text_encoder_2: 1.1}",

@@ -10,7 +10,7 @@ import pytest
 
 import tcdflow
 from tests.fidelity import scripts
-from tests.fidelity.conftest import Run
+from tests.fidelity.conftest import Run, Thin
 from tests.fidelity.same import assert_same
 from tests.standins import Family, StandIns
 
@@ -24,8 +24,10 @@ EMOJI = Path(tcdflow.__file__).parent / "embedded" / "emoji"
         ("sdxl", diffusers.StableDiffusionXLImg2ImgPipeline, 4),
     ],
 )
-def test_image_to_image(run: Run, standins: StandIns, photo: Path, family: Family, cls: Any, unet_calls: int) -> None:
-    base, tcd = standins.base(family), standins.lora(family, "tcd")
+def test_image_to_image(
+    run: Run, standins: StandIns, thin: Thin, photo: Path, family: Family, cls: Any, unet_calls: int
+) -> None:
+    base, tcd = standins.base(family), thin(family, "tcd")
     made = run(
         f"base={family}",
         "base.size=64",
@@ -53,9 +55,9 @@ def test_image_to_image(run: Run, standins: StandIns, photo: Path, family: Famil
     ],
 )
 def test_inpainting_with_a_unet_of_four_channels(
-    run: Run, standins: StandIns, photo: Path, mask: Path, family: Family, cls: Any
+    run: Run, standins: StandIns, thin: Thin, photo: Path, mask: Path, family: Family, cls: Any
 ) -> None:
-    base, tcd = standins.base(family), standins.lora(family, "tcd")
+    base, tcd = standins.base(family), thin(family, "tcd")
     made = run(
         f"base={family}",
         "base.size=64",

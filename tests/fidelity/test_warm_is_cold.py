@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from tcdflow.app import Job
 from tcdflow.engine.engine import Engine
 from tcdflow.spec.compose import Composer
+from tests.fidelity.conftest import Thin
 from tests.fidelity.same import equal
 from tests.standins import StandIns
 
@@ -31,18 +33,7 @@ def differ(one: Frames, other: Frames) -> bool:
     return len(one) != len(other) or not all(map(equal, one, other))
 
 
-def thinned(file: Path, folder: Path) -> Path:
-    """Keep the LoRA's output layers and first convolutions: peft takes a second to put a whole one on."""
-    tensors = load_file(file)
-    kept = {
-        key: value for key, value in tensors.items() if any(part in key for part in ("to_out", "conv1", "out_proj"))
-    }
-    assert 0 < len(kept) < len(tensors) / 3
-    save_file(kept, folder / f"{file.parent.name}.safetensors")
-    return folder / f"{file.parent.name}.safetensors"
-
-
-def specs(standins: StandIns, photo: Path, second: Path, mask: Path, folder: Path) -> dict[str, list[str]]:
+def specs(standins: StandIns, thin: Thin, photo: Path, second: Path, mask: Path) -> dict[str, list[str]]:
     """Runs that have much in common, so that there is much to be left over from one to the next."""
     sd15 = [
         "base=sd15",
@@ -50,11 +41,11 @@ def specs(standins: StandIns, photo: Path, second: Path, mask: Path, folder: Pat
         f"base.source={standins.sd15}",
         "prompt=a tiger on a bench",
     ]
-    tcd = ["loras=[tcd]", f"loras.tcd.source={thinned(standins.lora_file('sd15', 'tcd'), folder)}"]
+    tcd = ["loras=[tcd]", f"loras.tcd.source={thin('sd15', 'tcd')}"]
     style = [
         "loras=[tcd,papercut]",
         *tcd[1:],
-        f"loras.papercut.source={thinned(standins.lora_file('sd15', 'style_text'), folder)}",
+        f"loras.papercut.source={thin('sd15', 'style_text')}",
         "loras.papercut.family=sd15",
     ]
     ip_folder = standins.ip_adapter / "models"
@@ -94,60 +85,33 @@ def specs(standins: StandIns, photo: Path, second: Path, mask: Path, folder: Pat
     }
 
 
-@pytest.fixture(scope="module")
-def cold(
-    composer: Composer,
-    standins: StandIns,
-    photo: Path,
-    second_photo: Path,
-    mask: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, tuple[list[str], Frames]]:
-    """Each run, made by an engine of its own."""
-    runs = specs(standins, photo, second_photo, mask, tmp_path_factory.mktemp("loras"))
-    return {name: (overrides, make(composer, Engine(reusable=False), overrides)) for name, overrides in runs.items()}
-
-
-def test_no_two_runs_make_the_same_picture(cold: dict[str, tuple[list[str], Frames]]) -> None:
-    """Else an engine that does nothing when it should move on would pass for a good one."""
-    names = list(cold)
-    # Fused and unfused may agree in all 8 bits of all pixels.
-    excused = {("fused", "unfused"), ("stack", "stack unfused")}
-    alike = [
-        (one, other)
-        for number, one in enumerate(names)
-        for other in names[number + 1 :]
-        if (one, other) not in excused and not differ(cold[one][1], cold[other][1])
-    ]
-    assert alike == []
-
-
 def near(runs: list[str], rng: random.Random) -> list[str]:
     """Order runs at random, but neighbours together: they share a base, so that more than loading it is tried."""
     blocks = [rng.sample(runs[at : at + 5], len(runs[at : at + 5])) for at in range(0, len(runs), 5)]
     return [name for block in rng.sample(blocks, len(blocks)) for name in block]
 
 
-def far(runs: list[str], rng: random.Random) -> list[str]:
-    """Take some runs at random."""
-    return rng.sample(runs, 8)
-
-
-@pytest.mark.parametrize(("walk", "seed"), [(near, 1), (far, 2)])
+# One test, so that workers that share the tests do not each make all cold runs.
 def test_warm_is_cold(
-    composer: Composer,
-    cold: dict[str, tuple[list[str], Frames]],
-    walk: Callable[[list[str], random.Random], list[str]],
-    seed: int,
+    composer: Composer, standins: StandIns, thin: Thin, photo: Path, second_photo: Path, mask: Path
 ) -> None:
-    order = walk(list(cold), random.Random(seed))
-    order.append(order[0])
+    runs = specs(standins, thin, photo, second_photo, mask)
+    cold = {name: make(composer, Engine(reusable=False), overrides) for name, overrides in runs.items()}
+    assert alike(cold) == [], "an engine that does nothing when it should move on would pass for a good one"
+    rng = random.Random(1)
+    order = near(list(runs), rng) + rng.sample(list(runs), 7)
     engine = Engine()
     for number, name in enumerate(order):
-        overrides, expected = cold[name]
-        made = make(composer, engine, overrides)
-        assert not differ(made, expected), f"{name} is another picture after {order[:number]}"
+        made = make(composer, engine, runs[name])
+        assert not differ(made, cold[name]), f"{name} is another picture after {order[:number]}"
     assert engine.bases_loaded < len(order)
+
+
+def alike(cold: dict[str, Frames]) -> list[tuple[str, str]]:
+    # Fused and unfused may agree in all 8 bits of all pixels.
+    excused = {("fused", "unfused"), ("stack", "stack unfused")}
+    pairs = set(itertools.combinations(cold, 2)) - excused
+    return [(one, other) for one, other in pairs if not differ(cold[one], cold[other])]
 
 
 @pytest.fixture
@@ -157,9 +121,9 @@ def warm(composer: Composer) -> Callable[[list[str]], Frames]:
 
 
 def test_a_lora_that_was_trained_on_is_loaded_again(
-    warm: Callable[[list[str]], Frames], composer: Composer, standins: StandIns, tmp_path: Path
+    warm: Callable[[list[str]], Frames], composer: Composer, standins: StandIns, thin: Thin, tmp_path: Path
 ) -> None:
-    file = shutil.copy(standins.lora_file("sd15", "tcd"), tmp_path)
+    file = shutil.copy(thin("sd15", "tcd"), tmp_path)
     run = ["base=sd15", "base.size=64", f"base.source={standins.sd15}", f"loras.tcd.source={file}"]
     before = warm(run)
     save_file({name: tensor * 0.8 for name, tensor in load_file(file).items()}, file)
