@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tcdflow.app import Job
 from tcdflow.artifacts.artifact import Artifact
+from tcdflow.artifacts.sizes import settle
 from tcdflow.cli import flags
+from tcdflow.cli.progress import duration
 from tcdflow.cli.sweep import directory_of
 from tcdflow.cli.warn import warn
 from tcdflow.errors import printable
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep import order, planner
+from tcdflow.sweep import order, planner, timings
 from tcdflow.sweep.plan import Plan
 
 _SHOWN = 50
@@ -32,25 +35,44 @@ def check(argv: Sequence[str]) -> int:
     warn(composition.warnings)
     job = Job.prepare(composition)
     print(_described(job.composition.spec))
+    print(f"time        {_estimated([(job.composition.spec, True, True)])}")
     _show_files(job.artifacts)
     return 0
 
 
 def _show_plan(plan: Plan) -> None:
-    specs = [plan.spec(cell) for cell in plan.cells]
     print(f"sweep       {plan.name}: {len(plan.cells)} cells in {directory_of(plan)}")
     for axis in plan.axes:
         print(f"axis        {printable(', '.join(axis.keys))}: {len(axis.values)} values")
     if plan.excluded or plan.folded:
         print(f"left out    {plan.excluded} excluded, {plan.folded} the same as another")
-    changes = order.changes([order.costs(spec) for spec in specs])
-    print("changes     " + ", ".join(f"{count} {what}" for what, count in changes.items()))
-    print(f"UNet calls  {sum(unet_calls(spec) for spec in specs)}")
+    costs: list[tuple[Any, ...]] = []
+    calls = 0
+    runs: list[tuple[RunSpec, bool, bool]] = []
+    for cell in plan.cells:
+        spec = settle(plan.spec(cell), plan.artifacts(cell))
+        cost = order.costs(spec)
+        changed = order.changed(costs[-1] if costs else None, cost)
+        runs.append((spec, changed == "bases", changed == "LoRA stacks"))
+        costs.append(cost)
+        calls += unet_calls(spec)
+    changes = order.changes(costs)
+    print("loads       " + ", ".join(f"{count} {what}" for what, count in changes.items()))
+    print(f"UNet calls  {calls}")
+    print(f"time        {_estimated(runs)}")
     _show_files(planned.artifact() for planned in plan.files)
     for cell in plan.cells[:_SHOWN]:
         print(f"  {cell.name}")
     if len(plan.cells) > _SHOWN:
         print(f"  ... and {len(plan.cells) - _SHOWN} more")
+
+
+def _estimated(runs: Sequence[tuple[RunSpec, bool, bool]]) -> str:
+    seconds, unknown = timings.estimate(runs)
+    if unknown == len(runs):
+        return "unknown: no such run was made on this machine yet"
+    told = f"about {duration(seconds)}, by earlier runs on this machine"
+    return f"{told}, and {unknown} of {len(runs)} cells of which nothing is known yet" if unknown else told
 
 
 def unet_calls(spec: RunSpec) -> int:

@@ -9,16 +9,18 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from tcdflow._version import __version__
+from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.errors import TcdflowError, printable
 
 DEBUG = "TCDFLOW_DEBUG"
-INTERRUPTED = 130
 
 
 def main() -> NoReturn:
     """Run the command line of this process and leave."""
     from tcdflow.cli.leave import leave
+    from tcdflow.cli.signals import listen
 
+    listen()
     # Importing torch and diffusers makes a million objects and no garbage: collecting meanwhile costs over a second.
     # The run starts the collector again once all is loaded.
     gc.disable()

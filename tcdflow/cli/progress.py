@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from tcdflow.sweep.directory import cell_path
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -59,6 +62,11 @@ class SweepBar:
         self._progress: Progress | None = None
         self._cells: TaskID | None = None
         self._steps: TaskID | None = None
+        self._pictures = 0
+        self._failed = 0
+        self._start = 0.0
+        self._left = 0
+        self._reached = 0
 
     @contextmanager
     def over(self, cells: int, done: int) -> Iterator[None]:
@@ -68,30 +76,54 @@ class SweepBar:
             cells: of the sweep.
             done: of them already.
         """
-        if not sys.stderr.isatty():
+        self._left = cells - done
+        if not sys.stderr.isatty() or not self._left:
             yield
             return
-        with _bars() as self._progress:
-            self._cells = self._progress.add_task("cells", total=cells)
-            self._steps = self._progress.add_task("steps", total=None)
+        self._start = time.monotonic()
+        with _sweep_bars() as self._progress:
+            self._cells = self._progress.add_task("cells", total=cells, completed=done, told="loading", left="")
+            self._steps = self._progress.add_task("steps", total=None, told="", left="")
             yield
         self._progress = None
 
     def step(self, picture: int, done: int, of: int) -> None:
         """Report one step of the current cell done."""
         if self._progress is not None and self._steps is not None:
-            self._progress.update(self._steps, completed=done, total=of)
+            told = f"picture {picture + 1}" if picture else ""
+            self._progress.update(self._steps, completed=done, total=of, told=told)
 
     def advance(self, outcome: Outcome) -> None:
         """Report what became of a cell."""
-        if self._progress is not None and self._cells is not None:
-            self._progress.advance(self._cells)
+        if outcome.attempts and self._progress is not None and self._cells is not None:
+            self._reached += 1
+            self._failed += outcome.status == "failed"
+            if outcome.status == "done" and outcome.record is not None:
+                self._pictures += len(outcome.record.outputs)
+            pace, left = self._told()
+            self._progress.update(self._cells, advance=1, told=pace, left=left)
         elif outcome.status == "done" and not sys.stderr.isatty():
-            from tcdflow.sweep.directory import cell_path
-
             where = cell_path(self._directory, outcome.cell)
             for output in outcome.record.outputs if outcome.record else ():
                 print(where / output.file, flush=True)
+
+    def _told(self) -> tuple[str, str]:
+        seconds = time.monotonic() - self._start
+        speed = self._pictures / seconds
+        pace = f"{speed:.1f} pictures/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s/picture"
+        failed = f", {self._failed} failed" if self._failed else ""
+        left = (self._left - self._reached) * seconds / self._reached
+        return pace + failed, f"{duration(left)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them: ``12 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _bars() -> Progress:
@@ -100,3 +132,18 @@ def _bars() -> Progress:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _sweep_bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[left]}"),
+    )
+    # Four times a second is smooth enough for cells, and leaves the processor to the pictures.
+    return Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,15 @@ from pathlib import Path
 from tcdflow.app import WarmEngine
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.progress import SweepBar
+from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
 from tcdflow.errors import ConfigError, Problem, printable
+from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
+from tcdflow.spec.overrides import parse
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
-from tcdflow.sweep import planner, results
+from tcdflow.sweep import planner, results, timings
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import Outcome, Runner
 
@@ -49,27 +53,50 @@ def resume(argv: Sequence[str]) -> int:
 
 def directory_of(plan: Plan) -> Path:
     """Return the directory of a sweep: as said, else one named after the sweep, the same for the same words."""
-    said = [text.partition("=")[2] for text in plan.overrides if text.startswith("hydra.sweep.dir=")]
-    return Path(said[-1].strip("'\"")) if said else Path("outputs") / "sweeps" / plan.name
+    overrides = [parse(text, sweeping=True) for text in plan.overrides]
+    said = [str(override.value()) for override in overrides if override.key_or_group == "hydra.sweep.dir"]
+    return Path(said[-1]).expanduser() if said else Path("outputs") / "sweeps" / plan.name
 
 
 def _run(plan: Plan, directory: Path, *, retry_failed: bool) -> int:
     start = time.perf_counter()
+    _tell_of_other_versions(plan)
     bar = SweepBar(directory)
-    runner = Runner(plan, directory, WarmEngine(on_loaded=collect_again), bar.step, retry_failed)
+    engine = WarmEngine(on_loaded=collect_again)
+    runner = Runner(plan, directory, engine, bar.step, retry_failed, interrupted)
     before = runner.pending()
     outcomes: list[Outcome] = []
-    with _log_file(directory), bar.over(len(before), sum(outcome.status != "left" for outcome in before)):
-        try:
+    try:
+        with _log_file(directory), bar.over(len(before), sum(outcome.status != "left" for outcome in before)):
             for outcome in runner.run(before):
                 outcomes.append(outcome)
                 bar.advance(outcome)
-        except KeyboardInterrupt:
-            results.write(directory, plan, [*outcomes, *before[len(outcomes) :]])
-            print(f"interrupted; go on with: tcdflow resume {directory}", file=sys.stderr)
-            raise
-    results.write(directory, plan, outcomes)
+    except BaseException:
+        again = f"tcdflow resume {shlex.quote(str(directory))}"
+        done = sum(outcome.status in ("done", "skipped") for outcome in (*outcomes, *before[len(outcomes) :]))
+        print(f"stopped with {done} of {len(before)} cells done; go on with: {again}", file=sys.stderr)
+        raise
+    finally:
+        _write_down(runner, directory, [*outcomes, *before[len(outcomes) :]])
     return _report(outcomes, directory, time.perf_counter() - start)
+
+
+def _write_down(runner: Runner, directory: Path, outcomes: Sequence[Outcome]) -> None:
+    results.write(directory, runner.plan, outcomes)
+    made = [outcome for outcome in outcomes if outcome.status == "done"]
+    timings.remember((runner.spec(o.cell), o.record) for o in _spread(made) if o.record is not None)
+
+
+def _spread(made: Sequence[Outcome]) -> Sequence[Outcome]:
+    """A few from all over a long sweep: what a kind of run takes is not learnt better from thousands."""
+    return made[:: max(1, len(made) // 100)]
+
+
+def _tell_of_other_versions(plan: Plan) -> None:
+    then, now = plan.environment.get("packages", {}), versions()["packages"]
+    other = [f"{name} {then[name]} is now {now.get(name)}" for name in then if then[name] != now.get(name)]
+    if other:
+        warn([f"since the plan was made, {', '.join(other)}: the rest may differ in its last bits"])
 
 
 def _report(outcomes: Sequence[Outcome], directory: Path, seconds: float) -> int:
@@ -80,7 +107,8 @@ def _report(outcomes: Sequence[Outcome], directory: Path, seconds: float) -> int
     if len(failed) > _SHOWN:
         print(f"... and {len(failed) - _SHOWN} more: see {directory / 'results.csv'}", file=sys.stderr)
     if failed:
-        print(f"log: {directory / 'sweep.log'}; again: tcdflow resume --retry-failed {directory}", file=sys.stderr)
+        again = f"tcdflow resume --retry-failed {shlex.quote(str(directory))}"
+        print(f"log: {directory / 'sweep.log'}; again: {again}", file=sys.stderr)
     said = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
     print(f"{len(outcomes)} cells in {seconds:.1f} s: {said}; {directory / 'results.csv'}", file=sys.stderr)
     return 1 if failed else 0

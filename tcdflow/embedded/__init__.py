@@ -8,7 +8,7 @@ next model takes a folder here and a line in :data:`MODELS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -70,6 +70,7 @@ def unknown_words(name: str, prompt: str) -> list[str]:
     return [finding.text for finding in vocabulary(name).read(prompt).findings]
 
 
+@lru_cache(maxsize=4096)  # a sweep asks for each cell
 def advice(name: str, prompt: str) -> str | None:
     """What to tell the author of a prompt that an embedded model will not follow; None where it will."""
     return vocabulary(name).advice(prompt, model=name)

@@ -274,4 +274,4 @@ def _blamed(error: BaseException, said: Sequence[Said]) -> Problem:
 
 
 def _unique(problems: Sequence[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))
+    return list({str(problem): problem for problem in problems}.values())  # values may be mappings, which no set takes

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.types import Override, OverrideType, Sweep
+from hydra.core.override_parser.types import Override, OverrideType
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.compose import Composer
@@ -20,16 +22,33 @@ MAX_PROMPT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """An override that holds for every cell.
+
+    Attributes:
+        place: its position among all overrides: later ones have the last word.
+        key: what is overridden.
+        text: the override as a single run would be told.
+    """
+
+    place: int
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Point:
     """One value of one axis.
 
     Attributes:
+        place: position of the axis among all overrides.
         key: what is overridden.
         text: the override as a single run would be told.
         value: the parsed value.
         plain: whether it can be set on a resolved config without composing anew, as far as it alone tells.
     """
 
+    place: int
     key: str
     text: str
     value: Any
@@ -50,9 +69,13 @@ class Axes:
         sweep: the settings of the sweep.
     """
 
-    fixed: tuple[str, ...]
+    fixed: tuple[Fixed, ...]
     axes: tuple[Axis, ...]
     sweep: SweepSpec
+
+    def said(self, points: Sequence[Point]) -> tuple[str, ...]:
+        """Return all overrides of a cell, in the order in which Hydra would be told."""
+        return tuple(item.text for item in sorted([*self.fixed, *points], key=lambda item: item.place))
 
 
 def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
@@ -61,51 +84,88 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     Raises:
         ConfigError: with every override that cannot be read, and every axis that cannot be swept.
     """
-    fixed, swept = _split(composer, overrides)
-    sweep = composer.sweep_of(fixed)
-    declared = [text for key, value in sweep.axes.items() for text in [f"{key}={_sweep_text(value)}"]]
-    more_fixed, more_swept = _split(composer, declared)
-    found = {axis[0][0].key: axis for axis in (_axis(composer, text) for text in [*more_swept, *swept])}
+    _refuse(composer, overrides)
+    # Of two overrides of one key the later one counts, in the place of the first, as in Hydra's sweeper.
+    said = list({o.get_key_element(): (o, text) for o, text in (_parsed(composer, t) for t in overrides)}.values())
+    sweep = composer.sweep_of([_single(override, text) for override, text in said if not _is_axis(override)])
+    told = {override.key_or_group for override, _ in said}
+    declared = [f"{key}={_sweep_text(value)}" for key, value in sweep.axes.items() if key not in told]
+    _refuse(composer, declared)
+    # What a file declares comes first, so that the command line has the last word.
+    everything = [*(_parsed(composer, text) for text in declared), *said]
+    fixed: list[Fixed] = []
+    found: dict[str, Axis] = {}
+    for place, (override, text) in enumerate(everything):
+        key = override.key_or_group
+        if not _is_axis(override):
+            fixed.append(Fixed(place, key, _single(override, text)))
+            continue
+        found.pop(key, None)  # one may be key=... and the other ++key=...
+        found[key] = _axis(composer, override, text, place)
     if sweep.prompts_from is not None:
-        found["prompt"] = tuple((_prompt(line),) for line in _prompts(sweep.prompts_from))
-    zipped = _zipped(found, sweep.zip)
-    return Axes((*more_fixed, *fixed), tuple(zipped), sweep)
+        if "prompt" in told or "prompt" in found:
+            what = "is given as well as prompt; leave one of them out (sweep.prompts_from=null)"
+            raise ConfigError([Problem("sweep.prompts_from", what, sweep.prompts_from)])
+        found["prompt"] = tuple((_prompt(line, len(everything)),) for line in _prompts(sweep.prompts_from))
+    return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep)
 
 
-def _split(composer: Composer, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+def _refuse(composer: Composer, overrides: Sequence[str]) -> None:
     _, problems = check(overrides, options=composer.options, sweeping=True)
     if problems:
         raise ConfigError(problems)
-    fixed: list[str] = []
-    swept: list[str] = []
-    for text in overrides:
-        override = parse(text, sweeping=True)
-        is_axis = isinstance(override._value, Sweep) and not override.is_hydra_override()
-        (swept if is_axis else fixed).append(text if is_axis else _single(override, text))
-    return fixed, swept
 
 
-def _axis(composer: Composer, text: str) -> Axis:
+def _parsed(composer: Composer, text: str) -> tuple[Override, str]:
     override = parse(text, sweeping=True)
     override.config_loader = composer.loader
+    return override, text
+
+
+def _is_axis(override: Override) -> bool:
+    return override.is_sweep_override() and not override.is_hydra_override()
+
+
+def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis:
     key = override.key_or_group
     if key.split(".")[0] == "sweep":
         raise ConfigError([Problem(key, "what holds for the sweep as a whole cannot vary within it", origin=text)])
-    (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
-    points = [parse(cell, sweeping=True) for (cell,) in cells]
-    return tuple((_point(composer, point),) for point in points)
+    with _shuffled_by(text):
+        (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
+    if not cells:
+        raise ConfigError([Problem(key, "has no value to sweep over", origin=text)])
+    return tuple((_point(composer, parse(cell, sweeping=True), place),) for (cell,) in cells)
 
 
-def _point(composer: Composer, override: Override) -> Point:
+@contextmanager
+def _shuffled_by(text: str) -> Iterator[None]:
+    """Make Hydra's shuffle() come out the same each time, as a plan that is made again must."""
+    before = random.getstate()
+    random.seed(text)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+def _point(composer: Composer, override: Override, place: int) -> Point:
     value = override.value()
     plain = (
         override.type in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
         and override.package is None
         and not composer.options(override.key_or_group)
-        and not isinstance(value, dict)
-        and "${" not in json.dumps(value, default=str)
+        and _is_literal(value)
     )
-    return Point(override.key_or_group, _single(override, override.input_line or ""), value, plain)
+    return Point(place, override.key_or_group, _single(override, override.input_line or ""), value, plain)
+
+
+def _is_literal(value: object) -> bool:
+    """Say whether OmegaConf would keep a value as it is: it merges mappings and reads meaning into some texts."""
+    if isinstance(value, list):
+        return all(_is_literal(item) for item in value)
+    if isinstance(value, str):
+        return "${" not in value and value != "???"
+    return not isinstance(value, dict)
 
 
 def _single(override: Override, text: str) -> str:
@@ -115,8 +175,8 @@ def _single(override: Override, text: str) -> str:
     return f"{override.get_key_element()}={quoted(str(value))}" if free else text
 
 
-def _prompt(line: str) -> Point:
-    return Point("prompt", f"prompt={quoted(line)}", line, "${" not in line)
+def _prompt(line: str, place: int) -> Point:
+    return Point(place, "prompt", f"prompt={quoted(line)}", line, _is_literal(line))
 
 
 def _prompts(path: str) -> list[str]:
@@ -124,7 +184,7 @@ def _prompts(path: str) -> list[str]:
     try:
         if file.stat().st_size > MAX_PROMPT_BYTES:
             raise ConfigError([Problem("sweep.prompts_from", f"is larger than {MAX_PROMPT_BYTES} bytes", path)])
-        lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
+        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
     except OSError as error:
         raise ConfigError([Problem("sweep.prompts_from", f"cannot be read: {error.strerror}", path)]) from None
     except UnicodeDecodeError:
@@ -153,18 +213,8 @@ def _literal(value: object) -> str:
 
 
 def _zipped(found: dict[str, Axis], zips: Sequence[Sequence[str]]) -> list[Axis]:
-    problems: list[Problem] = []
+    _check_zips(found, zips)
     together = {key: group for group in zips for key in group}
-    for key in together:
-        if key not in found:
-            problems.append(Problem("sweep.zip", f"there is no such axis; there are {', '.join(found) or 'none'}", key))
-    for group in zips:
-        lengths = {key: len(found[key]) for key in group if key in found}
-        if len(set(lengths.values())) > 1:
-            said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-            problems.append(Problem("sweep.zip", f"axes that move together must be of one length: {said}"))
-    if problems:
-        raise ConfigError(problems)
     result: list[Axis] = []
     done: set[str] = set()
     for key, axis in found.items():
@@ -172,9 +222,40 @@ def _zipped(found: dict[str, Axis], zips: Sequence[Sequence[str]]) -> list[Axis]
             continue
         group = together.get(key, (key,))
         done.update(group)
-        result.append(
-            tuple(tuple(p for points in rank for p in points) for rank in zip(*(found[k] for k in group), strict=True))
-            if len(group) > 1
-            else axis
-        )
+        ranks = zip(*(found[name] for name in group), strict=True) if len(group) > 1 else ((rank,) for rank in axis)
+        result.append(tuple(tuple(point for points in rank for point in points) for rank in ranks))
     return result
+
+
+def _check_zips(found: dict[str, Axis], zips: Sequence[Sequence[str]]) -> None:
+    names = [key for group in zips for key in group]
+    there = f"there is no such axis; there are {', '.join(found) or 'none'}"
+    problems = [Problem("sweep.zip", there, key) for key in names if key not in found]
+    twice = dict.fromkeys(key for key in names if names.count(key) > 1)
+    problems += [Problem("sweep.zip", "is named twice; an axis moves with one group", key) for key in twice]
+    for group in zips:
+        lengths = {key: len(found[key]) for key in group if key in found}
+        if len(set(lengths.values())) > 1:
+            said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+            problems.append(Problem("sweep.zip", f"axes that move together must be of one length: {said}"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def without(points: Sequence[Point], rules: Sequence[dict[str, Any]]) -> int | None:
+    """Return the number of the first rule that leaves a cell out, or None if it stays."""
+    values = {point.key: point.value for point in points}
+    for number, rule in enumerate(rules):
+        if all(key in values and _meant(values[key], wanted) for key, wanted in rule.items()):
+            return number
+    return None
+
+
+def _meant(value: object, wanted: object) -> bool:
+    if isinstance(wanted, list | tuple) and not isinstance(value, list | tuple):
+        return any(_meant(value, item) for item in wanted)
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted
+    if isinstance(value, float | int) and isinstance(wanted, float | int):
+        return abs(value - wanted) <= 1e-9 * max(abs(value), abs(wanted))  # range() adds up rounding errors
+    return value == (list(wanted) if isinstance(wanted, tuple) else wanted)

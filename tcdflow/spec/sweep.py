@@ -8,6 +8,8 @@ from pydantic import Field
 
 from tcdflow.spec.types import Float, Int, Part, SourceText
 
+Metric = Literal["none", "sharpness", "complexity", "seconds"]
+
 
 class SampleSpec(Part):
     """A random part of the cells."""
@@ -17,14 +19,41 @@ class SampleSpec(Part):
 
 
 class SweepSpec(Part):
-    """A sweep. Axes are keyed by what they override, e.g. ``sampling.eta`` or ``base``."""
+    """A sweep. Axes are keyed by what they override, e.g. ``sampling.eta`` or ``base``.
 
-    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=+-]{0,99}$", description="of its directory")
+    In a YAML::
+
+        sweep:
+          axes:
+            sampling.steps: [2, 4, 8]
+            sampling.eta: [0, 0.3, 1]
+            sampling.seed: range(4)
+          zip: [[sampling.steps, sampling.eta]]
+          exclude:
+            - {sampling.steps: 2, sampling.seed: [0, 1]}
+          sample: {count: 6, seed: 1}
+
+    and on the command line, where each setting is one override in quotes::
+
+        tcdflow -m sampling.steps=2,4,8 sampling.eta=0,0.3,1 'sweep.zip=[[sampling.steps,sampling.eta]]'
+        tcdflow -m sampling.steps=2,4 sampling.eta=0,1 'sweep.exclude=[{sampling.steps:2,sampling.eta:1}]'
+        tcdflow -m sampling.seed='range(100)' sweep.sample.count=6 sweep.prompts_from=prompts.txt
+
+    What the command line says of a key takes the place of an axis that a YAML declares for it.
+    """
+
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][\w.=+-]{0,99}$", description="of its directory")
     axes: dict[str, Any] = Field(default_factory=dict, description="lists of values, or text such as range(4)")
     prompts_from: SourceText | None = Field(None, description="text file with a prompt a line: an axis of its own")
     zip: tuple[tuple[str, ...], ...] = Field((), description="axes that move together, by their keys")
-    exclude: tuple[dict[str, Any], ...] = Field((), description="combinations to leave out: values by key")
+    exclude: tuple[dict[str, Any], ...] = Field(
+        (), description="combinations to leave out: a value, or a list of them, by the key of an axis"
+    )
     sample: SampleSpec | None = None
     on_error: Literal["continue", "stop"] = "continue"
     retry: Int = Field(0, ge=0, le=100, description="times that a failed cell is tried again")
     retry_pause: Float = Field(1.0, ge=0.0, le=3600.0, description="seconds before it is")
+    out_of_memory: Literal["none", "model", "sequential", "group"] = Field(
+        "none", description="offload with which a cell is tried once more after it ran out of GPU memory"
+    )
+    metric: Metric = Field("none", description="number that a cell returns to an optimizing sweeper")
