@@ -75,7 +75,7 @@ class InputCache:
                 for number in range(len(adapter.images))
             ]
             single = len(pictures) == 1
-            found.shown |= {name if single else f"{name}_{number}": p for number, p in enumerate(pictures)}
+            found.shown |= {f"reference_{name}" + ("" if single else f"_{n}"): p for n, p in enumerate(pictures)}
             references.append(pictures[0] if single else pictures)
         if references:
             found.arguments["ip_adapter_image"] = references
