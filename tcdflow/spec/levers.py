@@ -60,4 +60,4 @@ def _merging(stack: LoraStackSpec, spec: RunSpec) -> Iterator[Problem]:
     for name, lora in spec.loras.items():
         if isinstance(lora.weight, Mapping):
             what = "must be one number where the LoRAs are merged (lora_stack.merge)"
-            yield Problem(f"loras.{name}.weight", what, lora.weight)
+            yield Problem(f"loras.{name}.weight", what)

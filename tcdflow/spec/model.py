@@ -138,7 +138,10 @@ class SamplingSpec(Part):
 
 
 class CompileSpec(Part):
-    """``torch.compile`` of the UNet: a minute or more at first, then faster steps; last bits change."""
+    """``torch.compile`` of the UNet: minutes at first (blocks: far less), then faster steps; last bits change (1e-6).
+
+    Once for each size, and again for an unfused LoRA stack; fused stacks change under it at no cost.
+    """
 
     scope: Literal["unet", "blocks"] = Field("blocks", description="the whole UNet, or its repeated blocks once")
     mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
@@ -154,17 +157,34 @@ class RuntimeSpec(Part):
         "auto", description="float16 on cuda and mps, float32 on a cpu; changes pixels"
     )
     offload: Literal["none", "model", "sequential", "group"] = Field(
-        "none", description="keep parts in main memory while they wait: less GPU memory, more time, same bits"
+        "none",
+        description="cuda only; keep parts in main memory while they wait, whole (model) or layer by layer (group, "
+        "sequential): less GPU memory, more time, not meant to change bits",
     )
-    vae_slicing: bool = Field(False, description="decode pictures one by one; matters for batches; same bits")
-    vae_tiling: bool = Field(False, description="decode in overlapping tiles: less memory; changes pixels near seams")
-    channels_last: bool = Field(False, description="memory format of convolutions: faster on some GPUs; changes bits")
+    vae_slicing: bool = Field(
+        False, description="decode the pictures of a batch or frames one by one: less memory; last bits change"
+    )
+    vae_tiling: bool = Field(
+        False,
+        description="decode what is larger than the base's own size in overlapping tiles: less memory; changes pixels",
+    )
+    channels_last: bool = Field(
+        False, description="memory format of convolutions: faster on some GPUs; changes the last bits (8e-7)"
+    )
     layerwise_casting: Literal["none", "float8_e4m3fn", "float8_e5m2"] = Field(
-        "none", description="store the UNet in 8 bits, compute in dtype: half the memory; changes pixels"
+        "none",
+        description="store the UNet in 8 bits, compute in dtype: half the memory of 16 bits, slower; changes pixels; "
+        "another LoRA stack needs the base loaded anew",
     )
     compile: CompileSpec | None = None
-    tf32: bool = Field(False, description="19-bit matrix products on Ampere and later: faster float32; changes bits")
-    deterministic: bool = Field(False, description="torch's deterministic algorithms only: slower; may change bits")
+    tf32: bool = Field(
+        False,
+        description="19-bit matrix products on Ampere and later: faster float32; changes bits; off leaves torch's "
+        "own choice, which has them in cuDNN's convolutions",
+    )
+    deterministic: bool = Field(
+        False, description="torch's deterministic algorithms only: slower on cuda; same bits on a cpu"
+    )
     tiny_vae: SourceText | None = Field(None, description="an AutoencoderTiny to decode with: faster, coarser pictures")
 
 
