@@ -174,7 +174,8 @@ class LoraStack:
         for component, module, layer in layers:
             base = layer.get_base_layer()
             home = base.weight.device
-            where = self._device or home
+            # "cuda" and "cuda:0" are unequal and one place: moving there would be no move, and adding would be in place.
+            where = home if self._device is None or self._device.type == home.type else self._device
             if self._restorable:
                 for name, parameter in base.named_parameters():
                     held = parameter.data

@@ -339,6 +339,15 @@ def test_dropout_named_in_a_file_does_not_make_pictures_random(
     stack.take_off()
 
 
+def test_a_device_of_another_spelling_is_the_same_place(pipes: Callable[..., Any], standins: StandIns) -> None:
+    stack = LoraStack(pipe := pipes("sd15"), device=torch.device("cpu", 0))
+    before = weights(pipe)
+    stack.put_on([entry(standins, "sd15", "style")], fuse=True)
+    assert all(copy.data_ptr() != held.data_ptr() for held, copy in stack._originals.values())
+    stack.take_off()
+    assert_same(before, weights(pipe))
+
+
 def test_a_stack_that_cannot_be_restored_stays(standins: StandIns) -> None:
     stack = LoraStack(load(standins, "sd15"), restorable=False)
     stack.take_off()
