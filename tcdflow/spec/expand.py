@@ -75,7 +75,8 @@ class Axes:
 
     def said(self, points: Sequence[Point]) -> tuple[str, ...]:
         """Return all overrides of a cell, in the order in which Hydra would be told."""
-        return tuple(item.text for item in sorted([*self.fixed, *points], key=lambda item: item.place))
+        said: list[Fixed | Point] = [*self.fixed, *points]
+        return tuple(item.text for item in sorted(said, key=lambda item: item.place))
 
 
 def axes(composer: Composer, overrides: Sequence[str]) -> Axes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, OverrideType, QuotedString, Sweep
 from hydra.errors import HydraException
 
 from tcdflow.errors import Problem
@@ -116,10 +116,10 @@ def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]
             return [Problem(key, "is not for users to set", origin=text)]
         return []
     value = override._value
-    if override.is_sweep_override() and not sweeping:
+    if isinstance(value, Sweep | Glob) and not sweeping:
         return [Problem(key, "has several values; a sweep needs -m (multirun) first", origin=text)]
     names = options(key)
-    values = list(value.list) if isinstance(value, ChoiceSweep) else [] if override.is_sweep_override() else [value]
+    values = list(value.list) if isinstance(value, ChoiceSweep) else [] if isinstance(value, Sweep | Glob) else [value]
     plain = [Override._convert_value(item) for item in values]
     if not names:
         return [Problem(key, reason, item, origin=text) for item in plain if (reason := forbidden(key, item))]

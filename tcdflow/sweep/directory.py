@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -15,8 +16,11 @@ from tcdflow.record.document import Record
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.plan import CELLS, Cell, Plan
 
+log = logging.getLogger(__name__)
+
 State = Literal["done", "failed", "open"]
 LOCK = ".running"
+PARTIAL = ".partial-"
 _SHOWN = 20
 
 
@@ -61,6 +65,14 @@ def state(directory: Path, cell: Cell) -> tuple[State, Record | None]:
     return ("done", record) if whole else ("open", record)
 
 
+def remove_partial(directory: Path) -> None:
+    """Remove what a killed process has left half written; the caller holds the sweep's directory."""
+    for path in directory.glob(f"{PARTIAL}*"):
+        if path.is_file() or path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 def _matches(path: Path, sha256: str) -> bool:
     try:
         return not path.is_symlink() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
@@ -84,7 +96,11 @@ def alone(directory: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             what = f"another process is running {directory}; wait for it, or choose another directory"
             raise ConfigError([Problem("hydra.sweep.dir", what)]) from None
+        except OSError as error:
+            # A file system without locks: to refuse it would help nobody who runs one process.
+            log.warning("%s: cannot be locked (%s): see to it that no other process runs it", directory, error.strerror)
+        remove_partial(directory)
         yield

@@ -33,13 +33,23 @@ def by_cost(specs: Sequence[tuple[Any, ...]]) -> list[int]:
     return sorted(range(len(specs)), key=lambda number: (places[number], number))
 
 
+_NAMES = ("bases", "bases", "adapters", "LoRA stacks", "LoRA stacks", "prompts")
+
+
+def changed(before: tuple[Any, ...] | None, after: tuple[Any, ...]) -> str | None:
+    """Return the dearest thing to change between two cells; all of the first one has to be loaded."""
+    if before is None:
+        return _NAMES[0]
+    return next((name for name, a, b in zip(_NAMES, before, after, strict=True) if a != b), None)
+
+
 def changes(specs: Sequence[tuple[Any, ...]]) -> dict[str, int]:
     """Count what running cells in this order costs: loads of a base, switches of adapters and LoRAs, prompts."""
-    names = ("bases", "bases", "adapters", "LoRA stacks", "LoRA stacks", "prompts")
-    counts = dict.fromkeys(names, 0)
-    for number, parts in enumerate(specs):
-        before = specs[number - 1] if number else (None,) * len(parts)
-        first = next((i for i, (a, b) in enumerate(zip(parts, before, strict=True)) if a != b), None)
-        if first is not None:
-            counts[names[first]] += 1
+    counts = dict.fromkeys(_NAMES, 0)
+    before: tuple[Any, ...] | None = None
+    for parts in specs:
+        name = changed(before, parts)
+        if name is not None:
+            counts[name] += 1
+        before = parts
     return counts

@@ -7,7 +7,7 @@ may come from a stranger: they are validated as data.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,10 +31,18 @@ class _Data(BaseModel):
 
 
 class PlannedAxis(_Data):
-    """An axis: the keys that it sets, and their values at each position."""
+    """An axis: the keys that it sets, their values at each position, and their places among all overrides."""
 
     keys: tuple[str, ...]
     values: tuple[tuple[Any, ...], ...]
+    places: tuple[int, ...]
+
+
+class PlannedOverride(_Data):
+    """An override that holds for all cells, and its place among all."""
+
+    place: int
+    text: str
 
 
 class PlannedFiles(_Data):
@@ -68,6 +76,7 @@ class Cell(_Data):
         values: what is set on the template, by dotted key.
         overrides: what tells it from the other cells, as a single run would be told.
         key: its run key.
+        how: hash of what does not decide the picture: how it is computed, and how it is written.
         files: numbers of the files that it reads.
     """
 
@@ -76,6 +85,7 @@ class Cell(_Data):
     values: dict[str, Any]
     overrides: tuple[str, ...]
     key: str
+    how: str
     files: tuple[int, ...]
 
 
@@ -83,10 +93,10 @@ class Plan(_Data):
     """The content of ``plan.json``; cells stand in the order in which they run."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    tcdflow: str
+    environment: dict[str, Any]
     name: str
     overrides: tuple[str, ...]
-    fixed: tuple[str, ...]
+    fixed: tuple[PlannedOverride, ...]
     settings: SweepSpec
     axes: tuple[PlannedAxis, ...]
     templates: tuple[dict[str, Any], ...]
@@ -100,6 +110,13 @@ class Plan(_Data):
         """Return what a cell is."""
         return RunSpec.model_validate(with_values(self.templates[cell.template], cell.values))
 
+    def said(self, cell: Cell) -> tuple[str, ...]:
+        """Return all overrides of a cell, as a single run would be told."""
+        places = [place for axis in self.axes for place in axis.places]
+        said = [(item.place, item.text) for item in self.fixed]
+        said += zip(places, cell.overrides, strict=True)
+        return tuple(text for _, text in sorted(said, key=lambda item: item[0]))
+
     def artifacts(self, cell: Cell) -> Artifacts:
         """Return the local files of a cell."""
         found = [self.files[number].artifact() for number in cell.files]
@@ -112,8 +129,8 @@ class Plan(_Data):
 
     def difference(self, other: Plan) -> list[str]:
         """Say how another plan differs, in lines for a person; empty if it makes the same cells."""
-        mine = {cell.key: cell for cell in self.cells}
-        theirs = {cell.key: cell for cell in other.cells}
+        mine = {(cell.key, cell.how): cell for cell in self.cells}
+        theirs = {(cell.key, cell.how): cell for cell in other.cells}
         lines = [f"- {mine[key].name}" for key in mine if key not in theirs]
         lines += [f"+ {theirs[key].name}" for key in theirs if key not in mine]
         if not lines and [c.name for c in self.cells] != [c.name for c in other.cells]:
@@ -152,9 +169,3 @@ def with_values(plain: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
             node = child
         node[last] = value
     return result
-
-
-def varying(overrides: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return of each cell's overrides those that not all cells share."""
-    shared = set.intersection(*(set(texts) for texts in overrides)) if overrides else set()
-    return [[text for text in texts if text not in shared] for texts in overrides]

@@ -10,29 +10,29 @@ import hashlib
 import itertools
 import math
 import random
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from tcdflow._version import __version__
 from tcdflow.artifacts.artifact import Artifact, Artifacts
 from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.resolve import resolve
 from tcdflow.artifacts.sizes import settle
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.record.environment import versions
 from tcdflow.record.key import run_key
 from tcdflow.spec import rules
 from tcdflow.spec.compose import Composer, Draft
-from tcdflow.spec.expand import Axes, Axis, Point, axes
+from tcdflow.spec.expand import Axes, Axis, Point, axes, without
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.references import overlap
-from tcdflow.spec.sweep import SweepSpec
+from tcdflow.spec.references import behind_interpolation, overlap
 from tcdflow.sweep import order
-from tcdflow.sweep.plan import Cell, Plan, PlannedAxis, PlannedFiles, with_values
+from tcdflow.sweep.names import cell_names, sweep_name
+from tcdflow.sweep.plan import Cell, Plan, PlannedAxis, PlannedFiles, PlannedOverride, with_values
+from tcdflow.sweep.wrong import Wrong
 
 MAX_CELLS = 1_000_000
-MAX_SAID = 40
+MAX_WARNINGS = 40
 
 Points = tuple[Point, ...]
 
@@ -45,11 +45,19 @@ class Planned:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass
+class _Sketch:
+    """A cell before it is named, and what has to be loaded or set for it."""
+
+    fields: dict[str, Any]
+    costs: tuple[Any, ...]
+
+
 def make(composer: Composer, overrides: Sequence[str]) -> Planned:
     """Plan a sweep.
 
     Raises:
-        ConfigError: with what is wrong with every cell, each said once with a cell that shows it.
+        ConfigError: with what is wrong with any cell, and the cells with which it is wrong.
     """
     found = axes(composer, overrides)
     return _Planner(composer, found).plan(overrides)
@@ -63,77 +71,116 @@ class _Planner:
     def __init__(self, composer: Composer, found: Axes) -> None:
         self._composer = composer
         self._axes = found
-        keys = [text.partition("=")[0].lstrip("+~") for text in found.fixed]
-        swept = [point.key for axis in found.axes for point in axis[0]]
-        self._free = {key for key in swept if _is_free(key, [*keys, *(k for k in swept if k != key)], found)}
+        self._free = set(_free(composer, found))
         self._files = _Files()
         self._forget()
 
     def _forget(self) -> None:
         self._templates: dict[tuple[str, ...], int | None] = {}
         self._drafts: list[Draft] = []
-        self._problems: dict[tuple[str, str], Problem] = {}
+        self._merged: list[dict[str, Any]] = []
+        self._wrong = Wrong()
         self._warnings: dict[str, None] = {}
+        self._hows: dict[Any, str] = {}
 
     def plan(self, overrides: Sequence[str]) -> Planned:
-        points, excluded = _cells(self._axes)
+        points, excluded = self._cells()
         while True:
             try:
                 return self._attempt(overrides, points, excluded)
             except _ComposeAnew:
                 self._forget()
 
+    def _cells(self) -> tuple[list[Points], int]:
+        """Return the points of each cell, and how many cells were left out."""
+        sweep, found = self._axes.sweep, self._axes.axes
+        _check_rules(self._axes)
+        total = math.prod(len(axis) for axis in found)
+        if total > MAX_CELLS:
+            raise ConfigError([Problem("sweep", f"has {total} cells; at most {MAX_CELLS} are planned at once")])
+        product = (tuple(itertools.chain.from_iterable(ranks)) for ranks in itertools.product(*found))
+        if sweep.exclude:
+            rules_hit = [(points, without(points, sweep.exclude)) for points in product]
+            kept = [points for points, rule in rules_hit if rule is None]
+            self._unused = set(range(len(sweep.exclude))) - {rule for _, rule in rules_hit}
+        else:
+            kept, self._unused = list(product), set()
+        if not kept:
+            raise ConfigError([Problem("sweep.exclude", "leaves no cell")])
+        excluded = total - len(kept)
+        if sweep.sample is not None and sweep.sample.count < len(kept):
+            chosen = random.Random(sweep.sample.seed).sample(range(len(kept)), sweep.sample.count)
+            kept = [kept[number] for number in sorted(chosen)]
+        return kept, excluded
+
     def _attempt(self, overrides: Sequence[str], points: Sequence[Points], excluded: int) -> Planned:
-        cells: dict[str, Cell] = {}
-        costs: list[tuple[Any, ...]] = []
+        cells: dict[tuple[str, str], _Sketch] = {}
         for cell_points in points:
             made = self._cell(cell_points)
-            if made is not None and made[0].key not in cells:
-                cells[made[0].key] = made[0]
-                costs.append(made[1])
-        if self._problems:
-            raise ConfigError(list(self._problems.values())[:MAX_SAID])
+            if made is not None:
+                cells.setdefault((made.fields["key"], made.fields["how"]), made)
+        self._wrong.raise_any()
         unordered = list(cells.values())
-        ordered = [unordered[number] for number in order.by_cost(costs)]
-        names = cell_names([cell.overrides for cell in ordered])
+        ordered = [unordered[number].fields for number in order.by_cost([cell.costs for cell in unordered])]
+        names = cell_names([cell["overrides"] for cell in ordered])
+        keys = [point.key for axis in self._axes.axes for point in axis[0]]
         plan = Plan.model_construct(
-            tcdflow=__version__,
-            name=self._axes.sweep.name or sweep_name(self._axes, overrides),
+            environment=versions(),
+            name=self._axes.sweep.name or sweep_name(keys, overrides),
             overrides=tuple(overrides),
-            fixed=self._axes.fixed,
+            fixed=tuple(PlannedOverride(place=item.place, text=item.text) for item in self._axes.fixed),
             settings=self._axes.sweep,
             axes=tuple(_planned_axis(axis) for axis in self._axes.axes),
             templates=tuple(draft.plain for draft in self._drafts),
             files=tuple(self._files.planned),
             lock=tuple(self._files.locked.values()),
-            cells=tuple(cell.model_copy(update={"name": name}) for cell, name in zip(ordered, names, strict=True)),
+            cells=tuple(Cell.model_construct(name=name, **cell) for cell, name in zip(ordered, names, strict=True)),
             excluded=excluded,
             folded=len(points) - len(cells),
         )
-        return Planned(plan, list(self._warnings))
+        unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
+        return Planned(plan, [*unused, *self._warnings])
 
-    def _cell(self, points: Points) -> tuple[Cell, tuple[Any, ...]] | None:
+    def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)
-        texts = tuple(point.text for point in points)
         if number is None:
             return None
         draft = self._drafts[number]
         values = {point.key: point.value for point in points if point.key in self._free}
-        own: list[Problem] = []
-        spec = self._composer.judge(with_values(draft.plain, values), draft.said, own)
-        if spec is None or own:
-            self._wrong(own, texts)
+        texts = tuple(point.text for point in points)
+        problems: list[Problem] = []
+        spec = self._composer.judge(with_values(draft.plain, values), draft.said, problems)
+        if spec is None or problems:
+            # Said again, with the files of this very choice at hand, to blame the right one.
+            self._composer.loader.merged = dict(self._merged[number])
+            problems.clear()
+            self._composer.judge(with_values(draft.plain, values), draft.said, problems)
+            self._wrong.add(problems, texts)
             return None
-        self._warnings |= dict.fromkeys(rules.warnings(spec))
+        if len(self._warnings) < MAX_WARNINGS:
+            self._warnings |= dict.fromkeys(rules.warnings(spec))
         try:
             artifacts, files, locked = self._files.of(spec)
             settled = settle(spec, artifacts)
         except ConfigError as error:
-            self._wrong(error.problems, texts)
+            self._wrong.add(error.problems, texts)
             return None
-        key = run_key(settled, locked)
-        cell = Cell.model_construct(name="", template=number, values=values, overrides=texts, key=key, files=files)
-        return cell, order.costs(settled)
+        fields = {
+            "template": number,
+            "values": values,
+            "overrides": texts,
+            "key": run_key(settled, locked),
+            "how": self._how(settled),
+            "files": files,
+        }
+        return _Sketch(fields, order.costs(settled))
+
+    def _how(self, spec: RunSpec) -> str:
+        parts = (spec.runtime, spec.output)
+        if parts not in self._hows:
+            text = "\n".join(part.model_dump_json() for part in parts)
+            self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._hows[parts]
 
     def _template(self, points: Points) -> int | None:
         """Return the template of a cell, composing it if it is the first of its kind."""
@@ -145,25 +192,33 @@ class _Planner:
     def _compose(self, points: Points) -> int | None:
         texts = tuple(point.text for point in points)
         try:
-            draft = self._composer.draft([*self._axes.fixed, *texts])
-        except ConfigError as error:
-            self._wrong(error.problems, texts)
+            draft = self._composer.draft(self._axes.said(points))
+        except ConfigError:
+            self._wrong.add(self._all_wrong(points), texts)
             return None
-        named = {key for key in self._free if any(overlap(key, other) for other in draft.referenced)}
+        if draft.sweep != self._axes.sweep:
+            what = "what holds for the sweep as a whole differs between cells; say it outside of what varies"
+            self._wrong.add([Problem("sweep", what)], texts)
+            return None
+        named = {
+            key
+            for key in self._free
+            if any(overlap(key, other) for other in draft.referenced) or behind_interpolation(draft.config, key)
+        }
         if named:
             self._free -= named
             raise _ComposeAnew
         self._drafts.append(draft)
+        self._merged.append(dict(self._composer.loader.merged))
         return len(self._drafts) - 1
 
-    def _wrong(self, problems: Sequence[Problem], texts: tuple[str, ...]) -> None:
-        """Keep a problem once, with the first cell that shows it."""
-        for problem in problems:
-            where = f"cell {' '.join(texts)}"
-            if problem.origin and "=" not in problem.origin:
-                where = f"{problem.origin}; {where}"
-            key = (problem.key, f"{problem.value}{problem.what}")
-            self._problems.setdefault(key, replace(problem, origin=where))
+    def _all_wrong(self, points: Points) -> Sequence[Problem]:
+        """Say all that is wrong with a cell that cannot even be drafted."""
+        try:
+            self._composer.compose(self._axes.said(points))
+        except ConfigError as error:
+            return error.problems
+        raise AssertionError("what cannot be drafted cannot be composed")
 
 
 class _Files:
@@ -172,19 +227,33 @@ class _Files:
     def __init__(self) -> None:
         self.planned: list[PlannedFiles] = []
         self.locked: dict[tuple[str, str, str], LockedFile] = {}
-        self._known: dict[str, tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]]] = {}
+        self._known: dict[Any, tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError] = {}
         self._numbers: dict[Artifact, int] = {}
 
     def of(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]]:
+        """Return the files of a spec, their numbers in the plan, and their lock.
+
+        Raises:
+            ConfigError: if they cannot be had.
+        """
         runtime = (spec.runtime.dtype, spec.runtime.device, spec.runtime.tiny_vae)
         loras = [(name, lora.source) for name, lora in spec.loras.items()]
         sources = repr((spec.base, spec.task, runtime, loras, spec.adapters))
         if sources not in self._known:
+            self._known[sources] = self._found(spec)
+        known = self._known[sources]
+        if isinstance(known, ConfigError):
+            raise known
+        return known
+
+    def _found(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError:
+        try:
             artifacts = resolve(spec)
-            locked = lock(artifacts)
-            self.locked |= {(file.role, file.source, file.file): file for file in locked}
-            self._known[sources] = (artifacts, tuple(self._number(a) for a in artifacts), locked)
-        return self._known[sources]
+        except ConfigError as error:
+            return error
+        locked = lock(artifacts)
+        self.locked |= {(file.role, file.source, file.file): file for file in locked}
+        return artifacts, tuple(self._number(artifact) for artifact in artifacts), locked
 
     def _number(self, artifact: Artifact) -> int:
         if artifact not in self._numbers:
@@ -193,57 +262,42 @@ class _Files:
         return self._numbers[artifact]
 
 
-def _is_free(key: str, others: Sequence[str], found: Axes) -> bool:
-    """Say whether a key can be set on a resolved config, as far as the overrides tell."""
-    plain = all(point.plain for axis in found.axes for rank in axis for point in rank if point.key == key)
-    return plain and not any(part.isdigit() for part in key.split(".")) and not any(overlap(key, o) for o in others)
+def _free(composer: Composer, found: Axes) -> list[str]:
+    """Return the keys that can be set on a resolved config, as far as the overrides tell.
+
+    Groups do not count as touching the keys below them: Hydra chooses all of them before it sets any value.
+    """
+    swept: dict[str, bool] = {}
+    for axis in found.axes:
+        for points in axis:
+            for point in points:
+                swept[point.key] = swept.get(point.key, True) and point.plain
+    touched = [item.key for item in found.fixed if not composer.options(item.key)]
+    touched += [key for key in swept if not composer.options(key)]
+    return [
+        key
+        for key, plain in swept.items()
+        if plain
+        and not any(part.isdigit() for part in key.split("."))
+        and sum(overlap(key, other) for other in touched) == 1
+    ]
 
 
-def _cells(found: Axes) -> tuple[list[Points], int]:
-    sweep = found.sweep
-    total = math.prod(len(axis) for axis in found.axes)
-    if total > MAX_CELLS:
-        raise ConfigError([Problem("sweep", f"has {total} cells; at most {MAX_CELLS} are planned at once")])
-    product = (tuple(itertools.chain.from_iterable(ranks)) for ranks in itertools.product(*found.axes))
-    kept = [points for points in product if not _excluded(points, sweep)]
-    excluded = total - len(kept)
-    if not kept:
-        raise ConfigError([Problem("sweep.exclude", "leaves no cell")])
-    if sweep.sample is not None and sweep.sample.count < len(kept):
-        chosen = random.Random(sweep.sample.seed).sample(range(len(kept)), sweep.sample.count)
-        kept = [kept[number] for number in sorted(chosen)]
-    return kept, excluded
-
-
-def _excluded(points: Points, sweep: SweepSpec) -> bool:
-    if not sweep.exclude:
-        return False
-    values = {point.key: point.value for point in points}
-    return any(all(key in values and values[key] == value for key, value in rule.items()) for rule in sweep.exclude)
+def _check_rules(found: Axes) -> None:
+    keys = [point.key for axis in found.axes for point in axis[0]]
+    there = f"there is no such axis; there are {', '.join(keys) or 'none'}"
+    unknown = dict.fromkeys(key for rule in found.sweep.exclude for key in rule if key not in keys)
+    problems = [Problem("sweep.exclude", there, key) for key in unknown]
+    problems += [
+        Problem("sweep.exclude", "an empty rule leaves out everything") for rule in found.sweep.exclude if not rule
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _planned_axis(axis: Axis) -> PlannedAxis:
-    keys = tuple(point.key for point in axis[0])
-    return PlannedAxis(keys=keys, values=tuple(tuple(point.value for point in rank) for rank in axis))
-
-
-def sweep_name(found: Axes, overrides: Sequence[str]) -> str:
-    """Name a sweep after its axes, the same for the same overrides."""
-    keys = [point.key.rpartition(".")[2] for axis in found.axes for point in axis[0]]
-    digest = hashlib.sha256("\0".join(sorted(overrides)).encode()).hexdigest()[:8]
-    return f"{_slug('-'.join(keys))[:60] or 'sweep'}_{digest}"
-
-
-def cell_names(overrides: Sequence[Sequence[str]]) -> list[str]:
-    """Name cells by a number that sorts and the values that they set."""
-    width = max(3, len(str(len(overrides) - 1)))
-    names = []
-    for number, texts in enumerate(overrides):
-        pairs = [text.partition("=") for text in texts]
-        slug = _slug("_".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs))[:100].strip("-._=+")
-        names.append(f"{number:0{width}d}" + (f"_{slug}" if slug else ""))
-    return names
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"-*([_=])-*", r"\1", re.sub(r"[^A-Za-z0-9.=+_-]+", "-", text)).strip("-")
+    return PlannedAxis(
+        keys=tuple(point.key for point in axis[0]),
+        values=tuple(tuple(point.value for point in points) for points in axis),
+        places=tuple(point.place for point in axis[0]),
+    )

@@ -10,11 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from tcdflow.record.atomic import write_text
+from tcdflow.record.document import FILE_NAME
 from tcdflow.sweep.directory import cell_path
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import Outcome
 
-_MEASURED = ("seconds", "denoise", "decode", "unet_calls", "picture", "pixel_sha256", "reason")
+_MEASURED = (
+    "seconds",
+    "denoise",
+    "decode",
+    "unet_calls",
+    "sharpness",
+    "complexity",
+    "attempts",
+    "pictures",
+    "picture",
+    "pixel_sha256",
+    "record",
+    "reason",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
@@ -34,6 +49,7 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
     record = outcome.record
     execution = record.execution if record else {}
     seconds = execution.get("seconds", {})
+    metrics = execution.get("metrics", {})
     first = record.outputs[0] if record and record.outputs else None
     path = cell_path(directory, outcome.cell).relative_to(directory)
     return {
@@ -44,8 +60,13 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
         "denoise": seconds.get("denoise"),
         "decode": seconds.get("decode"),
         "unet_calls": execution.get("unet_calls"),
+        "sharpness": metrics.get("sharpness"),
+        "complexity": metrics.get("complexity"),
+        "attempts": execution.get("attempts", 1) if record and record.status == "done" else outcome.attempts or None,
+        "pictures": len(record.outputs) if record else None,
         "picture": f"{path}/{first.file}" if first else None,
         "pixel_sha256": first.pixel_sha256 if first else None,
+        "record": f"{path}/{FILE_NAME}" if record else None,
         "reason": outcome.reason,
     }
 
@@ -53,5 +74,5 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
 def _cell_value(value: Any) -> Any:
     """Spreadsheets run text that begins like a formula; such text gets a space in front."""
     if isinstance(value, str):
-        return f" {value}" if value[:1] in ("=", "+", "-", "@") else value
+        return f" {value}" if value[:1] in _FORMULA else value
     return value if isinstance(value, int | float) else json.dumps(value)

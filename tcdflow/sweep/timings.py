@@ -1,0 +1,122 @@
+"""What runs on this machine took, remembered so that ``tcdflow check`` can say how long others will take.
+
+The memory is a small file in tcdflow's cache. Losing it costs an estimate, so nothing here ever fails a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tcdflow.artifacts.hashes import cache_dir
+from tcdflow.errors import TcdflowError
+from tcdflow.record.atomic import write_text
+from tcdflow.record.document import Record
+from tcdflow.spec.model import RunSpec
+
+_KEPT = 15
+_MAX_KINDS = 500
+_MAX_BYTES = 4_000_000
+_STAGES = ("call", "decode", "load", "switch")
+
+Seen = dict[str, dict[str, list[float]]]
+"""Seconds by stage, by kind of run."""
+
+
+def path() -> Path:
+    """Return the file."""
+    return cache_dir() / "timings.json"
+
+
+def read() -> Seen:
+    """Return what is remembered; nothing if there is none, or the file is damaged."""
+    try:
+        if path().stat().st_size > _MAX_BYTES:
+            return {}
+        known = json.loads(path().read_text("utf-8"))
+        return {
+            str(kind): {stage: [float(s) for s in stages.get(stage, [])] for stage in _STAGES}
+            for kind, stages in known.items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def kind_of(spec: RunSpec, device: str) -> str:
+    """Return what runs of one speed share. ``device`` is where it really ran: ``cpu``, ``cuda:0``, ..."""
+    adapters = "+".join(sorted(adapter.kind for adapter in spec.adapters.values()))
+    guided = "guided" if spec.guided else "unguided"
+    loras = "fused" if spec.lora_stack.fuse or not spec.loras else f"{len(spec.loras)} unfused"
+    size = f"{spec.width}x{spec.height}"
+    return "|".join((device, spec.base.source, spec.task.name, adapters, size, guided, loras, spec.runtime.dtype))
+
+
+def remember(runs: Iterable[tuple[RunSpec, Record]]) -> None:
+    """Add what finished runs took."""
+    seen: Seen | None = None
+    for spec, record in runs:
+        seconds, calls = record.execution.get("seconds", {}), record.execution.get("unet_calls")
+        if not calls or not record.outputs or record.execution.get("batch", {}).get("size") != 1:
+            continue
+        seen = read() if seen is None else seen
+        kind = kind_of(spec, str(record.environment.get("device")))
+        stages = seen.pop(kind, {})  # to the end of the file: what was not seen for long is forgotten first
+        found = {
+            "call": seconds.get("denoise", 0.0) / calls,
+            "decode": seconds.get("decode", 0.0) / len(record.outputs),
+            "load": seconds.get("load"),
+            "switch": seconds.get("loras"),
+        }
+        seen[kind] = {
+            stage: [*stages.get(stage, []), *([round(took, 5)] if took is not None else [])][-_KEPT:]
+            for stage, took in found.items()
+        }
+    if seen is not None:
+        kept = dict(list(seen.items())[-_MAX_KINDS:])
+        with contextlib.suppress(OSError, TcdflowError):
+            path().parent.mkdir(parents=True, exist_ok=True)
+            write_text(path(), json.dumps(kept))
+
+
+def stages_of(spec: RunSpec, seen: Seen) -> dict[str, float] | None:
+    """Return the seconds of each stage of a run: medians of what such runs took, or None if none is remembered.
+
+    Where the run's device is ``auto``, the device that such a run was last seen on counts.
+    """
+    wanted = kind_of(spec, spec.runtime.device)
+    kind = wanted
+    if spec.runtime.device == "auto":
+        same = [known for known in seen if known.partition("|")[2] == wanted.partition("|")[2]]
+        kind = same[-1] if same else wanted
+    stages = seen.get(kind)
+    if not stages or not stages["call"]:
+        return None
+    return {stage: median(took) if took else 0.0 for stage, took in stages.items()}
+
+
+def estimate(specs: Iterable[tuple[RunSpec, bool, bool]], seen: Seen | None = None) -> tuple[float, int]:
+    """Return the seconds that runs will take together, and how many of them nothing is known of.
+
+    Args:
+        specs: each run in order, whether its base is loaded anew for it, and whether its LoRAs are.
+        seen: what is remembered; None reads it.
+    """
+    seen = read() if seen is None else seen
+    total, unknown = 0.0, 0
+    known: dict[Any, dict[str, float] | None] = {}
+    for spec, loads, switches in specs:
+        key = kind_of(spec, spec.runtime.device)
+        if key not in known:
+            known[key] = stages_of(spec, seen)
+        stages = known[key]
+        if stages is None:
+            unknown += 1
+            continue
+        pictures = len(spec.sampling.seeds)
+        total += pictures * (spec.effective_steps * stages["call"] + stages["decode"])
+        total += stages["load"] * loads + stages["switch"] * (switches or loads)
+    return total, unknown

@@ -1,0 +1,46 @@
+"""Alternating measurements and the table that they are shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured, with the times of tcdflow and of what it is compared with."""
+
+    what: str
+    ours: Sequence[float]
+    other: Sequence[float]
+
+    @property
+    def ratio(self) -> float:
+        """Median of ours over median of the other."""
+        return median(self.ours) / median(self.other)
+
+
+def compare(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Run subjects in turn, so that a slow spell of the machine meets all of them; one round first is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in subjects}
+    for number in range(rounds + 1):
+        for name, subject in subjects.items():
+            seconds = subject()
+            if number:
+                times[name].append(seconds)
+    return times
+
+
+def show(rows: Sequence[Row]) -> str:
+    """Return the table as Markdown."""
+    lines = [
+        "| what | tcdflow: median (min to max) | by hand: median (min to max) | ratio |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {row.what} | {_spread(row.ours)} | {_spread(row.other)} | {row.ratio:.2f} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _spread(times: Sequence[float]) -> str:
+    return f"{median(times):.3f} ({min(times):.3f} to {max(times):.3f})"

@@ -1,0 +1,1 @@
+"""Sweeps: planned as Hydra would, frozen, resumed by content, and told to a person."""

@@ -1,0 +1,116 @@
+"""An engine that draws at once what a spec and its files say, and a sweep that runs on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from PIL import Image
+
+from tcdflow.artifacts.artifact import Artifacts
+from tcdflow.record.made import Made
+from tcdflow.spec.compose import Composer
+from tcdflow.spec.model import RunSpec
+from tcdflow.sweep import directory as sweeps
+from tcdflow.sweep import planner, results
+from tcdflow.sweep.plan import Plan
+from tcdflow.sweep.runner import Outcome, Runner
+
+if TYPE_CHECKING:
+    from tcdflow.engine.engine import Engine
+
+
+class Generated(NamedTuple):
+    made: list[Made]
+    inputs: dict[str, Image.Image]
+    execution: dict[str, Any]
+    environment: dict[str, Any]
+
+
+@dataclass
+class FakeEngine:
+    """Draws noise that depends on the spec alone.
+
+    Attributes:
+        fail: asked before each run; what it returns is raised.
+        runs: what was made.
+        closed: times that everything was let go.
+    """
+
+    fail: Callable[[RunSpec], BaseException | None] = lambda spec: None
+    runs: list[RunSpec] = field(default_factory=list)
+    closed: int = 0
+
+    def __call__(self) -> Engine:
+        return cast("Engine", self)
+
+    def run(self, spec: RunSpec, artifacts: Artifacts, on_step: Callable[[int, int, int], None] | None) -> Generated:
+        self.runs.append(spec)
+        if error := self.fail(spec):
+            raise error
+        made = [Made((draw(spec, seed),), seed) for seed in spec.sampling.seeds]
+        execution = {
+            "unet_calls": spec.effective_steps * len(made),
+            "batch": {"size": 1},
+            "seconds": {"denoise": 0.25, "decode": 0.125},
+        }
+        return Generated(made, {}, execution, {"device": "cpu"})
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def draw(spec: RunSpec, seed: int) -> Image.Image:
+    text = f"{spec.prompt}{spec.sampling.steps}{spec.sampling.eta}{seed}{spec.loras}"
+    size = spec.width * spec.height * 3
+    noise = hashlib.shake_128(text.encode()).digest(size)
+    return Image.frombytes("RGB", (spec.width, spec.height), noise)
+
+
+@dataclass
+class Sweep:
+    """A sweep in a directory."""
+
+    directory: Path
+    engine: FakeEngine
+    composer: Composer = field(default_factory=Composer)
+
+    def plan(self, *overrides: str) -> Plan:
+        return planner.make(self.composer, overrides).plan
+
+    def run(self, *overrides: str, retry_failed: bool = False) -> list[Outcome]:
+        """Run a sweep as the command line does."""
+        plan = self.plan(*overrides)
+        with sweeps.alone(self.directory):
+            return self._go(sweeps.freeze(self.directory, plan), retry_failed)
+
+    def resume(self, *, retry_failed: bool = False) -> list[Outcome]:
+        from tcdflow.sweep import plan as plans
+
+        with sweeps.alone(self.directory):
+            return self._go(plans.read(self.directory), retry_failed)
+
+    def _go(self, plan: Plan, retry_failed: bool) -> list[Outcome]:
+        self.runner = Runner(plan, self.directory, self.engine, retry_failed=retry_failed)
+        outcomes = list(self.runner.run(self.runner.pending()))
+        results.write(self.directory, plan, outcomes)
+        return outcomes
+
+
+def statuses(outcomes: list[Outcome]) -> list[str]:
+    return [outcome.status for outcome in outcomes]
+
+
+def pictures(directory: Path) -> dict[str, str]:
+    """The hash of each picture of a sweep, by its path below it."""
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*.png"))
+    }
+
+
+def partial(directory: Path) -> list[str]:
+    return [str(path) for path in directory.rglob(".partial-*")]
