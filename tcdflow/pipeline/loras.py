@@ -174,7 +174,7 @@ class LoraStack:
         for component, module, layer in layers:
             base = layer.get_base_layer()
             home = base.weight.device
-            # "cuda" and "cuda:0" are unequal and one place: moving there would be no move, and adding would be in place.
+            # "cuda" and "cuda:0" are unequal and one place: to move there is no move, and adding is in place.
             where = home if self._device is None or self._device.type == home.type else self._device
             if self._restorable:
                 for name, parameter in base.named_parameters():
