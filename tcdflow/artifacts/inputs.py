@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcdflow.artifacts.artifact import Artifact
-from tcdflow.artifacts.resolve import Resolver, model_folder, weight_file
+from tcdflow.artifacts.finders import Resolver, model_folder, weight_file
 from tcdflow.artifacts.source import Source
 from tcdflow.spec.adapters import ControlNet, Depth, IPAdapter
 from tcdflow.spec.model import RunSpec
