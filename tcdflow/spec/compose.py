@@ -24,7 +24,7 @@ from tcdflow.spec.nearest import nearest
 from tcdflow.spec.origin import chooser, origin
 from tcdflow.spec.overrides import Said, check
 from tcdflow.spec.problems import problems_of
-from tcdflow.spec.references import referenced
+from tcdflow.spec.references import multiplies, referenced
 from tcdflow.spec.search import config_loader
 from tcdflow.spec.sweep import SweepSpec
 
@@ -207,6 +207,9 @@ class Composer:
                 problems.append(Problem(key, reason, value, origin=self._origin(key, said)))
         if problems and any("interpolated" in p.what or "data" in p.what for p in problems):
             raise ConfigError(problems)
+        if bomb := multiplies(task):
+            what = "its interpolations lead back to it, or to too many others"
+            raise ConfigError([*problems, Problem(bomb, what, origin=self._origin(bomb, said))])
         resolved = _resolved(task, "", problems)
         assert isinstance(resolved, dict)
         for name in _SELECTORS:

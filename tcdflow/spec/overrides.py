@@ -114,6 +114,8 @@ def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]
     if override.is_hydra_override() or key == "hydra":
         if not _USER_HYDRA.match(key) or override.package is not None:
             return [Problem(key, "is not for users to set", origin=text)]
+        if reason := forbidden(key, None):
+            return [Problem(key, reason, origin=text)]
         return []
     value = override._value
     if isinstance(value, Sweep | Glob) and not sweeping:

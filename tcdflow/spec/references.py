@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcdflow.spec.guard import walk
 
+MAX_EXPANSION = 1_000
 _STATIC = re.compile(r"\$\{\s*(\.*)([\w.-]*)")
 
 
@@ -17,10 +19,34 @@ def referenced(config: DictConfig) -> Iterator[str]:
 
     The key is empty, which overlaps with all, where nothing is known before it is resolved.
     """
+    for names in _named(config).values():
+        yield from names
+
+
+def multiplies(config: DictConfig) -> str | None:
+    """Return a key whose interpolations lead to more than ``MAX_EXPANSION`` others, or back to it; None if none does.
+
+    Two of them in each of thirty values, one naming the next, would keep OmegaConf busy for hours.
+    """
+    named = _named(config)
+    costs: dict[str, float] = {}
+
+    def cost(key: str) -> float:
+        if key not in costs:
+            costs[key] = math.inf  # what it is worth to a value that leads back to itself
+            costs[key] = 1 + sum(cost(k) for name in named[key] for k in named if name and overlap(k, name))
+        return costs[key]
+
+    return next((key for key in named if cost(key) > MAX_EXPANSION), None)
+
+
+def _named(config: DictConfig) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for key, value in walk(OmegaConf.to_container(config, resolve=False)):
         for dots, name in _STATIC.findall(value) if isinstance(value, str) else ():
             parents = key.split(".")[: -len(dots)] if dots else []
-            yield ".".join([*parents, name.strip(".")]).strip(".")
+            found.setdefault(key, []).append(".".join([*parents, name.strip(".")]).strip("."))
+    return found
 
 
 def behind_interpolation(config: DictConfig, key: str) -> bool:
