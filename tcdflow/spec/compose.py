@@ -24,11 +24,12 @@ from tcdflow.spec.nearest import nearest
 from tcdflow.spec.origin import chooser, origin
 from tcdflow.spec.overrides import Said, check
 from tcdflow.spec.problems import problems_of
-from tcdflow.spec.references import multiplies, referenced
+from tcdflow.spec.references import multiplying, referenced
 from tcdflow.spec.search import config_loader
 from tcdflow.spec.sweep import SweepSpec
 
 CONFIG_NAME = "config"
+_MOST_SAID = 10
 _SELECTORS = ("experiment",)
 """Groups that are packed into the whole config and have no field of their own."""
 
@@ -207,9 +208,9 @@ class Composer:
                 problems.append(Problem(key, reason, value, origin=self._origin(key, said)))
         if problems and any("interpolated" in p.what or "data" in p.what for p in problems):
             raise ConfigError(problems)
-        if bomb := multiplies(task):
+        if bombs := multiplying(task)[:_MOST_SAID]:
             what = "its interpolations lead back to it, or to too many others"
-            raise ConfigError([*problems, Problem(bomb, what, origin=self._origin(bomb, said))])
+            raise ConfigError([*problems, *(Problem(key, what, origin=self._origin(key, said)) for key in bombs)])
         resolved = _resolved(task, "", problems)
         assert isinstance(resolved, dict)
         for name in _SELECTORS:

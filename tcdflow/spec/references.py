@@ -23,8 +23,8 @@ def referenced(config: DictConfig) -> Iterator[str]:
         yield from names
 
 
-def multiplies(config: DictConfig) -> str | None:
-    """Return a key whose interpolations lead to more than ``MAX_EXPANSION`` others, or back to it; None if none does.
+def multiplying(config: DictConfig) -> list[str]:
+    """Return the keys whose interpolations lead to more than ``MAX_EXPANSION`` others, or back to themselves.
 
     Two of them in each of thirty values, one naming the next, would keep OmegaConf busy for hours.
     """
@@ -37,7 +37,7 @@ def multiplies(config: DictConfig) -> str | None:
             costs[key] = 1 + sum(cost(k) for name in named[key] for k in named if name and overlap(k, name))
         return costs[key]
 
-    return next((key for key in named if cost(key) > MAX_EXPANSION), None)
+    return [key for key in named if cost(key) > MAX_EXPANSION]
 
 
 def _named(config: DictConfig) -> dict[str, list[str]]:
