@@ -14,6 +14,7 @@ _ONE_WISH = 0.5
 
 _stopping = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _first: list[float] = []
+_told: list[float] = []
 
 
 def listen() -> None:
@@ -34,6 +35,10 @@ def interrupted() -> bool:
 
 
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    now = time.monotonic()
+    if _told and now - _told[0] < _ONE_WISH:
+        return
+    _told.append(now)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of what a shell script has put in the background
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)

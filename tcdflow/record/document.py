@@ -106,9 +106,9 @@ class Record(BaseModel):
     error: Failure | None = None
 
     def write(self, directory: Path) -> None:
-        """Write ``run.json`` atomically."""
+        """Write ``run.json`` atomically. That a run has begun is not worth waiting for the disk."""
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        write_text(directory / FILE_NAME, text + "\n")
+        write_text(directory / FILE_NAME, text + "\n", durable=self.status != "running")
 
 
 def read(directory: Path) -> Record:

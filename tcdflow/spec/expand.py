@@ -101,7 +101,8 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
         if not _is_axis(override):
             fixed.append(Fixed(place, key, _single(override, text)))
             continue
-        found.pop(key, None)  # one may be key=... and the other ++key=...
+        if key in found:  # as key=... and as ++key=...
+            raise ConfigError([Problem(key, "is swept twice", origin=text)])
         found[key] = _axis(composer, override, text, place)
     if sweep.prompts_from is not None:
         if "prompt" in told or "prompt" in found:

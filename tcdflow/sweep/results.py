@@ -40,8 +40,10 @@ def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
     writer = csv.DictWriter(buffer, ["cell", "status", *keys, *_MEASURED], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(directory / "results.csv", buffer.getvalue())
-    write_text(directory / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(directory / "results.csv", buffer.getvalue(), durable=False)  # can be made again from the records
+    write_text(
+        directory / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), durable=False
+    )
 
 
 def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, Any]:

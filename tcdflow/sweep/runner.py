@@ -15,6 +15,7 @@ from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.sizes import settle
 from tcdflow.engine.execute import execute
 from tcdflow.errors import RequestError, SourceError, TcdflowError
+from tcdflow.record.atomic import flushed_behind
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.model import RunSpec
@@ -97,13 +98,14 @@ class Runner:
     def run(self, before: Sequence[Outcome]) -> Iterator[Outcome]:
         """Run the cells that are left and yield what becomes of each; stop early if the plan says so on failure."""
         stopped = False
-        for outcome in before:
-            if outcome.status != "left" or stopped:
-                yield outcome
-                continue
-            made = self._attempts(outcome.cell)
-            stopped = made.status == "failed" and self.plan.settings.on_error == "stop"
-            yield made
+        with flushed_behind():
+            for outcome in before:
+                if outcome.status != "left" or stopped:
+                    yield outcome
+                    continue
+                made = self._attempts(outcome.cell)
+                stopped = made.status == "failed" and self.plan.settings.on_error == "stop"
+                yield made
 
     def _attempts(self, cell: Cell) -> Outcome:
         """Run a cell as often as the plan allows. A wrong request is not tried again: it would fail the same way."""

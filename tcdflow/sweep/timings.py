@@ -79,7 +79,7 @@ def remember(runs: Iterable[tuple[RunSpec, Record]]) -> None:
         kept = dict(list(seen.items())[-_MAX_KINDS:])
         with contextlib.suppress(OSError, TcdflowError):
             path().parent.mkdir(parents=True, exist_ok=True)
-            write_text(path(), json.dumps(kept))
+            write_text(path(), json.dumps(kept), durable=False)
 
 
 def stages_of(spec: RunSpec, seen: Seen) -> dict[str, float] | None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 
-from tests.benchmarks import process, warm
-from tests.benchmarks.table import Row, show
+from tests.benchmarks import overhead, plan, process, resume, sweep, warm
+from tests.benchmarks.table import Figure, Row, show
 
-BENCHMARKS = {"process": process.run, "warm": warm.run}
+BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
+    "process": process.run,
+    "warm": warm.run,
+    "plan": plan.run,
+    "resume": resume.run,
+    "sweep": sweep.run,
+    "overhead": overhead.run,
+}
 
 
 def main(names: list[str]) -> None:
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
         sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
-    rows: list[Row] = []
+    rows: list[Row | Figure] = []
     for name in names or list(BENCHMARKS):
         rows += BENCHMARKS[name]()
     print(show(rows))

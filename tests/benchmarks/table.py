@@ -21,6 +21,21 @@ class Row:
         return median(self.ours) / median(self.other)
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A number that is held against a bound of its own.
+
+    Attributes:
+        what: was measured, with its unit.
+        values: of each time that it was.
+        bound: what it is meant to stay below.
+    """
+
+    what: str
+    values: Sequence[float]
+    bound: str
+
+
 def compare(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Run subjects in turn, so that a slow spell of the machine meets all of them; one round first is not counted."""
     times: dict[str, list[float]] = {name: [] for name in subjects}
@@ -32,14 +47,21 @@ def compare(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
     return times
 
 
-def show(rows: Sequence[Row]) -> str:
-    """Return the table as Markdown."""
-    lines = [
-        "| what | tcdflow: median (min to max) | by hand: median (min to max) | ratio |",
-        "|---|---|---|---|",
-    ]
-    lines += [f"| {row.what} | {_spread(row.ours)} | {_spread(row.other)} | {row.ratio:.2f} |" for row in rows]
-    return "\n".join(lines)
+def show(rows: Sequence[Row | Figure]) -> str:
+    """Return the tables as Markdown."""
+    ratios = [row for row in rows if isinstance(row, Row)]
+    figures = [row for row in rows if isinstance(row, Figure)]
+    lines: list[str] = []
+    if ratios:
+        lines += [
+            "| what | tcdflow: median (min to max) | other: median (min to max) | ratio |",
+            "|---|---|---|---|",
+            *(f"| {row.what} | {_spread(row.ours)} | {_spread(row.other)} | {row.ratio:.2f} |" for row in ratios),
+        ]
+    if figures:
+        lines += ["", "| what | median (min to max) | bound |", "|---|---|---|"]
+        lines += [f"| {row.what} | {_spread(row.values)} | {row.bound} |" for row in figures]
+    return "\n".join(lines).strip()
 
 
 def _spread(times: Sequence[float]) -> str:

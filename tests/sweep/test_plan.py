@@ -58,6 +58,7 @@ class TestAxes:
             (["sampling.steps=2,4", "sweep.zip=[[sampling.steps],[sampling.steps]]"], "is named twice"),
             (["sampling.eta=0,1", "sweep.exclude=[{sampling.etta:1}]"], "there is no such axis"),
             (["sampling.eta=0,1", "sweep.exclude=[{sampling.eta:[0,1]}]"], "leaves no cell"),
+            (["sampling.eta=0,1", "++sampling.eta=0,1"], "is swept twice"),
             (["sweep.retry=1,2"], "cannot vary within it"),
             (["sampling.eta=0,1", "sweep.on_eror=stop"], "sweep.on_eror"),
             (["sweep.prompts_from=no_such.txt"], "No such file"),
@@ -122,7 +123,7 @@ class TestAxes:
 
 class TestCells:
     def test_duplicates_are_folded(self, composer: Composer) -> None:
-        plan = planner.make(composer, ["sampling.eta=0,0.0,0.5,null", "++sampling.eta=0,0.0,0.5"]).plan
+        plan = planner.make(composer, ["sampling.eta=0,0.0,0.5"]).plan
         assert [len(plan.cells), plan.folded] == [2, 1]
 
     def test_what_differs_in_how_it_is_made_is_no_duplicate(self, composer: Composer) -> None:
