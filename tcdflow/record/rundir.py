@@ -44,8 +44,17 @@ class RunDirectory:
         overrides: Sequence[str] = (),
         choices: Mapping[str, Any] | None = None,
         warnings: Sequence[str] = (),
+        derived_from: str | None = None,
     ) -> Iterator[RunDirectory]:
         """Start a run in ``path``; what is raised inside becomes the record's status and error.
+
+        Args:
+            path: of the directory.
+            spec: what is run.
+            overrides: what the user said.
+            choices: what was chosen of each group of configs.
+            warnings: what is probably not meant.
+            derived_from: key of the run that is made again.
 
         Raises:
             OutputError: if the directory cannot be written.
@@ -57,6 +66,7 @@ class RunDirectory:
         remove_earlier(path)
         record = Record(
             started=_now(),
+            derived_from=derived_from,
             spec=spec.model_dump(mode="json"),
             overrides=list(overrides),
             choices=dict(choices or {}),
@@ -64,16 +74,16 @@ class RunDirectory:
             environment=versions(),
         )
         run = cls(path, spec, record)
-        record.write(path)
         try:
+            record.write(path)
             yield run
+            run._end("done")
         except KeyboardInterrupt as error:
             run._end("interrupted", error)
             raise
         except BaseException as error:
             run._end("failed", error)
             raise
-        run._end("done")
 
     def lock(self, files: Sequence[LockedFile]) -> None:
         """Set the lock, and with it the key."""
