@@ -7,7 +7,7 @@ torch is imported.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,13 +19,14 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
+from tcdflow.artifacts.lock import LockedFile
 from tcdflow.artifacts.resolve import Artifacts, resolve
 from tcdflow.artifacts.sizes import settle
 from tcdflow.engine.execute import execute
 from tcdflow.engine.result import Result
 from tcdflow.errors import OutputError, TcdflowError
 from tcdflow.record.rundir import RunDirectory
-from tcdflow.spec.compose import Composition
+from tcdflow.spec.compose import Composer, Composition
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -53,10 +54,19 @@ class WarmEngine:
 
 @dataclass(frozen=True)
 class Job:
-    """A composed run with its files at hand."""
+    """A composed run with its files at hand.
+
+    Attributes:
+        composition: what it is.
+        artifacts: its local files.
+        locked: their lock, if they were hashed already.
+        derived_from: key of the run that is made again.
+    """
 
     composition: Composition
     artifacts: Artifacts
+    locked: tuple[LockedFile, ...] | None = None
+    derived_from: str | None = None
 
     @classmethod
     def prepare(cls, composition: Composition) -> Job:
@@ -67,6 +77,19 @@ class Job:
         """
         artifacts = resolve(composition.spec)
         return cls(replace(composition, spec=settle(composition.spec, artifacts)), artifacts)
+
+
+def directory_config(composer: Composer, overrides: Sequence[str]) -> DictConfig:
+    """Return Hydra's own settings alone: where a run writes whose spec comes from elsewhere.
+
+    Args:
+        composer: of tcdflow's configs.
+        overrides: of ``hydra.run.dir`` alone.
+
+    Raises:
+        ConfigError: if Hydra cannot take them.
+    """
+    return OmegaConf.masked_copy(composer.draft(overrides).config, ["hydra"])
 
 
 def run_single(job: Job, engine: Callable[[], Engine], on_step: Step | None = None, *, logs: bool = True) -> Result:
@@ -97,8 +120,9 @@ def _hydra_job(
             overrides=composition.overrides,
             choices=composition.choices,
             warnings=composition.warnings,
+            derived_from=job.derived_from,
         ) as run:
-            return execute(composition.spec, job.artifacts, run, engine, on_step)
+            return execute(composition.spec, job.artifacts, run, engine, on_step, job.locked)
 
     context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
     with _one_line_os_errors(config), _file_logging(logs):

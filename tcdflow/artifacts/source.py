@@ -33,6 +33,7 @@ _HUB = re.compile(
     r"(?:/(?P<inside>[^@]+))?",
     re.ASCII,
 )
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 # What the hub's own client refuses in a repository's name beyond the pattern above.
 _NO_REPO = re.compile(r"--|\.\.|[.-](?:/|$)|\.git$")
 
@@ -82,6 +83,17 @@ def parse(text: str) -> Source:
             raise SourceError(f"'{revision}' can be no branch, tag or commit")
         return Source(text, "hub", repo, revision, _inside(match["inside"] or ""))
     raise SourceError("there is no such file or folder, and it is no hub id of the form owner/name[@revision][/path]")
+
+
+def at_commit(text: str, commit: str) -> str | None:
+    """Return the text of a hub source pinned to a commit, or None if it is no hub source in form.
+
+    Whether a local path of that name exists does not matter: who knows the commit knows that it came from the hub.
+    """
+    match = _HUB.fullmatch(text)
+    if match is None or not _COMMIT.fullmatch(commit):
+        return None
+    return f"{match['repo']}@{commit}" + (f"/{match['inside']}" if match["inside"] else "")
 
 
 def _path_of_url(text: str) -> str:

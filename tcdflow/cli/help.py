@@ -11,6 +11,7 @@ tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs
   tcdflow experiment=quickstart sampling.eta=0.5     run a YAML, with changes
   tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2  make every combination (a sweep)
   tcdflow resume DIR                                 finish an interrupted sweep
+  tcdflow rerun PATH [--verify]                      make a run again from its directory or a picture; compare pixels
   tcdflow check base=sdxl sampling.steps=8           say what would run, and what is wrong; run nothing
   tcdflow ls [GROUP]                                 list what can be chosen
 

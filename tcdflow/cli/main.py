@@ -78,6 +78,10 @@ def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
         from tcdflow.cli.sweep import resume
 
         return resume
+    if first == "rerun":
+        from tcdflow.cli.rerun import rerun
+
+        return rerun
     from tcdflow.cli.run import run
 
     return run

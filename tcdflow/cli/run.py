@@ -45,11 +45,12 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
         result = run_single(job, WarmEngine(reusable=False, on_loaded=collect_again), bar.step)
     for path in result.paths:
         print(path)
-    print(_summary(result, time.perf_counter() - start), file=sys.stderr)
+    print(summary(result, time.perf_counter() - start), file=sys.stderr)
     return 0
 
 
-def _summary(result: Result, seconds: float) -> str:
+def summary(result: Result, seconds: float) -> str:
+    """Say in a line what a run has made, how long it took, and where its record is."""
     stages = result.record.execution["seconds"]
     parts = ", ".join(f"{name} {spent:.2f}" for name, spent in stages.items())
     count = len(result.images)

@@ -164,10 +164,10 @@ class Engine:
                     "name": found.name,
                     "modules": found.modules,
                     "modules_in_file": found.of,
-                    "weight": lora.weight,
-                    "fused": spec.lora_stack.fuse,
+                    "weight": spec.loras[found.name].weight,
+                    "fused": loaded.stack.fused,
                 }
-                for found, lora in zip(loaded.attached, spec.loras.values(), strict=True)
+                for found in loaded.attached
             ],
             "timesteps": timesteps[: len(timesteps) // len(spec.sampling.seeds)],
             "unet_calls": len(timesteps),
@@ -182,10 +182,12 @@ class Engine:
         return {
             "device": str(where),
             "device_name": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
             "attention": sorted({type(p).__name__ for p in loaded.pipe.unet.attn_processors.values()}),
             "deterministic": torch.are_deterministic_algorithms_enabled(),
             "tf32": torch.backends.cuda.matmul.allow_tf32,
+            "cudnn_tf32": torch.backends.cudnn.allow_tf32,
         }
 
     def close(self) -> None:

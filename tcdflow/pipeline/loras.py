@@ -79,6 +79,11 @@ class LoraStack:
         self._entries: tuple[StackEntry, ...] = ()
         self._fused = self._merged = False
 
+    @property
+    def fused(self) -> bool:
+        """Whether the base's weights carry the stack."""
+        return self._fused
+
     def put_on(
         self, entries: Sequence[StackEntry], *, fuse: bool, merge: MergeSpec | None = None
     ) -> tuple[Attached, ...]:

@@ -84,12 +84,17 @@ class Failure(BaseModel):
 
 
 class Record(BaseModel):
-    """The content of ``run.json``."""
+    """The content of ``run.json``.
+
+    Attributes:
+        derived_from: key of the run that this one was made from again; where it is its own too, nothing was changed.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     schema_version: Literal[1] = SCHEMA_VERSION
     key: str | None = None
+    derived_from: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     status: Status = "running"
     started: str
     finished: str | None = None
@@ -117,7 +122,15 @@ def read(directory: Path) -> Record:
     Raises:
         RecordError: if there is none, or it is damaged or of a later schema.
     """
-    path = directory / FILE_NAME
+    return read_file(directory / FILE_NAME)
+
+
+def read_file(path: Path) -> Record:
+    """Read a record by its own path.
+
+    Raises:
+        RecordError: as :func:`read`.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait, a device never end

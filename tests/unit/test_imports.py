@@ -22,7 +22,7 @@ RANKS = [
     {"pipeline"},
     {"conditioning"},
     {"engine"},
-    {"sweep", "report", "distill"},
+    {"sweep", "rerun", "report", "distill"},
     {"app"},
     {"api"},
     {"cli"},

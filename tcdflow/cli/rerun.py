@@ -1,0 +1,153 @@
+"""``tcdflow rerun PATH [OVERRIDE ...] [--verify]``: make a recorded run again, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from tcdflow.cli.collector import collect_again
+from tcdflow.cli.run import summary
+from tcdflow.cli.warn import warn
+from tcdflow.errors import ConfigError, Problem, printable
+from tcdflow.rerun.pin import Pinned, pin
+from tcdflow.rerun.source import Recorded, find, is_sweep
+from tcdflow.spec import rules
+from tcdflow.spec.compose import Composer, Composition
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.vary import split, vary
+
+if TYPE_CHECKING:
+    from tcdflow.engine.result import Result
+    from tcdflow.rerun.verify import Verified
+
+_SHOWN = 5
+
+
+def rerun(argv: Sequence[str]) -> int:
+    """Make a recorded run again from its own spec, with the very files that it read."""
+    args = _parse(argv[1:])
+    changes, where = split(args.overrides)
+    if args.verify and is_sweep(args.path):
+        if args.overrides:
+            raise ConfigError([Problem("rerun", "a sweep is verified as it is, without overrides", args.overrides[0])])
+        return _sweep(args.path, args.sample)
+    if args.sample is not None:
+        raise ConfigError([Problem("--sample", "goes with --verify and the directory of a sweep", args.sample)])
+    recorded = find(args.path)
+    spec = vary(recorded.spec, changes)
+    if args.verify and not where:
+        return _verify(recorded, spec, changes)
+    _keep_the_original(recorded, where)
+    result = _again(recorded, spec, pin(recorded, spec), args.overrides, where)
+    if not args.verify:
+        return 0
+    from tcdflow.rerun.verify import judge
+
+    return _told(judge(recorded, result.directory, result.record), recorded)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tcdflow rerun", description=rerun.__doc__)
+    parser.add_argument("path", type=Path, help="a run directory, a run.json, a picture; with --verify a sweep too")
+    parser.add_argument("overrides", nargs="*", help="key=value makes a variation; hydra.run.dir=... says where")
+    parser.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
+    parser.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
+
+    def wrong(message: str) -> NoReturn:
+        raise ConfigError([Problem("rerun", f"{message}; see tcdflow rerun --help")])
+
+    parser.error = wrong  # type: ignore[method-assign]
+    args = parser.parse_intermixed_args(list(argv))
+    if args.sample is not None and args.sample < 1:
+        wrong(f"argument --sample: must be at least 1, not {args.sample}")
+    return args
+
+
+def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
+    said = Path(where[-1].partition("=")[2].strip("'\"")).expanduser() if where else None
+    own = {expected.file.parent.resolve() for expected in recorded.outputs} | {recorded.path.resolve()}
+    if said is not None and said.resolve() in own:
+        what = "holds the run that is made again, which it would replace; choose another directory"
+        raise ConfigError([Problem("hydra.run.dir", what, str(said))])
+
+
+def _again(recorded: Recorded, spec: RunSpec, pinned: Pinned, overrides: Sequence[str], where: Sequence[str]) -> Result:
+    from tcdflow.app import Job, WarmEngine, directory_config, run_single
+    from tcdflow.artifacts.sizes import settle
+    from tcdflow.cli.progress import StepBar
+
+    start = time.perf_counter()
+    warnings = tuple(rules.warnings(spec))
+    config = directory_config(Composer(), where)
+    composition = Composition(settle(spec, pinned.artifacts), tuple(overrides), {}, warnings, config)
+    warn(warnings)
+    job = Job(composition, pinned.artifacts, pinned.lock, recorded.key)
+    with StepBar(len(spec.sampling.seeds)) as bar:
+        result = run_single(job, WarmEngine(reusable=False, on_loaded=collect_again), bar.step)
+    for path in result.paths:
+        print(path)
+    print(summary(result, time.perf_counter() - start), file=sys.stderr)
+    return result
+
+
+def _verify(recorded: Recorded, spec: RunSpec, changes: Sequence[str]) -> int:
+    from tcdflow.app import WarmEngine
+    from tcdflow.cli.progress import StepBar
+    from tcdflow.rerun.verify import comparable, verify
+
+    comparable(recorded)
+    pinned = pin(recorded, spec)
+    with StepBar(len(spec.sampling.seeds)) as bar:
+        engine = WarmEngine(reusable=False, on_loaded=collect_again)
+        verified = verify(recorded, spec, pinned, engine, bar.step, changes)
+    return _told(verified, recorded)
+
+
+def _told(verified: Verified, recorded: Recorded) -> int:
+    for verdict in verified.verdicts:
+        print(printable(f"{verdict.name}: {verdict.text}"))
+    if verified.identical:
+        return 0
+    _tell_why(verified)
+    if recorded.record is None:
+        print("a picture alone does not say on which device, versions and threads it was made; its run.json does")
+    return 1
+
+
+def _tell_why(verified: Verified) -> None:
+    if not verified.suspects:
+        print("nothing that was recorded differs between then and now")
+        return
+    print("what differs between then and now, likeliest reason first:")
+    for line in verified.suspects:
+        print(printable(f"  {line}"))
+
+
+def _sweep(directory: Path, size: int | None) -> int:
+    from tcdflow.app import WarmEngine
+    from tcdflow.rerun.verify import sample, verify_cells
+
+    cells = sample(directory, size)
+    unlike: list[Verified] = []
+    for verified in verify_cells(cells, WarmEngine(on_loaded=collect_again)):
+        if not verified.identical:
+            unlike.append(verified)
+            if len(unlike) <= _SHOWN:
+                print(printable(f"{Path(verified.name).name}: {_first(verified)}"))
+    if len(unlike) > _SHOWN:
+        print(f"... and {len(unlike) - _SHOWN} more")
+    told = next((verified for verified in unlike if verified.failed is None), None)
+    if told is not None:
+        _tell_why(told)
+    failed = sum(verified.failed is not None for verified in unlike)
+    parts = [f"{len(cells) - len(unlike)} identical", f"{len(unlike) - failed} different"]
+    print(f"{len(cells)} cells: {', '.join(parts)}" + (f", {failed} could not be compared" if failed else ""))
+    return 1 if unlike else 0
+
+
+def _first(verified: Verified) -> str:
+    return verified.failed or next(verdict.text for verdict in verified.verdicts if not verdict.identical)

@@ -1,0 +1,234 @@
+"""What to make again: a run directory, its record, a picture. All of it may be a stranger's, and is read as data."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tcdflow.artifacts.lock import LockedFile
+from tcdflow.errors import RecordError, printable
+from tcdflow.record import document
+from tcdflow.record.document import Output, Record
+from tcdflow.record.key import run_key
+from tcdflow.record.metadata import read_recipe
+from tcdflow.spec import rules
+from tcdflow.spec.guard import MAX_NODES, forbidden, walk
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.problems import problems_of
+
+CELLS = "cells"
+_ANIMATED = (".gif", ".mp4", ".webp", ".png", ".jpg")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A picture or animation that was made.
+
+    Attributes:
+        file: where it was written; it may have gone.
+        pixel_sha256: of its decoded pixels as recorded, or None where only the file itself tells.
+    """
+
+    file: Path
+    pixel_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run that can be made again.
+
+    Attributes:
+        path: what was named.
+        spec: what runs.
+        lock: the files that it read.
+        key: of that spec with that lock.
+        tcdflow: version that made it.
+        outputs: what it made, as far as it is asked for.
+        record: its record, where that is at hand.
+        doubts: where spec and lock do not agree with what else lies there.
+    """
+
+    path: Path
+    spec: RunSpec
+    lock: tuple[LockedFile, ...]
+    key: str
+    tcdflow: str
+    outputs: tuple[Expected, ...] = ()
+    record: Record | None = None
+    doubts: tuple[str, ...] = ()
+
+
+def find(path: Path) -> Recorded:
+    """Read what was recorded.
+
+    Args:
+        path: a run directory, a ``run.json``, a picture or animation, or the sidecar of one.
+
+    Raises:
+        RecordError: if there is nothing that can be made again; one line.
+    """
+    mode = _mode(path)
+    if stat.S_ISDIR(mode):
+        if is_sweep(path):
+            raise RecordError(_line(path, f"is a sweep; name one of its {CELLS}/, or check them with --verify"))
+        return _of_record(path, path, document.read(path))
+    if path.name == document.FILE_NAME:
+        return _of_record(path, path.parent, document.read(path.parent))
+    if path.suffix.lower() == ".json":
+        try:
+            record = document.read_file(path)
+        except RecordError:
+            return _of_picture(path, next(filter(_is_file, map(path.with_suffix, _ANIMATED)), None))
+        return _of_record(path, path.parent, record)
+    return _of_picture(path, path)
+
+
+def is_sweep(path: Path) -> bool:
+    """Say whether a directory is that of a sweep, with cells in it."""
+    return path.is_dir() and (path / CELLS).is_dir() and not (path / document.FILE_NAME).exists()
+
+
+def _of_record(path: Path, directory: Path, record: Record) -> Recorded:
+    spec = _spec(path, record.spec)
+    key = _key(path, spec, record.lock)
+    outputs = tuple(Expected(directory / output.file, output.pixel_sha256) for output in record.outputs)
+    doubts = []
+    if record.key not in (key, None):
+        doubts.append(f"key: the record says {str(record.key)[:16]}, its spec and lock make {key[:16]}: it was changed")
+    carried = next((one.file for one in outputs if _is_file(one.file)), None)
+    if carried is not None:
+        try:
+            recipe = read_recipe(carried)
+        except RecordError:
+            pass  # made with output.metadata=none
+        else:
+            doubts += _unlike(record, recipe, carried.name)
+    return Recorded(path, spec, tuple(record.lock), key, _version(record), outputs, record, tuple(doubts))
+
+
+def _of_picture(path: Path, picture: Path | None) -> Recorded:
+    beside = _beside(picture) if picture else None
+    try:
+        recipe = read_recipe(path)
+    except RecordError:
+        if beside is None or path != picture:
+            raise
+        record, output = beside
+        recipe = {"spec": record.spec, "lock": record.lock, "seed": output.seed, "tcdflow": _version(record)}
+    spec = _spec(path, recipe["spec"])
+    lock = tuple(LockedFile.model_validate(file) for file in recipe["lock"])
+    key = _key(path, spec, lock)
+    # One of several: this picture's own noise, and no other's.
+    own = {"seed": recipe["seed"], "num_images": 1}
+    alone = spec.model_copy(update={"sampling": spec.sampling.model_copy(update=own)})
+    record_, expected, doubts = None, (Expected(picture),) if picture else (), []
+    if beside is not None and picture is not None:
+        record, output = beside
+        doubts = _unlike(record, recipe, picture.name)
+        if not doubts or _sha256(picture) == output.sha256:
+            record_, expected = record, (Expected(picture, output.pixel_sha256),)
+        else:
+            doubts = []  # another run's record, beside which the picture was put
+    return Recorded(path, alone, lock, key, recipe["tcdflow"], expected, record_, tuple(doubts))
+
+
+def _beside(picture: Path) -> tuple[Record, Output] | None:
+    """Return the record beside a picture with its entry of it."""
+    try:
+        record = document.read(picture.parent)
+    except RecordError:
+        return None
+    return next(((record, output) for output in record.outputs if output.file == picture.name), None)
+
+
+def _spec(path: Path, plain: dict[str, Any]) -> RunSpec:
+    values = walk(plain)
+    for key, value in itertools.islice(values, MAX_NODES):
+        if reason := forbidden(key, value):
+            raise RecordError(_line(path, f"spec.{key}: {reason}"))
+    if next(values, None) is not None:
+        raise RecordError(_line(path, f"spec: has over {MAX_NODES} values; no run has"))
+    try:
+        spec = RunSpec.model_validate(plain)
+    except ValidationError as error:
+        problem = problems_of(error, RunSpec, lambda key: None)[0]
+        raise RecordError(_line(path, f"spec.{problem}")) from None
+    for problem in rules.problems(spec):
+        raise RecordError(_line(path, f"spec.{problem}"))
+    return spec
+
+
+def _key(path: Path, spec: RunSpec, lock: tuple[LockedFile, ...] | list[LockedFile]) -> str:
+    if not lock:
+        raise RecordError(_line(path, "its lock is empty: the run ended before its files were known; start it anew"))
+    try:
+        return run_key(spec, lock)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
+        raise RecordError(_line(path, "holds characters that are none")) from None
+
+
+def _unlike(record: Record, recipe: dict[str, Any], name: str) -> list[str]:
+    """Say where a record and the recipe of one of its pictures differ, key by key."""
+    lines = [
+        f"spec: {key} is {told(here)} in run.json and {told(there)} in {name}"
+        for key, here, there in differences(record.spec, recipe["spec"])
+    ]
+    here_, there_ = (
+        sorted((f.role, f.file, f.sha256) for f in map(LockedFile.model_validate, lock))
+        for lock in (record.lock, recipe["lock"])
+    )
+    if here_ != there_:
+        lines.insert(0, f"lock: that of run.json is not that of {name}")
+    return lines
+
+
+def differences(one: Any, other: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    """Return each dotted key at which two plain values differ, with both; None stands for a key that is not there."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [
+            found
+            for name in dict.fromkeys((*one, *other))
+            for found in differences(one.get(name), other.get(name), f"{key}.{name}" if key else str(name))
+        ]
+    return [] if one == other else [(key, one, other)]
+
+
+def told(value: object) -> str:
+    """Return a value in a few characters that no terminal obeys."""
+    text = printable(" ".join(repr(value).splitlines()))
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _version(record: Record) -> str:
+    return str(record.environment.get("tcdflow"))[:64]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        raise RecordError(_line(path, f"cannot be read: {error.strerror}")) from None
+    except ValueError:
+        raise RecordError(_line(path, "is no path")) from None
+
+
+def _line(path: Path, what: str) -> str:
+    return printable(" ".join(f"{path}: {what[:600]}".splitlines()))
