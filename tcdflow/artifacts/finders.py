@@ -123,6 +123,20 @@ def pipeline(role: str, source: Source, base: BaseModelSpec, half: bool) -> Arti
     return _fetched(role, source, store, files, variant)
 
 
+def model_config(role: str, source: Source) -> Artifact:
+    """Find the ``config.json`` that a single weight file of a model follows.
+
+    Raises:
+        SourceError: if there is none.
+    """
+    if _names_file(source):
+        raise SourceError("is a weight file; the config of a single-file model is a folder or repository")
+    store = open_store(source)
+    if "config.json" not in _listing(store, source):
+        raise SourceError("has no config.json")
+    return _fetched(role, source, store, ["config.json"], None)
+
+
 def pipeline_config(role: str, source: Source) -> Artifact:
     """Take a pipeline's configs and vocabularies, without its weights."""
     if _names_file(source):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tcdflow.artifacts.artifact import Artifact
-from tcdflow.artifacts.finders import Resolver, model_folder, weight_file
+from tcdflow.artifacts.finders import Resolver, model_config, model_folder, weight_file
 from tcdflow.artifacts.source import Source
+from tcdflow.errors import Problem
 from tcdflow.spec.adapters import ControlNet, Depth, IPAdapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import ImageToImage, Inpainting
@@ -31,7 +32,13 @@ def take_inputs(resolver: Resolver, spec: RunSpec, half: bool) -> None:
             for number, picture in enumerate(adapter.images):
                 resolver.take_picture(f"{role}.images.{number}", f"{role}.images", picture)
             continue
-        resolver.take(role, f"{role}.source", adapter.source, model)
+        found = resolver.take(role, f"{role}.source", adapter.source, model)
+        if found and found.single:
+            if adapter.config is None:
+                what = "a single weight file needs the folder or repository whose config.json it follows"
+                resolver.problems.append(Problem(f"{role}.config", what))
+            else:
+                resolver.take(f"{role}.config", f"{role}.config", adapter.config, model_config)
         if isinstance(adapter, ControlNet):
             resolver.take_picture(f"{role}.image", f"{role}.image", adapter.image)
             if isinstance(adapter.preprocessor, Depth):

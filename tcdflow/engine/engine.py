@@ -95,6 +95,7 @@ class Engine:
         with watch.stage("inputs"):
             inputs = loaded.inputs.inputs(spec, artifacts)
             adapters.set_ip_scales(pipe, spec)
+            adapters.check_frames(pipe, spec)
         arguments |= inputs.arguments
         maker = Maker(pipe, loaded.device, spec, arguments, watch, on_step)
         made, timesteps = maker.make_all()

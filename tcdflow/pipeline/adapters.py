@@ -13,6 +13,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.pipeline.noise import quiet
 from tcdflow.spec.adapters import ControlNet, IPAdapter, MotionAdapter
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.tasks import Animation
 
 
 def components(spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def _load(
     artifact = artifacts.by_role[role]
     with _one_line(f"{role}.source", artifact), quiet():
         if artifact.single:
-            return file(str(artifact.path), dtype=dtype, local_files_only=True)
+            config = artifacts.by_role[f"{role}.config"].path
+            return file(str(artifact.path), config=str(config), dtype=dtype, local_files_only=True)
         return folder(
             str(artifact.path), dtype=dtype, variant=artifact.variant, use_safetensors=True, local_files_only=True
         )
@@ -96,6 +98,19 @@ def set_ip_scales(pipe: Any, spec: RunSpec) -> None:
     scales = [adapter.scale for adapter in spec.adapters_of(IPAdapter).values()]
     if scales:
         pipe.set_ip_adapter_scale(scales)
+
+
+def check_frames(pipe: Any, spec: RunSpec) -> None:
+    """Refuse more frames than the motion modules have positions for; torch would speak of tensor sizes.
+
+    Raises:
+        ConfigError: naming the limit.
+    """
+    if isinstance(spec.task, Animation):
+        most = pipe.unet.config.motion_max_seq_length
+        if spec.task.num_frames > most:
+            what = f"this motion adapter takes at most {most}"
+            raise ConfigError([Problem("task.num_frames", what, spec.task.num_frames)])
 
 
 @contextmanager

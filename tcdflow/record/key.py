@@ -13,7 +13,7 @@ from tcdflow.spec.model import RunSpec
 _RUNTIME = ("dtype", "vae_tiling", "layerwise_casting")
 """Of the runtime, what changes more than last bits."""
 
-_PLACES = frozenset({"description", "source", "image", "images", "mask", "image_encoder"})
+_PLACES = frozenset({"description", "source", "image", "images", "mask", "image_encoder", "config"})
 """Where something is, or what is said of it. What it is stands in the lock."""
 
 

@@ -35,6 +35,7 @@ class ControlNet(Part):
     description: Text = ""
     family: Family
     source: SourceText
+    config: SourceText | None = Field(None, description="folder or repository whose config.json a single file follows")
     image: SourceText = Field(description="path or URL of the control picture, or of what it is made from")
     fit: Fit = "resize"
     preprocessor: Preprocessor | None = Field(None, description="makes the control picture; None takes it as given")
@@ -69,6 +70,7 @@ class MotionAdapter(Part):
     description: Text = ""
     family: Family
     source: SourceText
+    config: SourceText | None = Field(None, description="folder or repository whose config.json a single file follows")
 
 
 Adapter = Annotated[ControlNet | IPAdapter | MotionAdapter, Field(discriminator="kind")]
