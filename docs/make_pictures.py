@@ -10,7 +10,13 @@ from PIL import Image, ImageDraw
 import tcdflow
 
 HERE = Path(__file__).parent / "pictures"
-PROMPTS = ("a fox on a green background", "a red heart", "a panda", "a castle on a pink background", "a hamburger on a yellow background")
+PROMPTS = (
+    "a fox on a green background",
+    "a red heart",
+    "a panda",
+    "a castle on a pink background",
+    "a hamburger on a yellow background",
+)
 STEPS = (1, 2, 4, 8)
 SCALE = 2
 
@@ -44,14 +50,10 @@ def _tasks(runs: Path) -> Image.Image:
     fox_file, mask_file = runs / "fox.png", runs / "mask.png"
     fox.save(fox_file)
     mask.save(mask_file)
-    bear = _draw(
-        runs, "task=image_to_image", f"task.image={fox_file}", "task.strength=0.7", "prompt=a bear on a green background",
-        "sampling.steps=8",
-    )  # fmt: skip
-    wolf = _draw(
-        runs, "task=inpainting", f"task.image={fox_file}", f"task.mask={mask_file}", "sampling.steps=8",
-        "prompt=a wolf on a blue background",
-    )  # fmt: skip
+    to_bear = ("task=image_to_image", "task.strength=0.7", "prompt=a bear on a green background")
+    bear = _draw(runs, *to_bear, f"task.image={fox_file}", "sampling.steps=8")
+    to_wolf = ("task=inpainting", f"task.mask={mask_file}", "prompt=a wolf on a blue background")
+    wolf = _draw(runs, *to_wolf, f"task.image={fox_file}", "sampling.steps=8")
     return _row([fox, bear, mask, wolf])
 
 

@@ -108,9 +108,7 @@ class TestReading:
         reading = EMOJI.read(wording.format(subject))
         assert (reading.subjects, reading.findings) == ((subject,), ())
 
-    @given(
-        subjects, st.sampled_from(["the {}", "{}", "a picture of a {}", "a {} emoji", "a {}, red background"])
-    )
+    @given(subjects, st.sampled_from(["the {}", "{}", "a picture of a {}", "a {} emoji", "a {}, red background"]))
     def test_advice_is_a_caption_that_passes(self, subject: str, wording: str) -> None:
         reading = EMOJI.read(wording.format(subject))
         assert not reading.as_trained
