@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ def main() -> NoReturn:
     from tcdflow.cli.signals import listen
 
     listen()
+    # What libraries warn each other of belongs into the log, not between a person and their pictures.
+    logging.captureWarnings(True)
     # Importing torch and diffusers makes a million objects and no garbage: collecting meanwhile costs over a second.
     # The run starts the collector again once all is loaded.
     gc.disable()
