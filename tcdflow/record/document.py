@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tcdflow.artifacts.lock import LockedFile
-from tcdflow.errors import RecordError
+from tcdflow.errors import RecordError, printable
 from tcdflow.record.atomic import write_text
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -142,4 +142,5 @@ def read_file(path: Path) -> Record:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
-        raise RecordError(f"{path}: is no record of schema {SCHEMA_VERSION}: {where}: {first['msg']}") from None
+        what = f"is no record of schema {SCHEMA_VERSION}: {where[:200]}: {first['msg']}"
+        raise RecordError(printable(" ".join(f"{path}: {what}".splitlines()))) from None

@@ -28,7 +28,7 @@ def suspects(then: Recorded, now: Record) -> list[str]:
         lines += _other("tcdflow", then.tcdflow, now.environment.get("tcdflow"))
         return lines
     lines += [line for name in _DONE for line in _other(name, record.execution, now.execution, name)]
-    lines += _loras(record.execution, now.execution, ("name", "modules", "weight"))
+    lines += _attached(record.execution, now.execution)
     lines += _other("tcdflow", record.environment, now.environment, "tcdflow")
     was, now_ = (_mapping(one.environment.get("packages")) for one in (record, now))
     lines += [line for name in dict.fromkeys((*PACKAGES, *was, *now_)) for line in _other(name, was, now_, name)]
@@ -37,7 +37,7 @@ def suspects(then: Recorded, now: Record) -> list[str]:
     lines += _components(record.execution, now.execution)
     lines += _other("threads", record.environment, now.environment, "threads")
     lines += _other("batch", record.execution, now.execution, "batch")
-    lines += _loras(record.execution, now.execution, ("fused",))
+    lines += _fused(record.execution, now.execution)
     lines += [line for name in _LAST for line in _other(name, record.environment, now.environment, name)]
     return lines
 
@@ -76,14 +76,20 @@ def _components(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
                 yield f"{fact} of {told(name)[1:-1]}: {_plain(before)} then, {_plain(after)} now"
 
 
-def _loras(one: Mapping[str, Any], other: Mapping[str, Any], facts: tuple[str, ...]) -> list[str]:
-    if "loras" not in one:
-        return []
-    was, now = (
-        [{fact: _mapping(lora).get(fact) for fact in facts} for lora in found.get("loras") or ()]
-        for found in (one, other)
-    )
-    return [] if was == now else [f"loras ({', '.join(facts)}): {_plain(was)} then, {_plain(now)} now"]
+def _attached(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    facts = ("name", "modules", "weight")
+    was, now = ([{fact: lora.get(fact) for fact in facts} for lora in _stack(found)] for found in (one, other))
+    return [] if was == now else [f"loras attached: {_plain(was)} then, {_plain(now)} now"]
+
+
+def _fused(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    was, now = ([lora.get("fused") for lora in _stack(found)] for found in (one, other))
+    return [] if was == now or len(was) != len(now) else [f"loras fused: {_plain(was)} then, {_plain(now)} now"]
+
+
+def _stack(execution: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = execution.get("loras")
+    return [_mapping(lora) for lora in found] if isinstance(found, list) else []
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
