@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.run import summary
+from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
 from tcdflow.errors import ConfigError, Problem, printable
 from tcdflow.rerun.pin import Pinned, pin
@@ -131,9 +132,9 @@ def _sweep(directory: Path, size: int | None) -> int:
     from tcdflow.app import WarmEngine
     from tcdflow.rerun.verify import sample, verify_cells
 
-    cells = sample(directory, size)
+    cells, undone = sample(directory, size)
     unlike: list[Verified] = []
-    for verified in verify_cells(cells, WarmEngine(on_loaded=collect_again)):
+    for verified in verify_cells(cells, WarmEngine(on_loaded=collect_again), interrupted):
         if not verified.identical:
             unlike.append(verified)
             if len(unlike) <= _SHOWN:
@@ -144,8 +145,9 @@ def _sweep(directory: Path, size: int | None) -> int:
     if told is not None:
         _tell_why(told)
     failed = sum(verified.failed is not None for verified in unlike)
-    parts = [f"{len(cells) - len(unlike)} identical", f"{len(unlike) - failed} different"]
-    print(f"{len(cells)} cells: {', '.join(parts)}" + (f", {failed} could not be compared" if failed else ""))
+    counts = {"different": len(unlike) - failed, "could not be compared": failed, "not done": undone}
+    more = "".join(f", {count} {what}" for what, count in counts.items() if count or what == "different")
+    print(f"{len(cells)} cells: {len(cells) - len(unlike)} identical{more}")
     return 1 if unlike else 0
 
 

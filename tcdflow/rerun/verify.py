@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tcdflow.artifacts.sizes import settle
 from tcdflow.engine.execute import execute
-from tcdflow.errors import RecordError, TcdflowError, printable
+from tcdflow.errors import RecordError, RequestError, TcdflowError, printable
 from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
@@ -90,38 +90,59 @@ def verify(
         return judge(recorded, where, run.record)
 
 
-def sample(directory: Path, size: int | None) -> list[Path]:
-    """Return the cells of a sweep that are done, or as many of them as asked for: the same each time.
+def sample(directory: Path, size: int | None) -> tuple[list[Path], int]:
+    """Return the cells of a sweep that are done, or as many of them as asked for, and how many are not done.
 
-    Those that share a model come one after the other.
+    A sample is the same each time. Cells whose record cannot be read count as done, for somebody to hear of them.
 
     Raises:
         RecordError: if none is done.
     """
-    done = []
-    for cell in sorted((directory / CELLS).iterdir()):
-        if (cell / document.FILE_NAME).is_file():
-            done.append(cell)
+    cells = sorted(cell for cell in (directory / CELLS).iterdir() if cell.is_dir())
+    done = [cell for cell in cells if _is_done(cell)]
+    if not done:
+        raise RecordError(_line(f"{directory}: none of its {len(cells)} cells is done"))
     chosen = done if size is None or size >= len(done) else random.Random(0).sample(done, size)
-    if not chosen:
-        raise RecordError(f"{directory}: none of its cells has a record")
-    return chosen
+    return chosen, len(cells) - len(done)
 
 
-def verify_cells(cells: Sequence[Path], engine: Callable[[], Engine]) -> Iterator[Verified]:
-    """Verify runs one after the other on one warm engine; what is wrong with one of them does not stop the rest."""
+def verify_cells(
+    cells: Sequence[Path], engine: Callable[[], Engine], interrupted: Callable[[], bool] = lambda: False
+) -> Iterator[Verified]:
+    """Verify runs one after the other on one warm engine; what is wrong with one of them does not stop the rest.
+
+    Those that share a model come one after the other.
+
+    Args:
+        cells: run directories.
+        engine: gives the engine.
+        interrupted: whether the user wants to stop, in case that the exception which said so was lost.
+    """
     found: list[Recorded] = []
     for cell in cells:
         try:
             found.append(comparable(find(cell)))
         except TcdflowError as error:
-            yield Verified(str(cell), failed=_line(error))
+            yield Verified(str(cell), failed=_line(str(error)))
     for recorded in sorted(found, key=_cost):
         try:
-            pinned = pin(recorded, recorded.spec)
-            yield verify(recorded, recorded.spec, pinned, engine)
+            yield verify(recorded, recorded.spec, pin(recorded, recorded.spec), engine)
+        except RequestError as error:
+            yield Verified(str(recorded.path), failed=_line(str(error)))
         except Exception as error:
-            yield Verified(str(recorded.path), failed=_line(error))
+            if interrupted():
+                raise KeyboardInterrupt from error
+            engine().close()  # whose state nobody knows
+            yield Verified(str(recorded.path), failed=_line(str(error) or type(error).__name__))
+
+
+def _is_done(cell: Path) -> bool:
+    if not (cell / document.FILE_NAME).exists():
+        return False
+    try:
+        return document.read(cell).status == "done"
+    except RecordError:
+        return True
 
 
 def _cost(recorded: Recorded) -> tuple[str, str]:
@@ -130,5 +151,5 @@ def _cost(recorded: Recorded) -> tuple[str, str]:
     return json.dumps(heavy), str(recorded.path)
 
 
-def _line(error: Exception) -> str:
-    return printable(" ".join(str(error).split()) or type(error).__name__)[:400]
+def _line(text: str) -> str:
+    return printable(" ".join(text.split()))[:400]

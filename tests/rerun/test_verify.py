@@ -178,14 +178,34 @@ class TestSweeps:
         assert f"{first.name}: differs: " in said.out
         assert f"{second.name}: " in said.out
         assert "  spec: prompt is 'a bear' in run.json and 'a fox' in 000.png" in said.out
-        assert said.out.endswith("3 cells: 1 identical, 1 different, 1 could not be compared\n")
+        assert said.out.endswith("3 cells: 1 identical, 1 different, 1 could not be compared, 1 not done\n")
+
+    def test_one_that_cannot_be_made_does_not_stop_the_rest(
+        self, sweep: Path, tcd: Tcdflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from tcdflow.engine.engine import Engine
+
+        run = Engine.run
+        failed: list[object] = []
+
+        def fail_once(self: Engine, *args: Any) -> Any:
+            if not failed:
+                failed.append(args)
+                raise RuntimeError("the device is on fire")
+            return run(self, *args)
+
+        monkeypatch.setattr(Engine, "run", fail_once)
+        said = tcd("rerun", "--verify", "outputs/many")
+        assert said.status == 1
+        assert said.out.splitlines()[0].endswith(": the device is on fire")
+        assert said.out.endswith("4 cells: 3 identical, 0 different, 1 could not be compared\n")
 
     def test_a_sample_is_the_same_each_time(self, sweep: Path, tcd: Tcdflow) -> None:
         from tcdflow.rerun.verify import sample
 
         assert sample(sweep, 2) == sample(sweep, 2)
-        assert len(sample(sweep, 2)) == 2
-        assert sample(sweep, 9) == sorted((sweep / "cells").iterdir())
+        assert len(sample(sweep, 2)[0]) == 2
+        assert sample(sweep, 9) == (sorted((sweep / "cells").iterdir()), 0)
         assert tcd("rerun", "--verify", "outputs/many", "--sample", "2").out == "2 cells: 2 identical, 0 different\n"
 
     @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ MISTAKES = [
     ["loras.tcd.source=no/such/file.bin"],
     ["--config-dir", "no/such/place"],
     ["--experimental-rerun", "x"],
+    ["rerun", "nowhere.png"],
 ]
 
 
