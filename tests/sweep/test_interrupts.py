@@ -66,6 +66,7 @@ hashlib.pbkdf2_hmac("sha256", b"", b"", 300_000_000)  # a minute in C, where no 
 def test_a_second_one_ends_it_at_once_whatever_it_does(at: Path) -> None:
     process = started(at, "-c", BUSY)
     assert process.stderr is not None and process.stderr.readline() == "ready\n"
+    time.sleep(0.5)  # until it is within the call
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     time.sleep(0.8)
