@@ -5,15 +5,14 @@ Records may come from a stranger: they are validated as data, and nothing in the
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from tcdflow.artifacts.lock import LockedFile
-from tcdflow.errors import RecordError, printable
 from tcdflow.record.atomic import write_text
+from tcdflow.record.data import read_model
 
 SCHEMA_VERSION: Literal[1] = 1
 FILE_NAME = "run.json"
@@ -130,17 +129,4 @@ def read_file(path: Path) -> Record:
     Raises:
         RecordError: as :func:`read`.
     """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait, a device never end
-            raise RecordError(f"{path}: is not a file")
-        if status.st_size > MAX_BYTES:
-            raise RecordError(f"{path}: larger than {MAX_BYTES} bytes; no record is")
-        return Record.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
-        what = f"is no record of schema {SCHEMA_VERSION}: {where[:200]}: {first['msg']}"
-        raise RecordError(printable(" ".join(f"{path}: {what}".splitlines()))) from None
+    return read_model(path, Record, most=MAX_BYTES, what=f"record of schema {SCHEMA_VERSION}")

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from tcdflow.spec.types import Float, Int, Part, SourceText
 
-Metric = Literal["none", "sharpness", "complexity", "seconds"]
-
 
 class SampleSpec(Part):
     """A random part of the cells."""
@@ -56,4 +54,3 @@ class SweepSpec(Part):
     out_of_memory: Literal["none", "model", "sequential", "group"] = Field(
         "none", description="offload with which a cell is tried once more after it ran out of GPU memory"
     )
-    metric: Metric = Field("none", description="number that a cell returns to an optimizing sweeper")

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from tcdflow.artifacts.artifact import Artifact, Artifacts
 from tcdflow.artifacts.lock import LockedFile
-from tcdflow.errors import RecordError
 from tcdflow.record.atomic import write_text
+from tcdflow.record.data import read_model
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.sweep import SweepSpec
 
@@ -144,17 +144,9 @@ def read(directory: Path) -> Plan:
     Raises:
         RecordError: if there is none, or it is damaged.
     """
-    path = directory / FILE_NAME
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RecordError(f"{path}: larger than {MAX_BYTES} bytes")
-        return Plan.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror}; is it the directory of a sweep?") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
-        raise RecordError(f"{path}: is no plan of schema {SCHEMA_VERSION}: {where}: {first['msg']}") from None
+    what = f"plan of schema {SCHEMA_VERSION}"
+    hint = "; is it the directory of a sweep?"
+    return read_model(directory / FILE_NAME, Plan, most=MAX_BYTES, what=what, hint=hint)
 
 
 def with_values(plain: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

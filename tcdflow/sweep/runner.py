@@ -19,7 +19,6 @@ from tcdflow.record.atomic import flushed_behind
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.sweep import Metric
 from tcdflow.sweep.directory import cell_path, remove_partial, state
 from tcdflow.sweep.plan import Cell, Plan
 
@@ -49,14 +48,6 @@ class Outcome:
     reason: str | None = None
     seconds: float = 0.0
     attempts: int = 0
-
-    def metric(self, name: Metric) -> float | None:
-        """Return a number of a cell that is done, for sweepers that look for the best."""
-        if self.record is None or self.status not in ("done", "skipped") or name == "none":
-            return None
-        if name == "seconds":
-            return float(sum(self.record.execution["seconds"].values()))
-        return float(self.record.execution["metrics"][name])
 
 
 @dataclass

@@ -13,7 +13,6 @@ from tcdflow.record.document import Output, Record
 from tcdflow.spec.compose import Composer
 from tcdflow.sweep import timings
 from tcdflow.sweep.metrics import complexity, sharpness
-from tests.sweep.fake import Sweep
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
 FLAT = Image.new("RGB", (64, 48), "red")
@@ -32,17 +31,6 @@ def test_blur_takes_sharpness_and_complexity() -> None:
 
 def test_smallest_pictures_have_them() -> None:
     assert sharpness(Image.new("RGB", (2, 9))) == 0 < complexity(Image.new("RGB", (1, 1)))
-
-
-@pytest.mark.parametrize("name", ["sharpness", "complexity", "seconds"])
-def test_a_cell_returns_the_metric_that_its_sweep_names(name: str, sweep: Sweep) -> None:
-    made = sweep.run("sampling.seed=1,2", f"sweep.metric={name}")
-    again = sweep.resume()
-    metric = sweep.runner.plan.settings.metric
-    found = [outcome.metric(metric) for outcome in made]
-    assert metric == name and found == [outcome.metric(metric) for outcome in again]
-    assert all(isinstance(value, float) and value > 0 for value in found)
-    assert made[0].metric("none") is None
 
 
 def record(calls: int, denoise: float, load: float | None = None) -> Record:

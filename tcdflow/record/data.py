@@ -1,0 +1,42 @@
+"""Reading JSON that may come from a stranger: a plain file of bounded size, validated whole, answered in one line."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from tcdflow.errors import RecordError, printable
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def read_model(path: Path, model: type[T], *, most: int, what: str, hint: str = "") -> T:
+    """Read a file as a model.
+
+    Args:
+        path: the file.
+        model: what it should be.
+        most: bytes that it may have.
+        what: what it should be, in words.
+        hint: added where there is no such file.
+
+    Raises:
+        RecordError: if it is missing, no plain file, too large, or something else.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait, a device never end
+            raise RecordError(f"{path}: is not a file")
+        if status.st_size > most:
+            raise RecordError(f"{path}: larger than {most} bytes; no {what.split()[0]} is")
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}{hint}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        wrong = f"{path}: is no {what}: {where[:200]}: {first['msg']}"
+        raise RecordError(printable(" ".join(wrong.splitlines()))) from None
