@@ -67,7 +67,7 @@ def parse(text: str, *, sweeping: bool = False) -> Override:
 def quoted(text: str) -> str:
     """Quote text so that Hydra and OmegaConf take every character literally."""
     escaped = re.sub(r"(\\*)'", lambda m: m.group(1) * 2 + r"\'", text)
-    escaped = re.sub(r"(\\+)$", lambda m: m.group(1) * 2, escaped)
+    escaped = re.sub(r"(\\+)\Z", lambda m: m.group(1) * 2, escaped)
     return f"'{escaped}'"
 
 
