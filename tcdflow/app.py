@@ -26,6 +26,7 @@ from tcdflow.engine.execute import execute
 from tcdflow.engine.result import Result
 from tcdflow.errors import OutputError, TcdflowError
 from tcdflow.record.rundir import RunDirectory
+from tcdflow.spec.batch import Batch
 from tcdflow.spec.compose import Composer, Composition
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ class Job:
         artifacts: its local files.
         locked: their lock, if they were hashed already.
         derived_from: key of the run that is made again.
+        batch: what that one was made together with.
     """
 
     composition: Composition
     artifacts: Artifacts
     locked: tuple[LockedFile, ...] | None = None
     derived_from: str | None = None
+    batch: Batch | None = None
 
     @classmethod
     def prepare(cls, composition: Composition) -> Job:
@@ -122,7 +125,7 @@ def _hydra_job(
             warnings=composition.warnings,
             derived_from=job.derived_from,
         ) as run:
-            return execute(composition.spec, job.artifacts, run, engine, on_step, job.locked)
+            return execute(composition.spec, job.artifacts, run, engine, on_step, job.locked, job.batch)
 
     context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
     with _one_line_os_errors(config), _file_logging(logs):

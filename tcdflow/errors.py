@@ -8,6 +8,7 @@
     │   ├── SourceError             a file, folder or repository that is missing or not what it should be
     │   └── RecordError             a run directory, run.json or picture that cannot be read back
     └── RunError                1   the request was right and the run failed
+        ├── FlawedError             what came out are no pictures: not finite, or black all over
         └── OutputError             pictures or records could not be written
 
 Each carries a message that a person can act on; the command line prints it and nothing else. An interrupt is
@@ -75,6 +76,10 @@ class RecordError(RequestError):
 
 class RunError(TcdflowError):
     """The run failed although its configuration is right."""
+
+
+class FlawedError(RunError):
+    """What came out are no pictures: numbers that are not finite, or black all over."""
 
 
 class OutputError(RunError):

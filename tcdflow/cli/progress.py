@@ -15,7 +15,7 @@ from tcdflow.sweep.directory import cell_path
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from tcdflow.sweep.runner import Outcome
+    from tcdflow.sweep.outcome import Outcome
 
 
 class StepBar:

@@ -86,7 +86,7 @@ def _again(recorded: Recorded, spec: RunSpec, pinned: Pinned, overrides: Sequenc
     config = directory_config(Composer(), where)
     composition = Composition(settle(spec, pinned.artifacts), tuple(overrides), {}, warnings, config)
     warn(warnings)
-    job = Job(composition, pinned.artifacts, pinned.lock, recorded.key)
+    job = Job(composition, pinned.artifacts, pinned.lock, recorded.key, recorded.batch)
     with StepBar(len(spec.sampling.seeds)) as bar:
         result = run_single(job, WarmEngine(reusable=False, on_loaded=collect_again), bar.step)
     for path in result.paths:

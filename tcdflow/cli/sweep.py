@@ -19,12 +19,14 @@ from tcdflow.cli.warn import warn
 from tcdflow.errors import ConfigError, Problem, printable
 from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
+from tcdflow.spec.model import RunSpec
 from tcdflow.spec.overrides import parse
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner, results, timings
+from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import Outcome, Runner
+from tcdflow.sweep.runner import Runner, pending
 
 _SHOWN = 20
 
@@ -62,29 +64,25 @@ def _run(plan: Plan, directory: Path, *, retry_failed: bool) -> int:
     start = time.perf_counter()
     _tell_of_other_versions(plan)
     bar = SweepBar(directory)
-    engine = WarmEngine(on_loaded=collect_again)
-    runner = Runner(plan, directory, engine, bar.step, retry_failed, interrupted)
-    before = runner.pending()
-    outcomes: list[Outcome] = []
+    runner = Runner(plan, directory, WarmEngine(on_loaded=collect_again), bar.step, interrupted)
+    before = pending(plan, directory, retry_failed=retry_failed)
+    outcomes = {outcome.cell.name: outcome for outcome in before}
+    made: list[Outcome] = []
     try:
         with _log_file(directory), bar.over(len(before), sum(outcome.status != "left" for outcome in before)):
             for outcome in runner.run(before):
-                outcomes.append(outcome)
+                outcomes[outcome.cell.name] = outcome
+                made.append(outcome)
                 bar.advance(outcome)
     except BaseException:
         again = f"tcdflow resume {shlex.quote(str(directory))}"
-        done = sum(outcome.status in ("done", "skipped") for outcome in (*outcomes, *before[len(outcomes) :]))
+        done = sum(outcome.status in ("done", "skipped") for outcome in outcomes.values())
         print(f"stopped with {done} of {len(before)} cells done; go on with: {again}", file=sys.stderr)
         raise
     finally:
-        _write_down(runner, directory, [*outcomes, *before[len(outcomes) :]])
-    return _report(outcomes, directory, time.perf_counter() - start)
-
-
-def _write_down(runner: Runner, directory: Path, outcomes: Sequence[Outcome]) -> None:
-    results.write(directory, runner.plan, outcomes)
-    made = [outcome for outcome in outcomes if outcome.status == "done"]
-    timings.remember((runner.spec(o.cell), o.record) for o in _spread(made) if o.record is not None)
+        results.write(directory, plan, list(outcomes.values()))
+        timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(made) if o.record)
+    return _report(list(outcomes.values()), directory, time.perf_counter() - start)
 
 
 def _spread(made: Sequence[Outcome]) -> Sequence[Outcome]:

@@ -1,4 +1,4 @@
-"""Prompt embeddings, computed once for each distinct prompt on a given stack."""
+"""Prompt embeddings, computed once for each distinct prompt."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ MAX_ENTRIES = 256
 
 
 class PromptCache:
-    """Remembers the embeddings of the latest prompts."""
+    """Remembers the embeddings of the latest prompts, on one pipeline with one LoRA stack."""
 
     def __init__(self) -> None:
         self._entries: dict[tuple[Any, ...], dict[str, Any]] = {}
 
-    def embeds(self, pipe: Any, spec: RunSpec, stack_key: tuple[Any, ...] | None) -> dict[str, Any]:
+    def embeds(self, pipe: Any, spec: RunSpec) -> dict[str, Any]:
         """Return the keyword arguments that stand for the prompt in a call of ``pipe``.
 
         An empty negative prompt is passed as None, as a script that names none does: SDXL then uses zeros.
         """
-        key = (spec.prompt, spec.negative_prompt, spec.guided, spec.sampling.clip_skip, stack_key)
+        key = (spec.prompt, spec.negative_prompt, spec.guided, spec.sampling.clip_skip)
         if key not in self._entries:
             if len(self._entries) >= MAX_ENTRIES:
                 self._entries.pop(next(iter(self._entries)))

@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 
@@ -38,27 +39,37 @@ class Stopwatch:
 
 
 class UNetWatch:
-    """Sees each call of a UNet: the timesteps it was given, and when the last one ended."""
+    """Sees, while open, each call of a UNet: the timesteps it was given, and when the last one ended."""
 
     def __init__(self, unet: torch.nn.Module) -> None:
+        self._unet = unet
         self._timesteps: list[Any] = []
         self.last_end = 0.0
+
+    def __enter__(self) -> Self:
         self._handles = [
-            unet.register_forward_pre_hook(self._before, with_kwargs=True),
-            unet.register_forward_hook(self._after),
+            self._unet.register_forward_pre_hook(self._before, with_kwargs=True),
+            self._unet.register_forward_hook(self._after),
         ]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def take(self) -> tuple[float, ...]:
+        """Return the timestep of each call since the last time, in order."""
+        seen = tuple(round(float(torch.as_tensor(t).flatten()[0]), 6) for t in self._timesteps)
+        self._timesteps.clear()
+        return seen
 
     def _before(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._timesteps.append(args[1] if len(args) > 1 else kwargs["timestep"])
 
     def _after(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         self.last_end = time.perf_counter()
-
-    def close(self) -> list[float]:
-        """Stop watching and return the timestep of each call, in order."""
-        for handle in self._handles:
-            handle.remove()
-        return [round(float(torch.as_tensor(t).flatten()[0]), 6) for t in self._timesteps]
 
 
 def peak_memory(device: torch.device) -> int:

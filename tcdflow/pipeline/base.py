@@ -14,6 +14,9 @@ from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.pipeline.noise import quiet
 from tcdflow.spec.model import RunSpec
 
+_OF_ADAPTERS = ("controlnet", "image_encoder")
+"""Components that adapters bring."""
+
 
 def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch.dtype) -> Any:
     """Load the base of a spec with its adapters onto a device.
@@ -36,6 +39,28 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
     pipe.set_progress_bar_config(disable=True)
     adapters.put_ip_adapters(pipe, spec, artifacts)
     return pipe.to(device)
+
+
+def switch(pipe: Any, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> Any:
+    """Make another pipeline of one that bears no LoRAs: of the class and with the adapters that a spec asks for.
+
+    The parts of the base are the same objects in memory, and the former pipeline is of no use any more.
+
+    Raises:
+        ConfigError: if an adapter's files are damaged or belong to another kind of base.
+    """
+    cls = pipeline_class(spec)
+    if pipe.unet.encoder_hid_proj is not None:
+        pipe.unload_ip_adapter()
+    parts = adapters.components(spec, artifacts, dtype)
+    known = signature(cls.__init__).parameters
+    shared = {name: part for name, part in pipe.components.items() if name in known and name not in _OF_ADAPTERS}
+    where = pipe.device
+    with quiet():
+        other = cls.from_pipe(pipe, dtype=dtype, **{**_options(cls, spec), **shared, **parts})
+    other.set_progress_bar_config(disable=True)
+    adapters.put_ip_adapters(other, spec, artifacts)
+    return other.to(where)
 
 
 def _from_folder(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict[str, Any]) -> Any:

@@ -91,6 +91,11 @@ class Levers:
         """Whether the weights were rounded, so that only loading the base anew leads to another LoRA stack."""
         return self._cast
 
+    @property
+    def portable(self) -> bool:
+        """Whether the parts can go into a pipeline of another class: what is compiled or cast stays with its levers."""
+        return not self._cast and not self._compiled
+
     def before_loras(self) -> None:
         """Set what LoRAs do not touch: the VAE's slices and tiles, the memory format."""
         if self._runtime.vae_slicing:

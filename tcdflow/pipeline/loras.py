@@ -84,6 +84,11 @@ class LoraStack:
         """Whether the base's weights carry the stack."""
         return self._fused
 
+    @property
+    def weighable(self) -> bool:
+        """Whether other weights can be set on the LoRAs as they are: they are there, neither fused nor merged."""
+        return bool(self._entries) and not self._fused and not self._merged
+
     def put_on(
         self, entries: Sequence[StackEntry], *, fuse: bool, merge: MergeSpec | None = None
     ) -> tuple[Attached, ...]:
@@ -123,7 +128,7 @@ class LoraStack:
         Raises:
             ConfigError: if a weight names what is not there; the weights stay as they were.
         """
-        assert not (self._fused or self._merged), "a fused or merged stack is taken off and put on again"
+        assert self.weighable, "a fused or merged stack is taken off and put on again"
         entries = tuple(replace(e, weight=weight) for e, weight in zip(self._entries, weights, strict=True))
         self._check_weights(entries, None)
         self._weigh({entry.adapter: entry.weight for entry in entries})

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from tcdflow.artifacts.lock import LockedFile
 from tcdflow.record.a1111 import parameters
 from tcdflow.record.recipe import recipe_json
+from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
 
 CHUNK = "tcdflow"
@@ -40,9 +41,9 @@ class Carried:
     recipe: str
 
     @classmethod
-    def of(cls, spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> Carried:
-        """Return the texts for one seed of a run."""
-        return cls(parameters(spec, lock, seed), recipe_json(spec, lock, seed))
+    def of(cls, spec: RunSpec, lock: Sequence[LockedFile], seed: int, batch: Batch | None = None) -> Carried:
+        """Return the texts for one seed of a run, and of what it shared its call with."""
+        return cls(parameters(spec, lock, seed), recipe_json(spec, lock, seed, batch))
 
 
 def png_info(carried: Carried) -> tuple[PngInfo, bool]:

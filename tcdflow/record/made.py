@@ -15,6 +15,7 @@ class Made:
         frames: the picture, or the frames in the order they are shown; all of one size in pixels.
         seed: of the noise.
         animated: whether it is an animation, which may have a single frame.
+        flaw: why it is no picture to keep; None if it is one.
 
     Raises:
         ValueError: if there is no frame, if a still has several, or if frames differ in size.
@@ -23,6 +24,7 @@ class Made:
     frames: tuple[Image.Image, ...]
     seed: int
     animated: bool = False
+    flaw: str | None = None
 
     def __post_init__(self) -> None:
         if not self.frames or (len(self.frames) > 1 and not self.animated):

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from tcdflow._version import __version__
 from tcdflow.artifacts.lock import LockedFile
+from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.types import MAX_SEED
 
@@ -28,22 +29,25 @@ class Recipe(BaseModel):
     seed: int = Field(ge=0, le=MAX_SEED)
     spec: dict[str, Any]
     lock: Annotated[list[LockedFile], Field(max_length=10_000)]
+    batch: Batch | None = None
 
 
-def recipe_json(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
-    """Return spec, lock and seed as one line of JSON. No date and no name of the machine is in it."""
-    content = {
+def recipe_json(spec: RunSpec, lock: Sequence[LockedFile], seed: int, batch: Batch | None = None) -> str:
+    """Return spec, lock, seed and batch as one line of JSON. No date and no name of the machine is in it."""
+    content: dict[str, Any] = {
         "schema_version": 1,
         "tcdflow": __version__,
         "seed": seed,
         "spec": spec.model_dump(mode="json"),
         "lock": [file.model_dump(mode="json") for file in lock],
     }
+    if batch is not None:
+        content["batch"] = batch.model_dump(mode="json")
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def parse(text: bytes) -> dict[str, Any]:
-    """Return a recipe as plain data: keys ``schema_version``, ``tcdflow``, ``seed``, ``spec`` and ``lock``.
+    """Return a recipe as plain data: keys ``schema_version``, ``tcdflow``, ``seed``, ``spec``, ``lock`` and ``batch``.
 
     Raises:
         ValueError: if it is none; the message is short but not cleaned of control characters.

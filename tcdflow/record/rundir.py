@@ -14,20 +14,21 @@ from PIL import Image
 
 from tcdflow.artifacts.lock import LockedFile
 from tcdflow.errors import OutputError
-from tcdflow.record.document import Failure, Record, Status
+from tcdflow.record.document import Failure, Record
 from tcdflow.record.earlier import INPUTS, remove_earlier, remove_link
 from tcdflow.record.embed import Carried
 from tcdflow.record.environment import versions
 from tcdflow.record.key import run_key
 from tcdflow.record.made import Made
 from tcdflow.record.pictures import save_animation, save_input, save_picture, save_sheet
+from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
 
 _INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 
 
 class RunDirectory:
-    """Writes one run's directory. Use :meth:`open`, which sees to the record's status."""
+    """Writes one run's directory. Use :meth:`open`, which sees to the record's status, or see to it yourself."""
 
     def __init__(self, path: Path, spec: RunSpec, record: Record) -> None:
         self.path = path
@@ -35,8 +36,7 @@ class RunDirectory:
         self._spec = spec
 
     @classmethod
-    @contextlib.contextmanager
-    def open(
+    def begin(
         cls,
         path: Path,
         spec: RunSpec,
@@ -45,8 +45,8 @@ class RunDirectory:
         choices: Mapping[str, Any] | None = None,
         warnings: Sequence[str] = (),
         derived_from: str | None = None,
-    ) -> Iterator[RunDirectory]:
-        """Start a run in ``path``; what is raised inside becomes the record's status and error.
+    ) -> RunDirectory:
+        """Start a run in ``path``; whoever starts it calls :meth:`end`.
 
         Args:
             path: of the directory.
@@ -76,13 +76,21 @@ class RunDirectory:
         run = cls(path, spec, record)
         try:
             record.write(path)
-            yield run
-            run._end("done")
-        except KeyboardInterrupt as error:
-            run._end("interrupted", error)
-            raise
         except BaseException as error:
-            run._end("failed", error)
+            run.end(error)
+            raise
+        return run
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, path: Path, spec: RunSpec, **told: Any) -> Iterator[RunDirectory]:
+        """Start a run as :meth:`begin` does; what is raised inside becomes the record's status and error."""
+        run = cls.begin(path, spec, **told)
+        try:
+            yield run
+            run.end()
+        except BaseException as error:
+            run.end(error)
             raise
 
     def lock(self, files: Sequence[LockedFile]) -> None:
@@ -90,8 +98,10 @@ class RunDirectory:
         self.record.lock = list(files)
         self.record.key = run_key(self._spec, files)
 
-    def save(self, made: Sequence[Made], inputs: Mapping[str, Image.Image] | None = None) -> None:
-        """Write what was made, and what it was made from, and list it in the record.
+    def save(
+        self, made: Sequence[Made], inputs: Mapping[str, Image.Image] | None = None, batch: Batch | None = None
+    ) -> None:
+        """Write what was made, and what it was made from, and list it in the record. What is flawed is left out.
 
         Pictures become ``000.png`` (or ``.jpg``, ``.webp``) and so on; animations ``animation.gif`` (or ``.webp``,
         ``.mp4``), or ``animation_000.gif`` and so on if there are several. Where the spec asks for it and there are
@@ -102,6 +112,7 @@ class RunDirectory:
             made: in the order of their seeds.
             inputs: pictures the run was given, by name: letters, digits, ``_`` and ``-``. One whose name begins with
                 ``control_`` becomes ``control_<name>.png``, another ``inputs/<name>.png``.
+            batch: what the pictures were made together with.
 
         Raises:
             OutputError: if a file cannot be written.
@@ -112,18 +123,22 @@ class RunDirectory:
         output, record = self._spec.output, self.record
         animations = sum(not one.still for one in made)
         numbers = {True: itertools.count(), False: itertools.count()}
-        for one in made:
-            carried = Carried.of(self._spec, record.lock, one.seed) if output.metadata == "full" else None
+        for place, one in enumerate(made):
             number = next(numbers[one.still])
+            if one.flaw is not None:
+                continue
+            shared = batch.of_picture(place) if batch is not None else None
+            carried = Carried.of(self._spec, record.lock, one.seed, shared) if output.metadata == "full" else None
             if one.still:
                 record.outputs.append(save_picture(one, self.path, f"{number:03d}", output, carried))
             else:
                 stem = "animation" if animations == 1 else f"animation_{number:03d}"
                 record.outputs.append(save_animation(one, self.path, stem, output, carried))
-        if output.grid and (len(made) > 1 or (made and inputs)):
+        sound = [one for one in made if one.flaw is None]
+        if output.grid and (len(sound) > 1 or (sound and inputs)):
             from tcdflow.record.grid import sheet
 
-            tiles = [*inputs.items(), *(tile for one in made for tile in _tiles(one))]
+            tiles = [*inputs.items(), *(tile for one in sound for tile in _tiles(one))]
             record.grid = save_sheet(sheet(tiles), self.path / "grid.png")
 
     def _save_inputs(self, inputs: Mapping[str, Image.Image]) -> None:
@@ -140,16 +155,22 @@ class RunDirectory:
         for name, image in inputs.items():
             self.record.inputs.append(save_input(image, self.path, name, files[name]))
 
-    def _end(self, status: Status, error: BaseException | None = None) -> None:
-        self.record.status = status
+    def end(self, error: BaseException | None = None) -> None:
+        """Write down that the run is done, or why it is not: interrupted by the user, or failed.
+
+        Raises:
+            OutputError: if the record of a run that is done cannot be written.
+        """
         self.record.finished = _now()
-        if error is not None:
-            first = str(error).strip() or type(error).__name__
-            self.record.error = Failure(type=type(error).__name__, message=first[:4000])
-            # The run's own error matters more than that its record could not be written either.
-            with contextlib.suppress(OutputError):
-                self.record.write(self.path)
-        else:
+        if error is None:
+            self.record.status = "done"
+            self.record.write(self.path)
+            return
+        self.record.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        first = str(error).strip() or type(error).__name__
+        self.record.error = Failure(type=type(error).__name__, message=first[:4000])
+        # The run's own error matters more than that its record could not be written either.
+        with contextlib.suppress(OutputError):
             self.record.write(self.path)
 
 

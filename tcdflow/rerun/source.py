@@ -18,6 +18,7 @@ from tcdflow.record.document import Output, Record
 from tcdflow.record.key import run_key
 from tcdflow.record.metadata import read_recipe
 from tcdflow.spec import rules
+from tcdflow.spec.batch import Batch
 from tcdflow.spec.guard import MAX_NODES, forbidden, walk
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
@@ -51,6 +52,7 @@ class Recorded:
         tcdflow: version that made it.
         outputs: what it made, as far as it is asked for.
         record: its record, where that is at hand.
+        batch: what its pictures were made together with; None where each had its call to itself.
         doubts: where spec and lock do not agree with what else lies there.
     """
 
@@ -61,6 +63,7 @@ class Recorded:
     tcdflow: str
     outputs: tuple[Expected, ...] = ()
     record: Record | None = None
+    batch: Batch | None = None
     doubts: tuple[str, ...] = ()
 
 
@@ -109,7 +112,8 @@ def _of_record(path: Path, directory: Path, record: Record) -> Recorded:
             pass  # made with output.metadata=none
         else:
             doubts += _unlike(record, recipe, carried.name)
-    return Recorded(path, spec, tuple(record.lock), key, _version(record), outputs, record, tuple(doubts))
+    batch = _batch(path, record)
+    return Recorded(path, spec, tuple(record.lock), key, _version(record), outputs, record, batch, tuple(doubts))
 
 
 def _of_picture(path: Path, picture: Path | None) -> Recorded:
@@ -120,7 +124,10 @@ def _of_picture(path: Path, picture: Path | None) -> Recorded:
         if beside is None or path != picture:
             raise
         record, output = beside
+        shared = _batch(path, record)
+        shared = shared and shared.of_picture(record.outputs.index(output))
         recipe = {"spec": record.spec, "lock": record.lock, "seed": output.seed, "tcdflow": _version(record)}
+        recipe["batch"] = shared and shared.model_dump()
     spec = _spec(path, recipe["spec"])
     lock = tuple(LockedFile.model_validate(file) for file in recipe["lock"])
     key = _key(path, spec, lock)
@@ -135,7 +142,19 @@ def _of_picture(path: Path, picture: Path | None) -> Recorded:
             record_, expected = record, (Expected(picture, output.pixel_sha256),)
         else:
             doubts = []  # another run's record, beside which the picture was put
-    return Recorded(path, alone, lock, key, recipe["tcdflow"], expected, record_, tuple(doubts))
+    batch = Batch.model_validate(recipe["batch"]) if recipe["batch"] else None
+    return Recorded(path, alone, lock, key, recipe["tcdflow"], expected, record_, batch, tuple(doubts))
+
+
+def _batch(path: Path, record: Record) -> Batch | None:
+    plain = record.execution.get("batch")
+    if not isinstance(plain, dict) or "pictures" not in plain:
+        return None
+    try:
+        return Batch.model_validate(plain)
+    except ValidationError as error:
+        problem = problems_of(error, Batch, lambda key: None, under="execution.batch")[0]
+        raise RecordError(_line(path, str(problem))) from None
 
 
 def _beside(picture: Path) -> tuple[Record, Output] | None:

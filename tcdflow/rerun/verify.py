@@ -86,7 +86,7 @@ def verify(
         where = Path(name) / "run"
         settled = settle(spec, pinned.artifacts)
         with RunDirectory.open(where, settled, overrides=overrides, derived_from=recorded.key) as run:
-            execute(settled, pinned.artifacts, run, engine, on_step, pinned.lock)
+            execute(settled, pinned.artifacts, run, engine, on_step, pinned.lock, recorded.batch)
         return judge(recorded, where, run.record)
 
 

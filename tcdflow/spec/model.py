@@ -25,6 +25,8 @@ from tcdflow.spec.types import (
     Text,
 )
 
+MAX_BATCH = 256
+
 A = TypeVar("A", ControlNet, IPAdapter, MotionAdapter)
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 """Name of a LoRA or adapter: peft forbids dots in adapter names."""
@@ -161,6 +163,13 @@ class RuntimeSpec(Part):
         description="cuda only; keep parts in main memory while they wait, whole (model) or layer by layer (group, "
         "sequential): less GPU memory, more time, not meant to change bits",
     )
+    batch_size: Int = Field(
+        1,
+        ge=1,
+        le=MAX_BATCH,
+        description="pictures that share the UNet's calls: those of a run, and of a sweep's cells that differ only in "
+        "prompt, negative prompt and seed; more pictures a second, and other last bits (about 1e-6 in float32)",
+    )
     vae_slicing: bool = Field(
         False, description="decode the pictures of a batch or frames one by one: less memory; last bits change"
     )
@@ -186,6 +195,11 @@ class RuntimeSpec(Part):
         False, description="torch's deterministic algorithms only: slower on cuda; same bits on a cpu"
     )
     tiny_vae: SourceText | None = Field(None, description="an AutoencoderTiny to decode with: faster, coarser pictures")
+
+    @property
+    def for_loading(self) -> RuntimeSpec:
+        """What of it decides how a base is loaded."""
+        return self.model_copy(update={"description": "", "batch_size": 1})
 
 
 class OutputSpec(Part):

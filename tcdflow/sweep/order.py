@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tcdflow.spec.batch import alike
 from tcdflow.spec.model import RunSpec
 
 
 def costs(spec: RunSpec) -> tuple[Any, ...]:
-    """Return what has to be loaded or set for a run, the dearest first."""
+    """Return what has to be loaded or set for a run, the dearest first.
+
+    Where prompts share the UNet's calls, the rest of the sampling is dearer to change than they are.
+    """
+    sampling = alike(spec) if spec.runtime.batch_size > 1 else (spec.prompt, spec.negative_prompt)
     return (
         (spec.base.source, spec.base.config, spec.base.variant, spec.base.safety_checker),
-        (spec.runtime.model_dump_json(), spec.task.name),
-        tuple((name, adapter.source) for name, adapter in spec.adapters.items()),
+        (spec.runtime.for_loading.model_dump_json(), spec.task.name == "animation"),
+        (spec.task.name, tuple((name, adapter.source) for name, adapter in spec.adapters.items())),
         tuple((name, lora.source) for name, lora in spec.loras.items()),
         (spec.lora_stack.model_dump_json(), tuple(repr(lora.weight) for lora in spec.loras.values())),
-        (spec.prompt, spec.negative_prompt),
+        sampling,
     )
 
 
@@ -33,7 +38,7 @@ def by_cost(specs: Sequence[tuple[Any, ...]]) -> list[int]:
     return sorted(range(len(specs)), key=lambda number: (places[number], number))
 
 
-_NAMES = ("bases", "bases", "adapters", "LoRA stacks", "LoRA stacks", "prompts")
+_NAMES = ("bases", "bases", "pipelines", "LoRA stacks", "LoRA stacks", "prompts")
 
 
 def changed(before: tuple[Any, ...] | None, after: tuple[Any, ...]) -> str | None:
@@ -44,7 +49,7 @@ def changed(before: tuple[Any, ...] | None, after: tuple[Any, ...]) -> str | Non
 
 
 def changes(specs: Sequence[tuple[Any, ...]]) -> dict[str, int]:
-    """Count what running cells in this order costs: loads of a base, switches of adapters and LoRAs, prompts."""
+    """Count what running cells in this order costs: loads of a base, switches of pipelines and LoRAs, prompts."""
     counts = dict.fromkeys(_NAMES, 0)
     before: tuple[Any, ...] | None = None
     for parts in specs:
@@ -53,3 +58,26 @@ def changes(specs: Sequence[tuple[Any, ...]]) -> dict[str, int]:
             counts[name] += 1
         before = parts
     return counts
+
+
+def batches(cells: Sequence[tuple[tuple[Any, ...], int, int]]) -> list[int | None]:
+    """Return the number of each cell's batch, or None for a cell that is made alone.
+
+    Neighbours that differ only in prompts and seeds go together, as long as all their pictures fit into one call.
+
+    Args:
+        cells: in the order in which they run: what :func:`costs` returns, the pictures, and how many of them may
+            share a call.
+    """
+    numbers: list[int | None] = []
+    room, latest, number = 0, None, -1
+    for parts, pictures, size in cells:
+        if size == 1:
+            numbers.append(None)
+            latest = None
+            continue
+        if parts != latest or pictures > room:
+            number, room, latest = number + 1, size, parts
+        room -= pictures
+        numbers.append(number)
+    return numbers

@@ -6,8 +6,9 @@ may come from a stranger: they are validated as data.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,6 +79,7 @@ class Cell(_Data):
         key: its run key.
         how: hash of what does not decide the picture: how it is computed, and how it is written.
         files: numbers of the files that it reads.
+        batch: number of the batch that it is made in; None alone. Neighbours of one number share the UNet's calls.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=+-]{0,127}$")
@@ -87,6 +89,7 @@ class Cell(_Data):
     key: str
     how: str
     files: tuple[int, ...]
+    batch: int | None = Field(None, ge=0)
 
 
 class Plan(_Data):
@@ -121,6 +124,15 @@ class Plan(_Data):
         """Return the local files of a cell."""
         found = [self.files[number].artifact() for number in cell.files]
         return Artifacts({artifact.role: artifact for artifact in found})
+
+    def batches(self) -> Iterator[tuple[Cell, ...]]:
+        """Yield the cells in order, those together that are made together."""
+        for number, neighbours in itertools.groupby(self.cells, key=lambda cell: cell.batch):
+            cells = tuple(neighbours)
+            if number is None:
+                yield from ((cell,) for cell in cells)
+            else:
+                yield cells
 
     def write(self, directory: Path) -> None:
         """Write ``plan.json`` atomically."""

@@ -47,10 +47,12 @@ class Planned:
 
 @dataclass
 class _Sketch:
-    """A cell before it is named, and what has to be loaded or set for it."""
+    """A cell before it is named, what has to be loaded or set for it, its pictures, and how many share a call."""
 
     fields: dict[str, Any]
     costs: tuple[Any, ...]
+    pictures: int
+    batch_size: int
 
 
 def make(composer: Composer, overrides: Sequence[str]) -> Planned:
@@ -121,8 +123,9 @@ class _Planner:
                 cells.setdefault((made.fields["key"], made.fields["how"]), made)
         self._wrong.raise_any()
         unordered = list(cells.values())
-        ordered = [unordered[number].fields for number in order.by_cost([cell.costs for cell in unordered])]
-        names = cell_names([cell["overrides"] for cell in ordered])
+        ordered = [unordered[number] for number in order.by_cost([cell.costs for cell in unordered])]
+        names = cell_names([cell.fields["overrides"] for cell in ordered])
+        batches = order.batches([(cell.costs, cell.pictures, cell.batch_size) for cell in ordered])
         keys = [point.key for axis in self._axes.axes for point in axis[0]]
         plan = Plan.model_construct(
             environment=versions(),
@@ -134,7 +137,10 @@ class _Planner:
             templates=tuple(draft.plain for draft in self._drafts),
             files=tuple(self._files.planned),
             lock=tuple(self._files.locked.values()),
-            cells=tuple(Cell.model_construct(name=name, **cell) for cell, name in zip(ordered, names, strict=True)),
+            cells=tuple(
+                Cell.model_construct(name=name, batch=batch, **cell.fields)
+                for cell, name, batch in zip(ordered, names, batches, strict=True)
+            ),
             excluded=excluded,
             folded=len(points) - len(cells),
         )
@@ -173,7 +179,7 @@ class _Planner:
             "how": self._how(settled),
             "files": files,
         }
-        return _Sketch(fields, order.costs(settled))
+        return _Sketch(fields, order.costs(settled), len(settled.sampling.seeds), settled.runtime.batch_size)
 
     def _how(self, spec: RunSpec) -> str:
         parts = (spec.runtime, spec.output)

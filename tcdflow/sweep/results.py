@@ -12,8 +12,8 @@ from typing import Any
 from tcdflow.record.atomic import write_text
 from tcdflow.record.document import FILE_NAME
 from tcdflow.sweep.directory import cell_path
+from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import Outcome
 
 _MEASURED = (
     "seconds",

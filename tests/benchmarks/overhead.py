@@ -11,7 +11,8 @@ from pathlib import Path
 from tcdflow.app import WarmEngine
 from tcdflow.spec.compose import Composer
 from tcdflow.sweep import planner
-from tcdflow.sweep.runner import Runner
+from tcdflow.sweep.plan import Plan
+from tcdflow.sweep.runner import Runner, pending
 from tests.benchmarks.table import Figure
 
 CELLS = 60
@@ -36,10 +37,11 @@ def run() -> list[Figure]:
     plan = planner.make(Composer(), [f"sampling.seed=range({CELLS})"]).plan
     engine = WarmEngine()
     with tempfile.TemporaryDirectory() as folder:
-        beside = [_beside(Runner(plan, Path(folder) / str(number), engine)) for number in range(3)]
-        runner = Runner(plan, Path(folder) / "profile", engine)
+        beside = [_beside(plan, Path(folder) / str(number), engine) for number in range(3)]
+        where = Path(folder) / "profile"
+        runner = Runner(plan, where, engine)
         profile = cProfile.Profile()
-        before = runner.pending()
+        before = pending(plan, where)
         profile.enable()
         list(runner.run(before))
         profile.disable()
@@ -50,11 +52,11 @@ def run() -> list[Figure]:
     ]
 
 
-def _beside(runner: Runner) -> list[float]:
+def _beside(plan: Plan, where: Path, engine: WarmEngine) -> list[float]:
     found = []
-    before = runner.pending()
+    before = pending(plan, where)
     start = time.perf_counter()
-    for outcome in runner.run(before):
+    for outcome in Runner(plan, where, engine).run(before):
         whole = time.perf_counter() - start
         assert outcome.record is not None
         seconds = outcome.record.execution["seconds"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tcdflow.spec.compose import Composer
 from tcdflow.sweep import planner
-from tcdflow.sweep.runner import Runner
+from tcdflow.sweep.runner import Runner, pending
 from tests.benchmarks.table import Figure
 from tests.sweep.fake import FakeEngine
 
@@ -24,7 +24,7 @@ def run() -> list[Figure]:
         directory = Path(folder)
         plan.write(directory)
         runner = Runner(plan, directory, FakeEngine())
-        assert sum(outcome.status == "done" for outcome in runner.run(runner.pending())) == 10_000
+        assert sum(outcome.status == "done" for outcome in runner.run(pending(plan, directory))) == 10_000
         times = [_resumed(directory) for _ in range(ROUNDS)]
     return [Figure("resume a finished sweep of 10,000 cells, whole process, seconds", times, "15")]
 

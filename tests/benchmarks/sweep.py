@@ -18,7 +18,7 @@ from tcdflow import embedded
 from tcdflow.app import WarmEngine
 from tcdflow.spec.compose import Composer
 from tcdflow.sweep import planner, results
-from tcdflow.sweep.runner import Runner
+from tcdflow.sweep.runner import Runner, pending
 from tests.benchmarks.table import Row
 
 PROMPTS = ("a red heart", "a blue star", "a green leaf", "a yellow sun")
@@ -63,7 +63,7 @@ def run() -> list[Row]:
             plan.write(where)
             runner = Runner(plan, where, engine)
             outcomes = []
-            for outcome in runner.run(runner.pending()):
+            for outcome in runner.run(pending(plan, where)):
                 assert outcome.status == "done"
                 outcomes.append(outcome)
                 yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +81,17 @@ def test_every_suspect_in_order(tcd: Tcdflow) -> None:
 
 
 def test_nothing_differs_but_the_pixels(tcd: Tcdflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tcdflow.engine.making import Maker
+    from tcdflow.engine.making import Maker, Wanted
 
-    make = Maker.make_all
+    make = Maker.make
 
-    def another(self: Maker) -> object:
-        made, timesteps = make(self)
-        for one in made:
-            one.frames[0].putpixel((3, 4), (1, 2, 3))
-        return made, timesteps
+    def another(self: Maker, wanted: Sequence[Wanted]) -> object:
+        taken = make(self, wanted)
+        for one in taken:
+            one.made.frames[0].putpixel((3, 4), (1, 2, 3))
+        return taken
 
-    monkeypatch.setattr(Maker, "make_all", another)
+    monkeypatch.setattr(Maker, "make", another)
     said = tcd("rerun", "outputs/image", "--verify")
     assert said.status == 1
     assert "000.png: differs: 1 of 4096 pixels (0.02 %)" in said.out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -12,12 +12,14 @@ from PIL import Image
 
 from tcdflow.artifacts.artifact import Artifacts
 from tcdflow.record.made import Made
+from tcdflow.spec.batch import Batch, batches_of
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import planner, results
+from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import Outcome, Runner
+from tcdflow.sweep.runner import Runner, pending
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -28,6 +30,7 @@ class Generated(NamedTuple):
     inputs: dict[str, Image.Image]
     execution: dict[str, Any]
     environment: dict[str, Any]
+    batch: Batch
 
 
 @dataclass
@@ -47,7 +50,12 @@ class FakeEngine:
     def __call__(self) -> Engine:
         return cast("Engine", self)
 
-    def run(self, spec: RunSpec, artifacts: Artifacts, on_step: Callable[[int, int, int], None] | None) -> Generated:
+    def run_together(
+        self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Callable[[int, int, int], None] | None
+    ) -> list[Generated]:
+        return [self._run(spec, batch) for spec, batch in zip(specs, batches_of(specs), strict=True)]
+
+    def _run(self, spec: RunSpec, batch: Batch) -> Generated:
         self.runs.append(spec)
         if error := self.fail(spec):
             raise error
@@ -57,7 +65,7 @@ class FakeEngine:
             "batch": {"size": 1},
             "seconds": {"denoise": 0.25, "decode": 0.125},
         }
-        return Generated(made, {}, execution, {"device": "cpu"})
+        return Generated(made, {}, execution, {"device": "cpu"}, batch)
 
     def close(self) -> None:
         self.closed += 1
@@ -94,10 +102,18 @@ class Sweep:
             return self._go(plans.read(self.directory), retry_failed)
 
     def _go(self, plan: Plan, retry_failed: bool) -> list[Outcome]:
-        self.runner = Runner(plan, self.directory, self.engine, retry_failed=retry_failed)
-        outcomes = list(self.runner.run(self.runner.pending()))
+        self.runner = Runner(plan, self.directory, self.engine)
+        outcomes = whole(self.runner, self.directory, retry_failed=retry_failed)
         results.write(self.directory, plan, outcomes)
         return outcomes
+
+
+def whole(runner: Runner, directory: Path, *, retry_failed: bool = False) -> list[Outcome]:
+    """Run what is left of a sweep and return what became of all its cells, in the plan's order."""
+    before = pending(runner.plan, directory, retry_failed=retry_failed)
+    outcomes = {outcome.cell.name: outcome for outcome in before}
+    outcomes |= {outcome.cell.name: outcome for outcome in runner.run(before)}
+    return list(outcomes.values())
 
 
 def statuses(outcomes: list[Outcome]) -> list[str]:

@@ -12,9 +12,10 @@ import torch
 from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.record import document
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep import runner
 from tcdflow.sweep.directory import cell_path
-from tcdflow.sweep.runner import Outcome, out_of_memory
+from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweep.runner import Runner, pending
+from tcdflow.sweep.worker import out_of_memory
 from tests.helpers import cli
 from tests.sweep.fake import Sweep, statuses
 
@@ -137,9 +138,9 @@ def test_an_interrupt_that_a_library_swallowed(sweep: Sweep) -> None:
     sweep.engine.fail = Once(ImportError("half an import"))
     plan = sweep.plan("sampling.seed=1,2,3")
     heard: Callable[[], bool] = lambda: len(sweep.engine.runs) == 2  # noqa: E731
-    running = runner.Runner(plan, sweep.directory, sweep.engine, interrupted=heard)
+    running = Runner(plan, sweep.directory, sweep.engine, interrupted=heard)
     with pytest.raises(KeyboardInterrupt):
-        list(running.run(running.pending()))
+        list(running.run(pending(plan, sweep.directory)))
 
 
 def test_exit_status_and_what_is_said(at: Path, standin_lora: Path) -> None:

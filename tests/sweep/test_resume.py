@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -150,13 +151,13 @@ def test_from_another_directory(sweep: Sweep, at: Path, tmp_path: Path, monkeypa
     sweeps.freeze(sweep.directory, sweep.plan(*overrides))
     monkeypatch.chdir(tmp_path)
     seen = []
-    run = FakeEngine.run
+    run = FakeEngine.run_together
 
-    def spy(engine: FakeEngine, spec: object, artifacts: object, on_step: object) -> object:
-        seen.append([artifact.path for artifact in artifacts])  # type: ignore[attr-defined]
-        return run(engine, spec, artifacts, on_step)  # type: ignore[arg-type]
+    def spy(engine: FakeEngine, specs: Any, artifacts: Any, on_step: Any) -> object:
+        seen.append([artifact.path for artifact in artifacts])
+        return run(engine, specs, artifacts, on_step)
 
-    monkeypatch.setattr(FakeEngine, "run", spy)
+    monkeypatch.setattr(FakeEngine, "run_together", spy)
     assert statuses(sweep.resume()) == ["done"] * 6
     assert all(path.is_absolute() and path.exists() for paths in seen for path in paths)
 

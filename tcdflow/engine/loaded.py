@@ -1,0 +1,150 @@
+"""A loaded base and what is put on it, moved from what one run needs to what the next does by the cheapest legal step.
+
+From the dearest step to the cheapest: load a base, change pipeline and adapters, change the LoRA stack, weigh it anew.
+What a step leaves behind is undone exactly, so that a run has the same bits whatever was run before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from tcdflow.artifacts.resolve import Artifacts
+from tcdflow.engine.content import content
+from tcdflow.engine.inputs import InputCache
+from tcdflow.engine.prompts import PromptCache
+from tcdflow.engine.watch import Stopwatch
+from tcdflow.pipeline import base, levers
+from tcdflow.pipeline.classes import pipeline_class
+from tcdflow.pipeline.levers import Levers
+from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
+from tcdflow.spec.adapters import IPAdapter
+from tcdflow.spec.model import RunSpec
+
+
+class Needs(NamedTuple):
+    """What a run needs, step by step from the dearest to change."""
+
+    base: tuple[Any, ...]
+    pipeline: tuple[Any, ...]
+    stack: tuple[Any, ...]
+    weights: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: RunSpec, artifacts: Artifacts, where: torch.device, dtype: torch.dtype) -> Needs:
+        """Return what a run needs of its files as they are now."""
+        config = artifacts.base_config
+        encoders = [f"adapters.{name}.image_encoder" for name in spec.adapters_of(IPAdapter)]
+        stack = tuple((name, content(artifacts.lora(name))) for name in spec.loras)
+        return cls(
+            base=(
+                content(artifacts.base),
+                config and content(config),
+                spec.base.safety_checker,
+                spec.runtime.for_loading,
+                spec.runtime.tiny_vae and content(artifacts.by_role["runtime.tiny_vae"]),
+                # A motion adapter turns the UNet into another one, and leaves no way back.
+                spec.task.name == "animation",
+                where,
+                dtype,
+            ),
+            pipeline=(
+                pipeline_class(spec).__name__,
+                tuple((name, content(artifacts.by_role[f"adapters.{name}"])) for name in spec.adapters),
+                tuple(content(artifacts.by_role[role]) for role in encoders),
+            ),
+            stack=(stack, spec.lora_stack) if stack else (),
+            weights=tuple(repr(lora.weight) for lora in spec.loras.values()),
+        )
+
+
+@dataclass
+class Loaded:
+    """A base, its adapters and its LoRA stack, ready for runs.
+
+    Attributes:
+        needs: what it fulfils.
+        pipe: the diffusers pipeline.
+        device: where it computes.
+        dtype: in which format.
+        scheduler_config: of the scheduler that the base came with.
+        stack: the LoRAs.
+        levers: of the runtime.
+        reusable: whether what the stack changes can be restored.
+        inputs: pictures that runs were given.
+        prompts: embeddings, of this pipeline and stack.
+        attached: what LoRAs were found to fit.
+    """
+
+    needs: Needs
+    pipe: Any
+    device: torch.device
+    dtype: torch.dtype
+    scheduler_config: dict[str, Any]
+    stack: LoraStack
+    levers: Levers
+    reusable: bool
+    inputs: InputCache
+    prompts: PromptCache
+    attached: tuple[Attached, ...] = ()
+
+    @classmethod
+    def load(cls, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch, *, reusable: bool) -> Loaded:
+        """Load the base of a run with its adapters, and put its LoRAs on."""
+        *_, where, dtype = needs.base
+        home = Levers.home(spec.runtime, where)
+        with watch.stage("load"):
+            pipe = base.load(spec, artifacts, home, dtype)
+            if spec.runtime.tiny_vae is not None:
+                tiny = levers.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
+                pipe.register_modules(vae=tiny.to(home))
+            config = dict(pipe.scheduler.config)
+            held = Levers(pipe, spec.runtime, where, dtype)
+            held.before_loras()
+            stack = LoraStack(pipe, restorable=reusable, device=where)
+        loaded = cls(needs, pipe, where, dtype, config, stack, held, reusable, InputCache(where), PromptCache())
+        with watch.stage("loras"):
+            loaded._put_on(spec, artifacts)
+        return loaded
+
+    def leads_to(self, needs: Needs) -> bool:
+        """Say whether another run can be reached without loading the base anew."""
+        if self.needs == needs:
+            return True
+        movable = self.needs.base == needs.base and self.reusable and not self.levers.final
+        return movable and (self.needs.pipeline == needs.pipeline or self.levers.portable)
+
+    def move(self, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch) -> None:
+        """Fulfil what another run needs. If that fails, nothing is known of what is loaded."""
+        if self.needs == needs:
+            return
+        switch = self.needs.pipeline != needs.pipeline
+        if not switch and self.needs.stack == needs.stack and self.stack.weighable:
+            with watch.stage("loras"):
+                self.stack.reweight([lora.weight for lora in spec.loras.values()])
+        else:
+            with watch.stage("loras"):
+                self.levers.suspend()
+                self.stack.take_off()
+            if switch:
+                with watch.stage("adapters"):
+                    self._switch(spec, artifacts)
+            with watch.stage("loras"):
+                self._put_on(spec, artifacts)
+        self.prompts = PromptCache()
+        self.needs = needs
+
+    def _switch(self, spec: RunSpec, artifacts: Artifacts) -> None:
+        self.pipe = base.switch(self.pipe, spec, artifacts, self.dtype)
+        self.levers = Levers(self.pipe, spec.runtime, self.device, self.dtype)
+        self.levers.before_loras()
+        self.stack = LoraStack(self.pipe, restorable=self.reusable, device=self.device)
+
+    def _put_on(self, spec: RunSpec, artifacts: Artifacts) -> None:
+        entries = [
+            StackEntry(name, artifacts.lora(name).path, lora.weight, lora.partial) for name, lora in spec.loras.items()
+        ]
+        self.attached = self.stack.put_on(entries, fuse=spec.lora_stack.fuse, merge=spec.lora_stack.merge)
+        self.levers.after_loras()

@@ -1,0 +1,93 @@
+"""Pictures that share the UNet's calls: which may, and how a picture's company is written down and found again.
+
+On every device the size of a batch decides last bits, so a picture of a batch is made again in the same batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from tcdflow.spec.model import MAX_BATCH, RunSpec
+from tcdflow.spec.types import MAX_PICTURES, MAX_SEED, FilledText, Int, Part, Text
+
+
+class Member(Part):
+    """One picture of a batch: what may differ between those that share a call."""
+
+    prompt: FilledText
+    negative_prompt: Text = ""
+    seed: Int = Field(ge=0, le=MAX_SEED)
+
+
+class Batch(Part):
+    """What a run's pictures were made together with.
+
+    Attributes:
+        size: pictures that a call takes at the most.
+        position: of the run's first picture among all.
+        pictures: all of them in order, those of other runs included; each ``size`` of them are one call.
+    """
+
+    size: Int = Field(ge=1, le=MAX_BATCH)
+    position: Int = Field(0, ge=0)
+    pictures: tuple[Member, ...] = Field(min_length=1, max_length=MAX_PICTURES)
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if self.position >= len(self.pictures):
+            raise ValueError(f"position {self.position} is not among its {len(self.pictures)} pictures")
+        return self
+
+    def of_picture(self, number: int) -> Batch | None:
+        """Return what one picture of the run shared its call with, or None if it had the call to itself."""
+        call, position = divmod(self.position + number, self.size)
+        pictures = self.pictures[call * self.size : (call + 1) * self.size]
+        return Batch(size=self.size, position=position, pictures=pictures) if len(pictures) > 1 else None
+
+
+def members(specs: Sequence[RunSpec]) -> tuple[Member, ...]:
+    """Return all pictures of runs that are made together."""
+    return tuple(
+        Member(prompt=spec.prompt, negative_prompt=spec.negative_prompt, seed=seed)
+        for spec in specs
+        for seed in spec.sampling.seeds
+    )
+
+
+def batches_of(specs: Sequence[RunSpec]) -> list[Batch]:
+    """Return the batch of each of the runs that are made together."""
+    counts = [len(spec.sampling.seeds) for spec in specs]
+    positions = itertools.accumulate(counts, initial=0)
+    size, pictures = specs[0].runtime.batch_size, members(specs)
+    return [
+        Batch(size=size, position=position, pictures=pictures) for _, position in zip(specs, positions, strict=False)
+    ]
+
+
+def alike(spec: RunSpec) -> str:
+    """Return a text that is the same for runs that may share calls: all but prompts and seeds."""
+    return spec.model_dump_json(exclude={"prompt": True, "negative_prompt": True, "sampling": {"seed", "num_images"}})
+
+
+def company(spec: RunSpec, batch: Batch | None) -> tuple[list[RunSpec], int]:
+    """Return the runs that a run was made with, itself among them, and its place there.
+
+    A run that is another than the one that was in the batch, in its prompts, seeds or size of batch, is made alone.
+    """
+    if batch is None or batch.size != spec.runtime.batch_size:
+        return [spec], 0
+    own = members([spec])
+    if batch.pictures[batch.position : batch.position + len(own)] != own:
+        return [spec], 0
+    before, after = batch.pictures[: batch.position], batch.pictures[batch.position + len(own) :]
+    return [*(_single(spec, one) for one in before), spec, *(_single(spec, one) for one in after)], len(before)
+
+
+def _single(spec: RunSpec, member: Member) -> RunSpec:
+    sampling = spec.sampling.model_copy(update={"seed": member.seed, "num_images": 1})
+    texts = {"prompt": member.prompt, "negative_prompt": member.negative_prompt}
+    return spec.model_copy(update={**texts, "sampling": sampling})

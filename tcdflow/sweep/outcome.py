@@ -1,0 +1,35 @@
+"""What became of a cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tcdflow.record.document import Record
+from tcdflow.sweep.plan import Cell
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell.
+
+    Attributes:
+        cell: which one.
+        status: ``skipped`` is done by an earlier run; ``left`` was not tried.
+        record: its record, if it has one.
+        reason: first line of why it failed.
+        seconds: that it took now.
+        attempts: times that it was tried now.
+    """
+
+    cell: Cell
+    status: Literal["done", "skipped", "failed", "left"]
+    record: Record | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+    attempts: int = 0
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a message that says anything."""
+    return text.strip().splitlines()[0] if text.strip() else ""

@@ -1,0 +1,210 @@
+"""Makes the cells of a plan, batch by batch, on one warm engine: in this process, or in one of many."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcdflow.artifacts.artifact import Artifacts
+from tcdflow.artifacts.lock import LockedFile, lock
+from tcdflow.artifacts.sizes import settle
+from tcdflow.engine.execute import generate, keep
+from tcdflow.errors import FlawedError, RequestError, SourceError, TcdflowError
+from tcdflow.record.document import Record
+from tcdflow.record.rundir import RunDirectory
+from tcdflow.spec.model import RunSpec
+from tcdflow.sweep.directory import cell_path, remove_partial, state
+from tcdflow.sweep.outcome import Outcome, first_line
+from tcdflow.sweep.plan import Cell, Plan
+
+if TYPE_CHECKING:
+    from tcdflow.engine.engine import Engine, Generated
+    from tcdflow.engine.making import Step
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Worker:
+    """Makes cells.
+
+    Args:
+        plan: that they belong to.
+        directory: of the sweep.
+        engine: gives the warm engine.
+        on_step: progress within a batch.
+        interrupted: whether the user wants to stop, in case that the exception which said so was lost.
+    """
+
+    plan: Plan
+    directory: Path
+    engine: Callable[[], Engine]
+    on_step: Step | None = None
+    interrupted: Callable[[], bool] = lambda: False
+    _locks: dict[tuple[int, ...], tuple[LockedFile, ...]] = field(default_factory=dict, repr=False)
+    _artifacts: dict[tuple[int, ...], Artifacts] = field(default_factory=dict, repr=False)
+    _used: bool = field(default=False, repr=False)
+
+    def make(self, batch: Sequence[Cell], left: Sequence[Cell]) -> list[Outcome]:
+        """Make the cells of a batch that are left, in the company of those that are not, as often as the plan allows.
+
+        A wrong request is not tried again, nor are flawed pictures: both would come out the same way.
+        """
+        start = time.perf_counter()
+        tries = self.plan.settings.retry
+        emptied = False  # running out of memory is tried once more on an empty device, whatever the plan says
+        told: list[str] = []
+        outcomes: dict[str, Outcome] = {}
+        while True:
+            if self.interrupted():
+                raise KeyboardInterrupt
+            failures: dict[str, Exception] = {}
+            try:
+                records = self._once(batch, left, told, emptied, failures)
+            except Exception as error:
+                records, failures = {}, {cell.name: error for cell in left}
+            took, attempts = (time.perf_counter() - start) / len(left), len(told) + 1
+            for cell in left:
+                if cell.name in records:
+                    outcomes[cell.name] = Outcome(cell, "done", records[cell.name], None, took, attempts)
+            left = [cell for cell in left if cell.name in failures]
+            if not left:
+                break
+            failure = failures[left[0].name]
+            if self.interrupted():
+                raise KeyboardInterrupt from failure
+            self._empty(failure)
+            memory = out_of_memory(failure) and not emptied
+            if isinstance(failure, RequestError | FlawedError) or not (tries or memory):
+                outcomes |= {c.name: self._failed(c, failures[c.name], took, attempts) for c in left}
+                break
+            emptied = emptied or memory
+            tries -= 0 if memory else 1
+            told.append(f"tried again after {type(failure).__name__}: {first_line(str(failure))}")
+            log.warning("%s: %s", left[0].name, told[-1])
+            time.sleep(0 if memory else self.plan.settings.retry_pause)
+        return [outcomes[cell.name] for cell in batch if cell.name in outcomes]
+
+    def spec(self, cell: Cell) -> RunSpec:
+        """Return what a cell is, its size settled."""
+        return settle(self.plan.spec(cell), self._artifacts_of(cell))
+
+    def _once(
+        self,
+        batch: Sequence[Cell],
+        left: Sequence[Cell],
+        told: Sequence[str],
+        emptied: bool,
+        failures: dict[str, Exception],
+    ) -> dict[str, Record]:
+        """Return the records of what was made; what alone of a batch was not goes into ``failures``."""
+        artifacts = self._artifacts_of(batch[0])
+        specs = {cell.name: self.spec(cell) for cell in batch}
+        warnings = [*told]
+        offload = self.plan.settings.out_of_memory
+        if emptied and offload != "none" and specs[batch[0].name].runtime.device != "cpu":
+            specs = {name: _with_offload(spec, offload) for name, spec in specs.items()}
+            warnings.append(f"runtime.offload={offload} since it ran out of memory without")
+        running: list[RunDirectory] = []
+        records: dict[str, Record] = {}
+        try:
+            for cell in left:
+                where = cell_path(self.directory, cell)
+                remove_partial(where)
+                spec = specs[cell.name]
+                running.append(RunDirectory.begin(where, spec, overrides=self.plan.said(cell), warnings=warnings))
+            for run in running:
+                run.lock(self._lock(batch[0], artifacts))
+            self._used = True
+            made = generate(list(specs.values()), artifacts, self.engine, self.on_step)
+            by_name = dict(zip(specs, made, strict=True))
+            for cell in left:
+                try:
+                    self._keep(by_name[cell.name], running[0], len(told) + 1)
+                except Exception as error:
+                    running[0].end(error)
+                    failures[cell.name] = error
+                else:
+                    records[cell.name] = running[0].record
+                running.pop(0)
+        except BaseException as error:
+            for run in running:
+                run.end(error)
+            raise
+        return records
+
+    def _keep(self, generated: Generated, run: RunDirectory, attempts: int) -> None:
+        from tcdflow.sweep.metrics import measured  # numpy, which resuming a finished sweep can do without
+
+        images = keep(generated, run).images
+        run.record.execution["metrics"] = measured(images)
+        if attempts > 1:
+            run.record.execution["attempts"] = attempts
+        run.end()
+
+    def _empty(self, failure: BaseException) -> None:
+        """Let go of all that a failed cell may have left in an unknown state, its tensors' frames included."""
+        if isinstance(failure, FlawedError):  # nothing of the engine's failed
+            return
+        seen: set[int] = set()
+        link: BaseException | None = failure
+        while link is not None and id(link) not in seen:
+            seen.add(id(link))
+            if out_of_memory(failure):
+                link.__traceback__ = None
+            link = link.__cause__ or link.__context__
+        if self._used:
+            self.engine().close()
+        gc.collect()
+
+    def _artifacts_of(self, cell: Cell) -> Artifacts:
+        if cell.files not in self._artifacts:
+            self._artifacts[cell.files] = self.plan.artifacts(cell)
+        return self._artifacts[cell.files]
+
+    def _lock(self, cell: Cell, artifacts: Artifacts) -> tuple[LockedFile, ...]:
+        """Return the lock of a cell: its files are hashed once, and held against the plan's.
+
+        Raises:
+            SourceError: if a file is not what it was when the plan was made.
+        """
+        if cell.files not in self._locks:
+            planned = {(file.role, file.source, file.file): file.sha256 for file in self.plan.lock}
+            found = lock(artifacts)
+            for file in found:
+                then = planned.get((file.role, file.source, file.file), "absent")
+                if then != file.sha256:
+                    what = f"{file.file} has changed since the plan: {then[:12]} is now {file.sha256[:12]}"
+                    raise SourceError(f"{file.source}: {what}; plan it anew in another directory")
+            self._locks[cell.files] = found
+        return self._locks[cell.files]
+
+    def _failed(self, cell: Cell, error: Exception, seconds: float, attempts: int) -> Outcome:
+        if not isinstance(error, TcdflowError):
+            log.error("%s failed", cell.name, exc_info=error)
+        else:
+            log.error("%s failed: %s", cell.name, error)
+        reason = first_line(str(error)) or type(error).__name__
+        _, record = state(self.directory, cell)
+        return Outcome(cell, "failed", record, reason, seconds, attempts)
+
+
+def _with_offload(spec: RunSpec, offload: str) -> RunSpec:
+    return spec.model_copy(update={"runtime": spec.runtime.model_copy(update={"offload": offload})})
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Say whether a run failed for want of memory: a smaller or emptier one might do."""
+    if isinstance(error, RequestError):
+        return False
+    told = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told))
+    )
