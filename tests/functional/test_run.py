@@ -233,7 +233,7 @@ class TestEnds:
         def fail(*_: Any) -> None:
             raise RuntimeError("the device is on fire")
 
-        monkeypatch.setattr("tcdflow.engine.engine.Engine.run", fail)
+        monkeypatch.setattr("tcdflow.engine.engine.Engine.run_together", fail)
         assert dispatch([*HEART, f"hydra.run.dir={tmp_path}"]) == 1
         (line,) = capfd.readouterr().err.splitlines()
         assert line.startswith("tcdflow: failed: RuntimeError: the device is on fire")

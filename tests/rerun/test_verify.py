@@ -186,7 +186,7 @@ class TestSweeps:
     ) -> None:
         from tcdflow.engine.engine import Engine
 
-        run = Engine.run
+        run = Engine.run_together
         failed: list[object] = []
 
         def fail_once(self: Engine, *args: Any) -> Any:
@@ -195,7 +195,7 @@ class TestSweeps:
                 raise RuntimeError("the device is on fire")
             return run(self, *args)
 
-        monkeypatch.setattr(Engine, "run", fail_once)
+        monkeypatch.setattr(Engine, "run_together", fail_once)
         said = tcd("rerun", "--verify", "outputs/many")
         assert said.status == 1
         assert said.out.splitlines()[0].endswith(": the device is on fire")
