@@ -106,6 +106,43 @@ def run_single(job: Job, engine: Callable[[], Engine], on_step: Step | None = No
     return _hydra_job(job, config, engine, on_step, logs=logs)
 
 
+def run_in(
+    where: Path,
+    job: Job,
+    engine: Callable[[], Engine],
+    on_step: Step | None = None,
+    *,
+    measure: bool = False,
+) -> Result:
+    """Run one job in a directory.
+
+    Args:
+        where: the directory.
+        job: what to run.
+        engine: gives the engine; called once torch may be imported.
+        on_step: progress.
+        measure: have the record tell the metrics of the pictures.
+
+    Raises:
+        TcdflowError: whatever went wrong, the record having been told.
+    """
+    composition = job.composition
+    with RunDirectory.open(
+        where,
+        composition.spec,
+        overrides=composition.overrides,
+        choices=composition.choices,
+        warnings=composition.warnings,
+        derived_from=job.derived_from,
+    ) as run:
+        result = execute(composition.spec, job.artifacts, run, engine, on_step, job.locked, job.batch)
+        if measure:
+            from tcdflow.sweep.metrics import measured  # numpy, which a single run does without
+
+            run.record.execution["metrics"] = measured(result.images)
+    return result
+
+
 def _hydra_job(
     job: Job,
     config: DictConfig,
@@ -115,17 +152,7 @@ def _hydra_job(
     logs: bool,
 ) -> Result:
     def task(_: DictConfig) -> Result:
-        composition = job.composition
-        where = Path(HydraConfig.get().runtime.output_dir)
-        with RunDirectory.open(
-            where,
-            composition.spec,
-            overrides=composition.overrides,
-            choices=composition.choices,
-            warnings=composition.warnings,
-            derived_from=job.derived_from,
-        ) as run:
-            return execute(composition.spec, job.artifacts, run, engine, on_step, job.locked, job.batch)
+        return run_in(Path(HydraConfig.get().runtime.output_dir), job, engine, on_step)
 
     context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
     with _one_line_os_errors(config), _file_logging(logs):

@@ -65,6 +65,10 @@ class ConfigError(RequestError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
+        # Exceptions are unpickled from their message, and a worker's have to arrive with their problems.
+        return type(self), (self.problems,)
+
 
 class SourceError(RequestError):
     """Weights, a picture or a repository cannot be found or are not what they should be."""

@@ -21,6 +21,7 @@ from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.overrides import parse
+from tcdflow.spec.plugins import drive
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner, results, timings
@@ -32,7 +33,12 @@ _SHOWN = 20
 
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:
-    """Plan a sweep, freeze the plan, and run what is not done yet."""
+    """Plan a sweep, freeze the plan, and run what is not done yet; or have Hydra's plug-ins drive it."""
+    by = drive(composer, overrides)
+    if not by.planned:
+        from tcdflow.cli.multirun import multirun
+
+        return multirun(composer, overrides, by)
     planned = planner.make(composer, overrides)
     warn(planned.warnings)
     directory = directory_of(planned.plan)

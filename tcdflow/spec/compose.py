@@ -44,6 +44,7 @@ class Composition:
         choices: the option chosen of each group, e.g. ``{"base": "emoji", "loras": ["tcd"]}``.
         warnings: what is allowed and probably not meant.
         config: Hydra's composed config, its own ``hydra`` node included.
+        sweep: what the config says of a sweep.
     """
 
     spec: RunSpec
@@ -51,6 +52,7 @@ class Composition:
     choices: dict[str, Any]
     warnings: tuple[str, ...]
     config: DictConfig = field(repr=False, compare=False)
+    sweep: SweepSpec = field(default_factory=SweepSpec)
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,20 @@ class Composer:
             ConfigError: with every violation found.
         """
         draft, problems = self._draft(overrides)
-        spec = self.judge(draft.plain, draft.said, problems)
-        if problems or spec is None:
-            raise ConfigError(_unique(problems))
-        choices = self._choices(draft.config)
-        return Composition(spec, tuple(overrides), choices, tuple(rules.warnings(spec)), draft.config)
+        return self._composition(draft, overrides, problems)
+
+    def typed(self, config: DictConfig, overrides: Sequence[str]) -> Composition:
+        """Type and judge a run that Hydra itself has composed, with this composer's loader.
+
+        Args:
+            config: what Hydra has composed, its own node included.
+            overrides: from which it did.
+
+        Raises:
+            ConfigError: with every violation found.
+        """
+        said, problems = check(overrides, options=self.options)
+        return self._composition(self._drafted(config, said, problems), overrides, problems)
 
     def draft(self, overrides: Sequence[str]) -> Draft:
         """Compose without typing.
@@ -133,15 +144,24 @@ class Composer:
             ConfigError: if Hydra cannot compose, or the settings of the sweep are wrong.
         """
         said, problems = check(overrides, options=self.options)
-        config = self._load(said, problems)
-        if problems or config is None:
-            raise ConfigError(problems)
-        plain = OmegaConf.to_container(config, resolve=False)
+        plain = OmegaConf.to_container(self.load(overrides), resolve=False)
         assert isinstance(plain, dict)
         sweep = self._sweep(plain.get("sweep"), said, problems)
         if problems:
             raise ConfigError(problems)
         return sweep
+
+    def load(self, overrides: Sequence[str], *, sweeping: bool = False) -> DictConfig:
+        """Return what Hydra composes, its own node included, untyped and with its interpolations.
+
+        Raises:
+            ConfigError: if Hydra cannot compose.
+        """
+        said, problems = check(overrides, options=self.options, sweeping=sweeping)
+        config = self._load(said, problems, RunMode.MULTIRUN if sweeping else RunMode.RUN)
+        if problems or config is None:
+            raise ConfigError(problems)
+        return config
 
     def judge(self, plain: dict[str, Any], said: Sequence[Said], problems: list[Problem]) -> RunSpec | None:
         """Type a resolved config and hold it against the rules; what is wrong is added to ``problems``."""
@@ -155,10 +175,20 @@ class Composer:
         config = self._load(said, problems)
         if config is None:
             raise ConfigError(problems)
+        return self._drafted(config, said, problems), problems
+
+    def _drafted(self, config: DictConfig, said: Sequence[Said], problems: list[Problem]) -> Draft:
         task = _without_hydra(config)
         plain = self._resolve(task, said, problems)
         sweep = self._sweep(plain.pop("sweep", None), said, problems)
-        return Draft(plain, sweep, tuple(said), frozenset(referenced(task)), config), problems
+        return Draft(plain, sweep, tuple(said), frozenset(referenced(task)), config)
+
+    def _composition(self, draft: Draft, overrides: Sequence[str], problems: list[Problem]) -> Composition:
+        spec = self.judge(draft.plain, draft.said, problems)
+        if problems or spec is None:
+            raise ConfigError(_unique(problems))
+        choices = self._choices(draft.config)
+        return Composition(spec, tuple(overrides), choices, tuple(rules.warnings(spec)), draft.config, draft.sweep)
 
     def _sweep(self, plain: Any, said: Sequence[Said], problems: list[Problem]) -> SweepSpec:
         try:
@@ -177,10 +207,10 @@ class Composer:
             for group in self.groups()
         }
 
-    def _load(self, said: Sequence[Said], problems: list[Problem]) -> DictConfig | None:
+    def _load(self, said: Sequence[Said], problems: list[Problem], mode: RunMode = RunMode.RUN) -> DictConfig | None:
         texts = [item.hydra_text for item in said if item.hydra_text]
         try:
-            return self.loader.load_configuration(self.config_name, texts, run_mode=RunMode.RUN)
+            return self.loader.load_configuration(self.config_name, texts, run_mode=mode)
         except ConfigError as error:
             problems += error.problems
         except MissingConfigException as error:

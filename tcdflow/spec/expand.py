@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.compose import Composer
@@ -112,6 +112,32 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep)
 
 
+def ends(composer: Composer, overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the overrides of two runs, as single runs would be told: all first values, and all last ones.
+
+    For sweepers that choose what lies between, of an ``interval(0,1)`` too.
+
+    Raises:
+        ConfigError: with every override that cannot be read.
+    """
+    _refuse(composer, overrides)
+    said = [_parsed(composer, text) for text in overrides]
+    return [tuple(_end(override, text, number) for override, text in said) for number in (0, -1)]
+
+
+def _end(override: Override, text: str, number: int) -> str:
+    if not _is_axis(override):
+        return _single(override, text)
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, IntervalSweep):
+        return f"{key}={value.start if number == 0 else value.end}"
+    values = list(override.sweep_string_iterator())
+    if not values:
+        raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
+    end = f"{key}={values[number]}"
+    return _single(parse(end, sweeping=True), end)
+
+
 def _refuse(composer: Composer, overrides: Sequence[str]) -> None:
     _, problems = check(overrides, options=composer.options, sweeping=True)
     if problems:
@@ -132,6 +158,9 @@ def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis
     key = override.key_or_group
     if key.split(".")[0] == "sweep":
         raise ConfigError([Problem(key, "what holds for the sweep as a whole cannot vary within it", origin=text)])
+    if override.is_interval_sweep():
+        what = "interval() needs a sweeper that chooses values, such as hydra/sweeper=optuna"
+        raise ConfigError([Problem(key, what, origin=text)])
     with _shuffled_by(text):
         (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
     if not cells:

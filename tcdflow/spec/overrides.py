@@ -21,7 +21,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Overri
 from hydra.errors import HydraException
 
 from tcdflow.errors import Problem
-from tcdflow.spec.guard import forbidden
+from tcdflow.spec.guard import forbidden, walk
 from tcdflow.spec.nearest import nearest
 
 FREE_TEXT = ("prompt", "negative_prompt")
@@ -114,9 +114,8 @@ def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]
     if override.is_hydra_override() or key == "hydra":
         if not _USER_HYDRA.match(key) or override.package is not None:
             return [Problem(key, "is not for users to set", origin=text)]
-        if reason := forbidden(key, None):
-            return [Problem(key, reason, origin=text)]
-        return []
+        below = [] if override.is_sweep_override() else [name for name, _ in walk(override.value(), key)]
+        return [Problem(name, reason, origin=text) for name in (key, *below) if (reason := forbidden(name, None))]
     value = override._value
     if isinstance(value, Sweep | Glob) and not sweeping:
         return [Problem(key, "has several values; a sweep needs -m (multirun) first", origin=text)]

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from tcdflow.spec.types import Float, Int, Part, SourceText
 
+Metric = Literal["sharpness", "complexity", "seconds"]
+"""What a sweeper can optimize; see ``tcdflow.sweep.metrics``."""
+
 
 class SampleSpec(Part):
     """A random part of the cells."""
@@ -54,3 +57,4 @@ class SweepSpec(Part):
     out_of_memory: Literal["none", "model", "sequential", "group"] = Field(
         "none", description="offload with which a cell is tried once more after it ran out of GPU memory"
     )
+    metric: Metric | None = Field(None, description="number of a run that a sweeper such as Optuna's optimizes")

@@ -9,6 +9,12 @@ from statistics import fmean
 import numpy as np
 from PIL import Image
 
+from tcdflow.record.document import Record
+from tcdflow.spec.sweep import Metric
+
+_ONCE = ("load", "loras")
+"""Stages whose seconds depend on what ran before."""
+
 
 def sharpness(image: Image.Image) -> float:
     """Return the variance of the Laplacian of the grey picture, from 0 to 255 a pixel: blur makes it small.
@@ -36,3 +42,13 @@ def measured(images: Sequence[Image.Image]) -> dict[str, float]:
         "sharpness": round(fmean(map(sharpness, images)), 4),
         "complexity": round(fmean(map(complexity, images)), 6),
     }
+
+
+def value(metric: Metric, record: Record) -> float:
+    """Return the number of a finished run that a sweeper asks for.
+
+    ``seconds`` are those of encoding, denoising and decoding. Loading is left out: it depends on what ran before.
+    """
+    if metric == "seconds":
+        return float(sum(spent for stage, spent in record.execution["seconds"].items() if stage not in _ONCE))
+    return float(record.execution["metrics"][metric])

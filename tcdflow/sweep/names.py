@@ -12,7 +12,7 @@ _MOST_OF_VALUES = 100
 
 def sweep_name(keys: Sequence[str], overrides: Sequence[str]) -> str:
     """Name a sweep after its axes, the same for the same overrides; where it is written to does not count."""
-    counted = sorted(text for text in overrides if not text.lstrip("+").startswith("hydra."))
+    counted = sorted(text for text in overrides if not text.lstrip("+").startswith(("hydra.", "hydra/")))
     digest = hashlib.sha256("\0".join(counted).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     slug = _slug("-".join(key.rpartition(".")[2] for key in keys))[:_MOST_OF_KEYS].strip("-._=+")
     return f"{slug or 'sweep'}_{digest}"

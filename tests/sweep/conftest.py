@@ -27,3 +27,15 @@ def engine() -> FakeEngine:
 def sweep(at: Path, engine: FakeEngine) -> Sweep:
     """Plans and runs sweeps below the working directory."""
     return Sweep(at / "sweep", engine)
+
+
+@pytest.fixture
+def standin_lora(tmp_path: Path) -> Path:
+    """A LoRA of which only loading tells that it does not fit."""
+    import torch
+    from safetensors.torch import save_file
+
+    where = tmp_path / "strange.safetensors"
+    name = "unet.no_such.attn1.to_q.lora"
+    save_file({f"{name}_A.weight": torch.zeros(4, 32), f"{name}_B.weight": torch.zeros(32, 4)}, where)
+    return where

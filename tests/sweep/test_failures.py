@@ -154,13 +154,3 @@ def test_exit_status_and_what_is_said(at: Path, standin_lora: Path) -> None:
     assert "Traceback" not in done.stderr
     again = cli("resume", "s", cwd=at)
     assert again.returncode == 1 and "1 skipped, 1 failed" in again.stderr
-
-
-@pytest.fixture
-def standin_lora(tmp_path: Path) -> Path:
-    from safetensors.torch import save_file
-
-    where = tmp_path / "strange.safetensors"
-    name = "unet.no_such.attn1.to_q.lora"
-    save_file({f"{name}_A.weight": torch.zeros(4, 32), f"{name}_B.weight": torch.zeros(32, 4)}, where)
-    return where

@@ -24,14 +24,16 @@ RANKS = [
     {"engine"},
     {"sweep", "rerun", "report", "distill"},
     {"app"},
+    {"multirun"},
     {"api"},
     {"cli"},
     {"__init__", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
-HYDRA = {"spec", "app", "cli", "_hydra_plugin"}
-LIGHT = {"errors", "_version", "embedded", "spec", "artifacts", "record", "app", "api", "cli", "__init__", "__main__"}
+HYDRA = {"spec", "app", "multirun", "cli", "_hydra_plugin"}
+LIGHT = {"errors", "_version", "embedded", "spec", "artifacts", "record", "app", "api", "cli"}
+LIGHT |= {"multirun", "__init__", "__main__"}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "cv2", "imageio"}
 
 

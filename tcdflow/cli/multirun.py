@@ -1,0 +1,57 @@
+"""``tcdflow -m hydra/sweeper=optuna ...``, ``hydra/launcher=joblib``: sweeps that Hydra's plug-ins drive."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from tcdflow.cli.warn import warn
+from tcdflow.engine.result import Result
+from tcdflow.errors import RecordError, printable
+from tcdflow.multirun import HydraSweep
+from tcdflow.record import document
+from tcdflow.spec.compose import Composer
+from tcdflow.spec.plugins import Drive
+from tcdflow.sweep.directory import alone
+
+
+def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
+    """Run a sweep, and say what was found."""
+    start = time.perf_counter()
+    sweep = HydraSweep.prepare(composer, overrides, by)
+    warn(sweep.warnings)
+    gc.enable()  # `main` stopped it, and nothing tells when a sweep of many processes has loaded all
+    with alone(sweep.directory):
+        sweep.run(show)
+    return _report(sweep, time.perf_counter() - start)
+
+
+def show(result: Result) -> None:
+    """Print the paths of a job's pictures."""
+    for path in result.paths:
+        print(path, flush=True)
+
+
+def _report(sweep: HydraSweep, seconds: float) -> int:
+    statuses = [_status(path.parent) for path in sweep.directory.rglob(document.FILE_NAME)]
+    counts = {how: statuses.count(how) for how in sorted(set(statuses))}
+    said = ", ".join(f"{count} {how}" for how, count in counts.items())
+    found = sweep.directory / "optimization_results.yaml"
+    if found.is_file():
+        best = yaml.safe_load(found.read_text("utf-8"))
+        values = ", ".join(f"{key}={value}" for key, value in best["best_params"].items())
+        print(f"best {sweep.metric}: {best['best_value']:g} with {printable(values)}; {found}", file=sys.stderr)
+    print(f"{len(statuses)} jobs in {seconds:.1f} s: {said}; {sweep.directory}", file=sys.stderr)
+    return int(counts.get("done", 0) != len(statuses))
+
+
+def _status(directory: Path) -> str:
+    try:
+        return document.read(directory).status
+    except RecordError:
+        return "failed"

@@ -1,0 +1,222 @@
+"""Sweepers and launchers of others: Hydra drives, and a job answers for all that a single run does."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+import torch
+import yaml
+from hydra.types import RunMode
+
+from tcdflow.cli.main import dispatch
+from tcdflow.cli.multirun import show
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.multirun import Task
+from tcdflow.record import document
+from tcdflow.record.document import Record
+from tcdflow.spec.compose import Composer
+from tcdflow.spec.expand import ends
+from tcdflow.spec.plugins import Drive, drive
+from tcdflow.sweep.metrics import value
+from tests.helpers import GLOBAL, Write, cli, environment
+
+OPTUNA = ("hydra/sweeper=optuna", "sweep.metric=sharpness", "sampling.eta=interval(0,1)")
+SMALL = ("sampling.steps=1", "hydra.sweep.dir=s")
+
+
+def records(directory: Path) -> dict[str, Record]:
+    return {path.parent.name: document.read(path.parent) for path in sorted(directory.rglob("run.json"))}
+
+
+Said = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def said(at: Path, capfd: pytest.CaptureFixture[str]) -> Said:
+    """Run a sweep in this process: its exit status, and what it says of itself."""
+
+    def run(*overrides: str) -> tuple[int, str]:
+        status = dispatch(["-m", *overrides])
+        return status, capfd.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["hydra/sweeper=optna"], ["hydra/sweeper = 'optna'", "basic", "did you mean 'optuna'"]),
+        (["hydra/launcher=joblb", "sampling.eta=0,1"], ["hydra/launcher = 'joblb'", "did you mean 'joblib'"]),
+        (["hydra/launcher=joblib,basic", "sampling.eta=0,1"], ["hydra/launcher", "cannot vary"]),
+        ([*OPTUNA, "hydra.sweeper.n_trails=3"], ["n_trails", "did you mean 'hydra.sweeper.n_trials'"]),
+        ([*OPTUNA, "hydra.sweeper.n_trials=many"], ["hydra.sweeper.n_trials", "'many'"]),
+        ([*OPTUNA, "hydra.sweeper.direction=up"], ["hydra.sweeper.direction = 'up'", "minimize or maximize"]),
+        ([*OPTUNA, "hydra.sweeper.direction=[minimize,minimize]"], ["hydra.sweeper.direction", "one number"]),
+        ([*OPTUNA, "hydra.sweeper.params={a:1}"], ["hydra.sweeper.params", "overrides"]),
+        ([*OPTUNA, "hydra.sweeper.sampler._target_=os.getcwd"], ["_target_", "configs are data"]),
+        ([*OPTUNA, "hydra.sweeper.sampler={_target_: os.getcwd}"], ["_target_", "configs are data"]),
+        ([*OPTUNA, "hydra.sweeper={_target_: os.getcwd}"], ["_target_", "configs are data"]),
+        ([*OPTUNA[:2], "sampling.eta=interval(0,2)"], ["sampling.eta = 2", "at most 1"]),
+        ([*OPTUNA[:2], "sampling.ata=interval(0,1)"], ["sampling.ata", "did you mean 'eta'"]),
+        ([*OPTUNA, "loras.tcd.source=no/such.safetensors"], ["loras.tcd.source", "no/such.safetensors"]),
+        ([OPTUNA[0], OPTUNA[2]], ["sweep.metric", "must be given", "sharpness, complexity or seconds"]),
+        ([OPTUNA[0], OPTUNA[2], "sweep.metric=sharpnes"], ["sweep.metric", "did you mean 'sharpness'"]),
+        ([*OPTUNA, "sweep.retry=2"], ["sweep.retry", "hydra/sweeper=optuna does not heed it"]),
+        (["hydra/launcher=joblib", "sampling.eta=0,2,3"], ["2 things are wrong", "eta = 2", "eta = 3"]),
+        (["hydra/launcher=joblib", "sampling.eta=0,1", "sweep.zip=[]", "sweep.on_error=stop"], ["sweep.on_error"]),
+        (["sampling.eta=interval(0,1)"], ["sampling.eta", "hydra/sweeper=optuna"]),
+        (["sampling.eta=0,1", "sweep.metric=sharpness"], ["sweep.metric", "results.csv has all"]),
+        (["sampling.eta=0,1", "hydra.launcher.n_jobs=2"], ["hydra.launcher.n_jobs", "hydra/launcher=basic"]),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part[0], str) and "=" in part[0] else "",
+)
+def test_a_mistake_is_answered_before_anything_is_made(
+    overrides: list[str], words: list[str], said: Said, at: Path
+) -> None:
+    status, err = said(*overrides)
+    assert status == 2, err
+    assert all(word in err for word in words), err
+    assert "Traceback" not in err and (err.count("\n") == 1 or "things are wrong" in err)
+    assert not list(at.iterdir())
+
+
+@pytest.mark.parametrize(("option", "extra"), [("optuna", "sweepers"), ("joblib", "sweepers"), ("ray", "ray")])
+def test_what_is_not_installed_says_what_to_install(option: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    composer = Composer()
+    monkeypatch.setattr(composer, "options", lambda group: ("basic",) if group.startswith("hydra/") else ())
+    group = "hydra/sweeper" if option == "optuna" else "hydra/launcher"
+    with pytest.raises(ConfigError, match=rf"{group} = '{option}': is not installed; pip install 'tcdflow\[{extra}\]'"):
+        drive(composer, [f"{group}={option}"])
+
+
+def test_what_drives(composer: Composer) -> None:
+    assert drive(composer, ["sampling.eta=0,1"]) == Drive("basic", "basic") and Drive().planned
+    assert not drive(composer, list(OPTUNA)).planned
+    assert not drive(composer, ["hydra/launcher=submitit_local"]).planned
+
+
+def test_the_ends_of_what_a_sweeper_chooses(composer: Composer) -> None:
+    overrides = ["base=emoji", "sampling.eta=interval(0,1)", "sampling.steps='range(2,9,3)'", "prompt=a fox\\, red,b"]
+    overrides = [text.replace("'", "") for text in overrides]
+    first, last = ends(composer, overrides)
+    assert first == ("base=emoji", "sampling.eta=0.0", "sampling.steps=2", "prompt='a fox, red'")
+    assert last == ("base=emoji", "sampling.eta=1.0", "sampling.steps=8", "prompt='b'")
+
+
+def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:
+    sweeper = [f"hydra.sweeper.{said}" for said in ("n_trials=5", "n_jobs=1", "direction=maximize", "sampler.seed=1")]
+    status, err = said(*OPTUNA, *SMALL, *sweeper, "loras.tcd.weight=0.5,1")
+    assert status == 0, err
+    found = records(at / "s")
+    assert {record.status for record in found.values()} == {"done"} and len(found) == 5
+    best = yaml.safe_load((at / "s" / "optimization_results.yaml").read_text())
+    tried = {name: record.execution["metrics"]["sharpness"] for name, record in found.items()}
+    name = max(tried, key=lambda name: tried[name])
+    assert best["best_value"] == pytest.approx(tried[name])
+    # The record has the trial's overrides, as a single run would be told, and such a run makes the same picture.
+    told = found[name].overrides
+    assert f"sampling.eta={best['best_params']['sampling.eta']}" in told
+    assert len({record.key for record in found.values()}) == 5
+    assert dispatch([*told, "hydra.run.dir=alone"]) == 0
+    alone = document.read(at / "alone")
+    assert alone.key == found[name].key
+    assert [o.pixel_sha256 for o in alone.outputs] == [o.pixel_sha256 for o in found[name].outputs]
+    assert "best sharpness" in err and "5 jobs" in err
+    status, err = said(*OPTUNA, *SMALL)
+    assert status == 2 and "hydra.sweep.dir = 's': holds runs already" in err
+
+
+def test_a_failed_job_is_one_line(said: Said, at: Path, standin_lora: Path) -> None:
+    overrides = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1", "sampling.seed=1"]
+    status, err = said(*overrides, *SMALL, f"loras.tcd.source={standin_lora}")
+    assert status == 1
+    (line,) = (line for line in err.splitlines() if line.startswith("tcdflow: "))
+    assert "s/cells/0: loras.tcd.source" in line and "Traceback" not in err and "Error executing" not in err
+    (record,) = records(at / "s").values()
+    assert record.status == "failed" and record.error is not None and record.error.type == "ConfigError"
+
+
+@pytest.mark.parametrize(("launcher", "seeds"), [("joblib", "1,2"), ("submitit_local", "1")])
+def test_other_processes_make_the_same_pictures(launcher: str, seeds: str, said: Said, at: Path) -> None:
+    axes = (f"sampling.seed={seeds}", "sampling.steps=1")
+    done = cli("-m", f"hydra/launcher={launcher}", *axes, "hydra.sweep.dir=there", cwd=at, env={"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert said(*axes, "hydra.sweep.dir=here")[0] == 0
+    finally:
+        torch.set_num_threads(threads)
+    there, here = records(at / "there"), records(at / "here")
+    assert {record.environment["threads"] for record in (*there.values(), *here.values())} == {1}
+    assert pixels(there) == pixels(here) and pixels(here).keys() == {int(seed) for seed in seeds.split(",")}
+
+
+def pixels(found: dict[str, Record]) -> dict[int, str]:
+    """The hash of each picture, by its seed."""
+    return {record.outputs[0].seed: record.outputs[0].pixel_sha256 for record in found.values()}
+
+
+def test_the_guard_goes_along_to_other_processes(configs: Write, tmp_path: Path) -> None:
+    """A file that is swapped once the sweep is on its way is refused where the job is composed."""
+    good = GLOBAL + "prompt: a blue star\n"
+    where = configs({"experiment/mine.yaml": good})
+    composer = Composer(where)
+    config = composer.hydra.compose_config("config", ["experiment=mine"], RunMode.MULTIRUN, False)
+    loader, task = pickle.loads(cloudpickle.dumps((composer.loader, Task(composer, show))))
+    assert task.composer.loader is loader, "what Hydra composes with is what the job asks for origins"
+    assert loader.load_sweep_config(config, ["experiment=mine"]).prompt == "a blue star"
+    witness = tmp_path / "witness"
+    target = f"{{_target_: pathlib.Path.touch, self: {witness}}}"
+    for evil in (f"hydra: {{callbacks: {{x: {target}}}}}\n", "hydra: {job: {env_set: {A: b}}}\n", f"x: {target}\n"):
+        configs({"experiment/mine.yaml": GLOBAL + evil})
+        with pytest.raises(ConfigError):
+            loader.load_sweep_config(config, ["experiment=mine"])
+    assert not witness.exists()
+
+
+def test_an_interrupt_ends_it(at: Path) -> None:
+    command = [sys.executable, "-m", "tcdflow", "-m", *OPTUNA, "hydra.sweeper.n_trials=500", "hydra.sweep.dir=s"]
+    process = subprocess.Popen(
+        command,
+        cwd=at,
+        env=environment({"OMP_NUM_THREADS": "1"}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    end = time.monotonic() + 90
+    while len(list(at.rglob("000.png"))) < 2:
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "tcdflow: interrupted" in err and "Traceback" not in err
+    found = [json.loads(path.read_text())["status"] for path in at.rglob("run.json")]
+    assert set(found) <= {"done", "interrupted"} and "done" in found
+
+
+def test_errors_survive_the_way_between_processes() -> None:
+    error = ConfigError([Problem("a.b", "is wrong", 3, "here", "a.c"), Problem("c", "too")])
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) and again.problems == error.problems
+
+
+def test_seconds_leave_out_what_depends_on_the_run_before() -> None:
+    execution: dict[str, Any] = {
+        "seconds": {"load": 5.0, "loras": 1.0, "encode": 0.25, "denoise": 0.5},
+        "metrics": {"sharpness": 3.5, "complexity": 0.125},
+    }
+    record = Record(started="", spec={}, environment={}, execution=execution)
+    assert value("seconds", record) == 0.75
+    assert (value("sharpness", record), value("complexity", record)) == (3.5, 0.125)
