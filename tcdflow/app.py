@@ -19,12 +19,14 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from tcdflow.artifacts.lock import LockedFile
-from tcdflow.artifacts.resolve import Artifacts, resolve
+from tcdflow.artifacts.finders import Finder
+from tcdflow.artifacts.lock import LockedFile, lock
+from tcdflow.artifacts.resolve import Artifacts, Progress, fetch, look
 from tcdflow.artifacts.sizes import settle
 from tcdflow.engine.execute import execute
 from tcdflow.engine.result import Result
 from tcdflow.errors import OutputError, TcdflowError
+from tcdflow.record import lockfile
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.compose import Composer, Composition
@@ -59,7 +61,7 @@ class Job:
 
     Attributes:
         composition: what it is.
-        artifacts: its local files.
+        artifacts: its files.
         locked: their lock, if they were hashed already.
         derived_from: key of the run that is made again.
         batch: what that one was made together with.
@@ -72,14 +74,35 @@ class Job:
     batch: Batch | None = None
 
     @classmethod
-    def prepare(cls, composition: Composition) -> Job:
-        """Find the files of a run, and settle its size.
+    def look(cls, composition: Composition) -> Job:
+        """Find the files of a run, hold them against its lock file, and settle its size; download nothing large.
 
         Raises:
-            ConfigError: naming each source that is wrong.
+            RequestError: naming each source that is wrong, and each file that is not the lock's.
         """
-        artifacts = resolve(composition.spec)
-        return cls(replace(composition, spec=settle(composition.spec, artifacts)), artifacts)
+        pins = lockfile.pins(composition.lock)
+        artifacts = look(composition.spec, Finder(unpickle=composition.allow_pickle), pins)
+        locked = None
+        if composition.lock is not None:
+            locked = lock(artifacts)
+            pins.hold(locked)
+        warnings = (*composition.warnings, *artifacts.told())
+        settled = settle(composition.spec, artifacts)
+        return cls(replace(composition, spec=settled, warnings=warnings), artifacts, locked)
+
+    @classmethod
+    def prepare(cls, composition: Composition, progress: Progress = lambda done, total: None) -> Job:
+        """Find the files of a run, and download those that are not on this machine.
+
+        Args:
+            composition: the run.
+            progress: is told of the download.
+
+        Raises:
+            RequestError: as of :meth:`look`, and if a file cannot be had.
+        """
+        job = cls.look(composition)
+        return replace(job, artifacts=Artifacts.of(fetch(job.artifacts, progress)))
 
 
 def directory_config(composer: Composer, overrides: Sequence[str]) -> DictConfig:

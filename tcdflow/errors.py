@@ -6,6 +6,7 @@
     ├── RequestError            2   what was asked for is wrong
     │   ├── ConfigError             a key or value of the configuration
     │   ├── SourceError             a file, folder or repository that is missing or not what it should be
+    │   │   └── NotHereError        it could be downloaded, and HF_HUB_OFFLINE forbids it
     │   └── RecordError             a run directory, run.json or picture that cannot be read back
     └── RunError                1   the request was right and the run failed
         ├── FlawedError             what came out are no pictures: not finite, or black all over
@@ -31,6 +32,7 @@ class Problem:
         value: the offending value as the user wrote it, or None where there is none.
         origin: the override or file that set it.
         nearest: a known name close to a misspelt one.
+        fetchable: whether what is missing could be downloaded, were it allowed to.
     """
 
     key: str
@@ -38,6 +40,7 @@ class Problem:
     value: object | None = None
     origin: str | None = None
     nearest: str | None = None
+    fetchable: bool = False
 
     def __str__(self) -> str:
         said = self.key if self.value is None else f"{self.key} = {_shown(self.value)}"
@@ -72,6 +75,10 @@ class ConfigError(RequestError):
 
 class SourceError(RequestError):
     """Weights, a picture or a repository cannot be found or are not what they should be."""
+
+
+class NotHereError(SourceError):
+    """What is needed lies on the hub and not on this machine, and nothing may be downloaded now."""
 
 
 class RecordError(RequestError):

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tcdflow.artifacts.pickles import is_pickle
+from tcdflow.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A file of the hub that is not on this machine yet, or damaged here: what the hub promises of it.
+
+    Attributes:
+        name: in the repository, or relative to an artifact's root.
+        size: in bytes.
+        sha256: of its bytes.
+    """
+
+    name: str
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """The local files of one part of a run.
+    """The files of one part of a run, on this machine or about to be.
 
     Attributes:
         role: ``base``, ``base.config`` or ``loras.<name>``.
@@ -19,6 +37,8 @@ class Artifact:
         files: names of all files that are read.
         single: whether it is one weight file and not a folder of components.
         variant: variant of the weight files, None for the plain ones.
+        absent: those of the files that have yet to be fetched.
+        unpickle: whether the person at the command line lets pickles among the files be read.
     """
 
     role: str
@@ -28,11 +48,26 @@ class Artifact:
     files: tuple[str, ...]
     single: bool
     variant: str | None = None
+    absent: tuple[Absent, ...] = ()
+    unpickle: bool = False
 
     @property
     def path(self) -> Path:
-        """The folder to load from, or the one file."""
+        """The folder to load from, or the one file.
+
+        Raises:
+            SourceError: if a pickle is among the files: no library is to find it there.
+        """
+        if pickled := next(filter(is_pickle, self.files), None):
+            raise SourceError(f"{self.role}: {pickled} is a pickle, which is not loaded as it is")
         return self.root / self.files[0] if self.single else self.root
+
+    @property
+    def key(self) -> str:
+        """The key of the spec that names the source."""
+        parts = self.role.split(".")
+        group = parts[0] in ("loras", "adapters") and len(parts) == 2
+        return f"{self.role}.source" if group or parts[-1] in ("base", "preprocessor") else self.role
 
 
 @dataclass(frozen=True)
@@ -40,6 +75,11 @@ class Artifacts:
     """All files of a run, by role."""
 
     by_role: Mapping[str, Artifact]
+
+    @classmethod
+    def of(cls, artifacts: Iterable[Artifact]) -> Artifacts:
+        """Return the artifacts of one run."""
+        return cls({artifact.role: artifact for artifact in artifacts})
 
     @property
     def base(self) -> Artifact:
@@ -50,6 +90,11 @@ class Artifacts:
     def base_config(self) -> Artifact | None:
         """The layout of a single-file base; None for a folder."""
         return self.by_role.get("base.config")
+
+    def told(self) -> list[str]:
+        """Say which pickles a run reads, for its record."""
+        pickled = [(part.role, name) for part in self for name in part.files if is_pickle(name)]
+        return [f"{role}: {name} is a pickle; only its tensors are read (weights_only)" for role, name in pickled]
 
     def lora(self, name: str) -> Artifact:
         """The weights of one LoRA."""

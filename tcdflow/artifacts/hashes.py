@@ -33,8 +33,14 @@ def sha256_file(path: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if settled and _stamp(path)[0] == stamp:
-        _remember(memory, f"{stamp} {digest} {_check(memory, stamp, digest)}")
+        remember(memory, f"{stamp} {digest} {_check(memory, stamp, digest)}")
     return digest
+
+
+def know(path: Path, digest: str) -> None:
+    """Remember the digest of a file that was hashed under another name, and has been nobody else's since."""
+    memory, (stamp, _) = _memory_of(path), _stamp(path)
+    remember(memory, f"{stamp} {digest} {_check(memory, stamp, digest)}")
 
 
 def cache_dir() -> Path:
@@ -78,13 +84,13 @@ def _recall(memory: Path, stamp: str) -> str | None:
     return None
 
 
-def _remember(memory: Path, text: str) -> None:
-    # Losing this memory costs time only, so a full or read-only disk is no reason to fail.
+def remember(memory: Path, text: str) -> None:
+    """Write a file of tcdflow's cache. To lose it costs time only: a full or read-only disk is no reason to fail."""
     with suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=memory.parent)
         try:
-            with os.fdopen(handle, "w", encoding="ascii") as file:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
             Path(name).replace(memory)
         except OSError:

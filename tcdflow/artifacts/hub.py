@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from httpx2 import Request
 from huggingface_hub import HfApi, constants, get_cached_repo_tree, get_session, hf_hub_download, snapshot_download
 from huggingface_hub.errors import CachedRepoTreeNotFoundError
-from huggingface_hub.hf_api import RepoFile
 
+from tcdflow.artifacts.artifact import Absent
 from tcdflow.artifacts.hashes import sha256_file
+from tcdflow.artifacts.hub_download import Told, download, link
 from tcdflow.artifacts.hub_errors import one_line
-from tcdflow.errors import SourceError
+from tcdflow.artifacts.hub_tree import Tree, keep, promised, recall
+from tcdflow.errors import NotHereError, SourceError
 
 _log = logging.getLogger(__name__)
 _SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
@@ -50,10 +53,13 @@ class HubRepo:
             return cls(repo, commit)
 
     @property
-    def _snapshot(self) -> Path:
+    def _cache(self) -> Path:
+        return Path(constants.HF_HUB_CACHE).expanduser() / ("models--" + self.repo.replace("/", "--"))
+
+    @property
+    def snapshot(self) -> Path:
         """The folder of the cache that holds this commit's files."""
-        cache = Path(constants.HF_HUB_CACHE).expanduser()
-        return cache / ("models--" + self.repo.replace("/", "--")) / "snapshots" / self.revision
+        return self._cache / "snapshots" / self.revision
 
     def listing(self, inside: str = "") -> tuple[str, ...]:
         """Return the names of the files in a folder of the repository, relative to it.
@@ -65,18 +71,62 @@ class HubRepo:
             SourceError: if the hub is out of reach and there is no cache.
         """
         prefix = f"{inside}/" if inside else ""
-        return tuple(sorted(name.removeprefix(prefix) for name in self._names() if name.startswith(prefix)))
+        return tuple(sorted(name.removeprefix(prefix) for name in self._tree if name.startswith(prefix)))
 
-    def fetch(self, names: tuple[str, ...]) -> Path:
-        """Download the named files, unless they are cached, and return the snapshot's folder.
+    def look(self, names: tuple[str, ...]) -> tuple[Path, tuple[Absent, ...]]:
+        """Return the snapshot's folder, and those of the files that it lacks or holds damaged.
 
-        Their bytes are compared with the hashes that the hub gives for the commit: its client looks at sizes alone.
-        A file of the cache that has been damaged is downloaded again.
+        That goes for large files, of which the hub tells size and SHA-256. Small ones are downloaded.
+
+        Raises:
+            SourceError: if a small file cannot be had.
+        """
+        large = {name: file for name in names if (file := self._tree.get(name)) is not None}
+        self._bring_small([name for name in names if name not in large])
+        for name, file in large.items():
+            blob, pointer = self._blob(file), self.snapshot / name
+            if not pointer.exists() and blob.is_file() and blob.stat().st_size == file.size:
+                with suppress(OSError):
+                    link(blob, pointer)
+        whole = self._are_whole(list(large))
+        return self.snapshot, tuple(file for file, good in zip(large.values(), whole, strict=True) if not good)
+
+    def fetch(self, absent: Sequence[Absent], told: Told) -> None:
+        """Download large files, each from where an earlier try was cut off, and compare their bytes with their hashes.
+
+        Args:
+            absent: what :meth:`look` has found to be missing.
+            told: is told of the progress.
 
         Raises:
             SourceError: if a file cannot be had.
         """
-        folder = self._snapshot
+        absent = [
+            file for file in absent if not _is_whole(self.snapshot / file.name, file)
+        ]  # another part may share it
+        if not absent:
+            return
+        first, more = absent[0], f" and {len(absent) - 1} more" if absent[1:] else ""
+        if constants.is_offline_mode():
+            if not more and (self.snapshot / first.name).exists():
+                raise NotHereError(f"{first.name} {_DAMAGED}")
+            size = sum(file.size for file in absent) / 1e6
+            verb = "are" if more else "is"
+            raise NotHereError(f"{first.name}{more} ({size:,.1f} MB) {verb} {_OFFLINE}")
+        for file in absent:
+            for damaged in (self.snapshot / file.name, self._blob(file)):
+                damaged.unlink(missing_ok=True)
+        with one_line(self.repo, self.revision):
+            _never_hang()
+            download(self.repo, self.revision, [(file, self._blob(file)) for file in absent], told)
+            for file in absent:
+                link(self._blob(file), self.snapshot / file.name)
+
+    def _blob(self, file: Absent) -> Path:
+        return self._cache / "blobs" / file.sha256
+
+    def _bring_small(self, names: Sequence[str]) -> None:
+        folder = self.snapshot
         if not all((folder / name).is_file() for name in names):
             with one_line(self.repo, self.revision):
                 _never_hang()
@@ -85,65 +135,79 @@ class HubRepo:
         for name in names:
             if not (folder / name).is_file():
                 # The client is content with an incomplete snapshot where the hub does not answer.
-                offline = "HF_HUB_OFFLINE is set: unset it to download"
-                why = offline if constants.is_offline_mode() else "the hub does not send it: try again later"
-                raise SourceError(f"{name} is not in the local cache, and {why}")
-        self._mend([name for name, whole in zip(names, _are_whole(folder, names), strict=True) if not whole])
-        return folder
+                if constants.is_offline_mode():
+                    raise NotHereError(f"{name} is {_OFFLINE}")
+                raise SourceError(f"{name} is not in the local cache, and the hub does not send it: try again later")
+        self._mend([name for name, whole in zip(names, self._are_whole(names), strict=True) if not whole])
 
     def _mend(self, damaged: Sequence[str]) -> None:
         """Download damaged files of the cache again; what the hub then sends wrong again is removed from the cache."""
         if damaged and constants.is_offline_mode():
-            raise SourceError(f"{damaged[0]} is damaged in the local cache: unset HF_HUB_OFFLINE to download it again")
+            raise NotHereError(f"{damaged[0]} {_DAMAGED}")
         with one_line(self.repo, self.revision):
             for name in damaged:
                 _log.warning("%s: %s is damaged; downloading it again", self.repo, name)
                 hf_hub_download(self.repo, name, revision=self.revision, force_download=True)
-        wrong = [name for name in damaged if not _is_whole(self._snapshot / name)]
+        wrong = [name for name in damaged if not _is_whole(self.snapshot / name)]
         for name in wrong:
-            (self._snapshot / name).resolve().unlink(missing_ok=True)
-            (self._snapshot / name).unlink(missing_ok=True)
+            (self.snapshot / name).resolve().unlink(missing_ok=True)
+            (self.snapshot / name).unlink(missing_ok=True)
         if wrong:
             raise SourceError(f"the hub sends other bytes of {wrong[0]} than it promises: try again later")
 
-    def _names(self) -> list[str]:
-        with suppress(CachedRepoTreeNotFoundError):
-            return [file.path for file in get_cached_repo_tree(self.repo, revision=self.revision)]
+    @cached_property
+    def _tree(self) -> Tree:
+        known = recall(self.repo, self.revision)
+        if known is not None:
+            return known
         try:
             with one_line(self.repo, self.revision):
                 _never_hang()
-                tree = HfApi().list_repo_tree(self.repo, revision=self.revision, recursive=True)
-                return [item.path for item in tree if isinstance(item, RepoFile)]
+                tree = promised(HfApi().list_repo_tree(self.repo, revision=self.revision, recursive=True))
         except SourceError:
-            if not self._snapshot.is_dir():
+            if not self.snapshot.is_dir():
                 raise
-            found = [f for f in self._snapshot.rglob("*") if f.is_file()]
-            return [f.relative_to(self._snapshot).as_posix() for f in found]
+            return dict.fromkeys(self._cached_names())
+        keep(self.repo, self.revision, tree)
+        return tree
+
+    def _cached_names(self) -> list[str]:
+        """Return what another program's cache knows of the files: a listing, or the files themselves."""
+        with suppress(CachedRepoTreeNotFoundError):
+            return [file.path for file in get_cached_repo_tree(self.repo, revision=self.revision)]
+        return [f.relative_to(self.snapshot).as_posix() for f in self.snapshot.rglob("*") if f.is_file()]
+
+    def _are_whole(self, names: Sequence[str]) -> list[bool]:
+        """Check files on as many threads as help; hashing releases the interpreter lock."""
+        with ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256") as pool:
+            return list(pool.map(lambda name: _is_whole(self.snapshot / name, self._tree.get(name)), names))
 
 
-def _are_whole(folder: Path, names: Sequence[str]) -> list[bool]:
-    """Check files on as many threads as help; hashing releases the interpreter lock."""
-    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256") as pool:
-        return list(pool.map(lambda name: _is_whole(folder / name), names))
+_OFFLINE = "not in the local cache, and HF_HUB_OFFLINE is set: unset it to download"
+_DAMAGED = "is damaged in the local cache: unset HF_HUB_OFFLINE to download it again"
 
 
-def _is_whole(path: Path) -> bool:
-    """Compare a cached file with the hash that the hub promised, which is the name of the blob that it links to.
+def _is_whole(path: Path, promised: Absent | None = None) -> bool:
+    """Compare a cached file with the hash that the hub promised, which is the name of the blob that it links to too.
 
     That is the SHA-256 of a large file, and of a small one its hash in git, or SHA-1 on some mirrors. A cache without
-    links, as on Windows, does not keep it.
+    links, as on some file systems, does not keep it.
     """
     try:
-        promised = path.readlink().name
+        if promised is not None:
+            return path.stat().st_size == promised.size and sha256_file(path) == promised.sha256
+        name = path.readlink().name
+    except FileNotFoundError:
+        return False
     except OSError:
         return True
-    if _SHA256.fullmatch(promised):
-        return sha256_file(path) == promised
-    if not _SHA1.fullmatch(promised) or path.stat().st_size > _MOST_IN_GIT:
+    if _SHA256.fullmatch(name):
+        return sha256_file(path) == name
+    if not _SHA1.fullmatch(name) or path.stat().st_size > _MOST_IN_GIT:
         return True
     content = path.read_bytes()
     in_git = b"blob %d\0" % len(content) + content
-    return promised in {hashlib.sha1(of, usedforsecurity=False).hexdigest() for of in (in_git, content)}
+    return name in {hashlib.sha1(of, usedforsecurity=False).hexdigest() for of in (in_git, content)}
 
 
 def _literally(name: str) -> str:

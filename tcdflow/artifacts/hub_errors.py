@@ -21,9 +21,10 @@ from huggingface_hub.errors import (
 )
 
 from tcdflow.artifacts.hub_talk import terse
-from tcdflow.errors import SourceError
+from tcdflow.errors import NotHereError, SourceError
 
 _LOGIN = "log in with `hf auth login`"
+_NOT_HERE = (LocalEntryNotFoundError, RevisionResolutionError, OfflineModeIsEnabled)
 
 
 @contextmanager
@@ -31,6 +32,7 @@ def one_line(repo: str, revision: str | None) -> Iterator[None]:
     """Turn whatever the hub's client raises into one line, and keep it terse meanwhile.
 
     Raises:
+        NotHereError: if nothing may be downloaded.
         SourceError: in place of any other exception.
     """
     try:
@@ -39,7 +41,8 @@ def one_line(repo: str, revision: str | None) -> Iterator[None]:
     except SourceError:
         raise
     except Exception as error:  # from another's code, which talks to a network: it can be anything
-        raise SourceError(explain(error, repo, revision)) from error
+        wanting = isinstance(error, _NOT_HERE) and constants.is_offline_mode()
+        raise (NotHereError if wanting else SourceError)(explain(error, repo, revision)) from error
 
 
 def explain(error: BaseException, repo: str, revision: str | None = None) -> str:
@@ -53,7 +56,7 @@ def explain(error: BaseException, repo: str, revision: str | None = None) -> str
             return f"the hub has no such repository, or it is private: check its name, or {_LOGIN}"
         case RevisionNotFoundError():
             return f"the repository has no branch, tag or commit '{revision or constants.DEFAULT_REVISION}'"
-        case LocalEntryNotFoundError() | RevisionResolutionError() | OfflineModeIsEnabled():
+        case _ if isinstance(error, _NOT_HERE):
             if constants.is_offline_mode():
                 return "is not in the local cache, and HF_HUB_OFFLINE is set: unset it to download"
             if error.__cause__ is not None:

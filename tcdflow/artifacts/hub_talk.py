@@ -1,10 +1,9 @@
-"""What the hub's client says on standard error while it works: bars for people, and one line where it said ten."""
+"""What the hub's client says on standard error while it works: one line where it said ten, and none of its bars."""
 
 from __future__ import annotations
 
 import logging
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,18 +16,18 @@ _TRYING_AGAIN = re.compile(r"thrown while requesting|^Retrying in|^Rate limited|
 
 @contextmanager
 def terse(repo: str) -> Iterator[None]:
-    """Say once that the client tries again, without the addresses it asks, which may be signed; no bars in a file."""
+    """Say once that the client tries again, without the addresses it asks, which may be signed; draw no bars."""
     handlers = [] if constants.HF_DEBUG else list(logging.getLogger("huggingface_hub").handlers)
-    no_bars = not sys.stderr.isatty() and not are_progress_bars_disabled()
+    bars = not are_progress_bars_disabled()
     once = _Once(repo)
     for handler in handlers:
         handler.addFilter(once)
-    if no_bars:
+    if bars:
         disable_progress_bars()
     try:
         yield
     finally:
-        if no_bars:
+        if bars:
             enable_progress_bars()
         for handler in handlers:
             handler.removeFilter(once)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcdflow.artifacts.artifact import Artifact
-from tcdflow.artifacts.finders import Resolver, model_config, model_folder, weight_file
+from tcdflow.artifacts.resolver import Resolver
 from tcdflow.artifacts.source import Source
 from tcdflow.errors import Problem
 from tcdflow.spec.adapters import ControlNet, Depth, IPAdapter
@@ -11,14 +11,18 @@ from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import ImageToImage, Inpainting
 
 
-def take_inputs(resolver: Resolver, spec: RunSpec, half: bool) -> None:
+def take_inputs(resolver: Resolver, spec: RunSpec) -> None:
     """Find all of them; what is wrong becomes a problem of the resolver."""
+    finder = resolver.finder
 
-    def model(role: str, source: Source) -> Artifact:
-        return model_folder(role, source, half)
+    def model(role: str, source: Source, half: bool) -> Artifact:
+        return finder.model_folder(role, source, half)
 
-    def plain_model(role: str, source: Source) -> Artifact:
-        return model_folder(role, source, False, None)
+    def plain_model(role: str, source: Source, _: bool) -> Artifact:
+        return finder.model_folder(role, source, False, None)
+
+    def config(role: str, source: Source, _: bool) -> Artifact:
+        return finder.model_config(role, source)
 
     if isinstance(spec.task, ImageToImage | Inpainting):
         resolver.take_picture("task.image", "task.image", spec.task.image)
@@ -27,7 +31,7 @@ def take_inputs(resolver: Resolver, spec: RunSpec, half: bool) -> None:
     for name, adapter in spec.adapters.items():
         role = f"adapters.{name}"
         if isinstance(adapter, IPAdapter):
-            resolver.take(role, f"{role}.source", adapter.source, weight_file)
+            resolver.take_file(role, f"{role}.source", adapter.source)
             resolver.take(f"{role}.image_encoder", f"{role}.image_encoder", adapter.image_encoder, model)
             for number, picture in enumerate(adapter.images):
                 resolver.take_picture(f"{role}.images.{number}", f"{role}.images", picture)
@@ -38,7 +42,7 @@ def take_inputs(resolver: Resolver, spec: RunSpec, half: bool) -> None:
                 what = "a single weight file needs the folder or repository whose config.json it follows"
                 resolver.problems.append(Problem(f"{role}.config", what))
             else:
-                resolver.take(f"{role}.config", f"{role}.config", adapter.config, model_config)
+                resolver.take(f"{role}.config", f"{role}.config", adapter.config, config)
         if isinstance(adapter, ControlNet):
             resolver.take_picture(f"{role}.image", f"{role}.image", adapter.image)
             if isinstance(adapter.preprocessor, Depth):

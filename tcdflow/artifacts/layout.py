@@ -1,7 +1,8 @@
 """Which files of a repository a run reads: pure functions over a listing of names.
 
 The layout is diffusers': ``model_index.json`` names the components, each in a folder of its own with its config and
-its weights ``<stem>[.<variant>].safetensors``, sharded ones beside an index. Pickled weights are never chosen.
+its weights ``<stem>[.<variant>].safetensors``, sharded ones beside an index. Pickled weights are chosen only where a
+folder has no others and the user allows it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tcdflow.artifacts import model_index
-from tcdflow.artifacts.source import PICKLES
+from tcdflow.artifacts.pickles import REFUSED, is_pickle
 from tcdflow.errors import SourceError
 
 WEIGHTS = ".safetensors"
-LORA_FILE = "pytorch_lora_weights.safetensors"
+LORA_STEM = "pytorch_lora_weights"
 _CONFIGS = (".json", ".txt", ".model")
 _DIFFUSERS, _TRANSFORMERS = "diffusion_pytorch_model", "model"
 # Components whose class ends so have configs and vocabularies, and no weights.
@@ -101,28 +102,34 @@ def model_weights(listing: Collection[str], folder: str, variant: str | None) ->
     where = f"{folder}/ has" if folder else "it has"
     if any(_parent(f) == folder and f.endswith(WEIGHTS) for f in listing) and not variant:
         raise SourceError(f"{where} no plain weights, only those of a variant; variant auto takes what there is")
-    pickled = sorted(f for f in listing if _parent(f) == folder and f.endswith(PICKLES))
+    pickled = sorted(f for f in listing if _parent(f) == folder and is_pickle(f))
     if pickled:
-        raise SourceError(f"{where} only pickled weights ({pickled[0]}), which can run code; safetensors are needed")
+        raise SourceError(f"{where} only pickled weights ({pickled[0]}), {REFUSED}")
     raise SourceError(f"{where} no {WEIGHTS} weights")
 
 
-def single_weights(listing: Collection[str], folder: str = "") -> str:
+def single_weights(listing: Collection[str], *, pickles: bool = False) -> str:
     """Return the one weight file of a LoRA or adapter folder.
+
+    Args:
+        listing: relative names of the files there.
+        pickles: whether a pickle may be taken where there are no safetensors.
 
     Raises:
         SourceError: if there is none, or several without the usual name.
     """
-    inside = [f for f in listing if _parent(f) == folder]
+    inside = [f for f in listing if not _parent(f)]
     weights = sorted(f for f in inside if f.endswith(WEIGHTS))
-    usual = [f for f in weights if _leaf(f) == LORA_FILE]
+    pickled = sorted(f for f in inside if is_pickle(f))
+    if pickles and not weights:
+        weights = pickled
+    usual = [f for f in weights if f.rpartition(".")[0] == LORA_STEM]
     if len(usual or weights) == 1:
         return (usual or weights)[0]
     if weights:
         raise SourceError(f"holds several weight files; add one of {', '.join(weights[:8])} to the source")
-    pickled = sorted(f for f in inside if f.endswith(PICKLES))
     if pickled:
-        raise SourceError(f"holds only pickled weights ({pickled[0]}), which can run code; safetensors are needed")
+        raise SourceError(f"holds only pickled weights ({pickled[0]}), {REFUSED}")
     raise SourceError(f"holds no {WEIGHTS} file" + _alternatives(listing))
 
 
@@ -175,6 +182,11 @@ def _index_names(stem: str, variant: str | None) -> tuple[str, ...]:
     if variant is None:
         return (f"{stem}{WEIGHTS}.index.json",)
     return (f"{stem}{WEIGHTS}.index.{variant}.json", f"{stem}{WEIGHTS}.{variant}.index.json")
+
+
+def is_weights(name: str) -> bool:
+    """Say whether a file holds weights, or is the index of several that do."""
+    return name.endswith(WEIGHTS) or is_pickle(name) or ".index." in _leaf(name)
 
 
 def _is_config(name: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tcdflow.artifacts.artifact import Artifact
 from tcdflow.artifacts.hashes import sha256_file
-from tcdflow.artifacts.resolve import Artifact
 from tcdflow.errors import SourceError
 
 
@@ -29,6 +30,8 @@ class LockedFile(BaseModel):
 def lock(artifacts: Iterable[Artifact]) -> tuple[LockedFile, ...]:
     """Hash every file of the artifacts, on as many threads as help; hashing releases the interpreter lock.
 
+    Of files that have yet to be fetched the lock has what the hub promises: no others are accepted when they come.
+
     Raises:
         SourceError: if a file has gone since it was resolved, or cannot be read.
     """
@@ -38,15 +41,22 @@ def lock(artifacts: Iterable[Artifact]) -> tuple[LockedFile, ...]:
 
 
 def _locked(artifact: Artifact, name: str) -> LockedFile:
-    path = artifact.root / name
+    promised = next((file for file in artifact.absent if file.name == name), None)
     try:
-        return LockedFile(
-            role=artifact.role,
-            source=artifact.source,
-            revision=artifact.revision,
-            file=name,
-            size=path.stat().st_size,
-            sha256=sha256_file(path),
-        )
+        size, sha256 = (promised.size, promised.sha256) if promised else _measured(artifact.root / name)
     except OSError as error:
-        raise SourceError(f"{artifact.role}: '{artifact.source}': {name} cannot be read: {error.strerror}") from None
+        back = "; tcdflow fetch brings it back" if artifact.revision and isinstance(error, FileNotFoundError) else ""
+        what = f"{name} cannot be read: {error.strerror}{back}"
+        raise SourceError(f"{artifact.role}: '{artifact.source}': {what}") from None
+    return LockedFile(
+        role=artifact.role,
+        source=artifact.source,
+        revision=artifact.revision,
+        file=name,
+        size=size,
+        sha256=sha256,
+    )
+
+
+def _measured(path: Path) -> tuple[int, str]:
+    return path.stat().st_size, sha256_file(path)

@@ -24,9 +24,6 @@ from urllib.parse import unquote, urlsplit
 
 from tcdflow.errors import SourceError
 
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
-"""Endings of weight files that are pickles: loading one can run code."""
-
 _HUB = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
     r"(?:@(?P<revision>refs/[\w-]+/[\w.-]+|[\w.-]+))?"

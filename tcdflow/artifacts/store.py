@@ -6,14 +6,20 @@ The hub is reached through ``huggingface_hub`` alone, with its cache, its enviro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tcdflow import embedded
-from tcdflow.artifacts.source import Source
+from tcdflow.artifacts.artifact import Absent, Artifact
+from tcdflow.artifacts.source import Source, at_commit, parse
 from tcdflow.errors import SourceError
+
+if TYPE_CHECKING:
+    from tcdflow.artifacts.hub import HubRepo
+
+Told = Callable[[str, int], None]
 
 MOST_FILES = 20_000
 """More files than this within two levels are no model but somebody's home directory."""
@@ -29,8 +35,11 @@ class Store(Protocol):
     def listing(self, inside: str = "") -> tuple[str, ...]:
         """Return the names of the files in a folder of the store and in that folder's folders, relative to it."""
 
-    def fetch(self, names: tuple[str, ...]) -> Path:
-        """Bring the files to this machine and return the folder that their names are relative to."""
+    def look(self, names: tuple[str, ...]) -> tuple[Path, tuple[Absent, ...]]:
+        """Return the folder that the files' names are relative to, and those of them that have yet to be fetched.
+
+        Small files, which say what else is needed, are brought here.
+        """
 
 
 @dataclass(frozen=True)
@@ -55,28 +64,92 @@ class Folder:
                 raise SourceError(f"holds more than {MOST_FILES:,} files and is no model folder")
         return tuple(sorted(found))
 
-    def fetch(self, names: tuple[str, ...]) -> Path:
-        """Return the folder; it is here already."""
-        return self.root
+    def look(self, names: tuple[str, ...]) -> tuple[Path, tuple[Absent, ...]]:
+        """Return the folder; all is here."""
+        return self.root, ()
 
 
-def open_store(source: Source) -> Store:
-    """Return the store that holds a source.
+@dataclass
+class Stores:
+    """Opens stores. A branch means one commit for all who ask for it, however it moves meanwhile."""
+
+    _repos: dict[tuple[str, str | None], Store] = field(default_factory=dict, repr=False)
+
+    def open(self, source: Source) -> Store:
+        """Return the store that holds a source.
+
+        Raises:
+            SourceError: if there is no such embedded model, or the hub cannot be asked for the revision.
+        """
+        if source.kind == "embedded":
+            try:
+                return Folder(embedded.model_path(source.location), embedded.version(source.location))
+            except ValueError as error:
+                raise SourceError(str(error)) from None
+        if source.kind == "path":
+            path = Path(source.location)
+            return Folder(path if path.is_dir() else path.parent)
+        from tcdflow.artifacts.hub import HubRepo
+
+        wanted = (source.location, source.revision)
+        if wanted not in self._repos:
+            self._repos[wanted] = HubRepo.open(*wanted)
+        return self._repos[wanted]
+
+
+def looked_up(artifact: Artifact) -> Artifact:
+    """Return an artifact of an earlier time, such as a plan's, as it is on this machine now.
 
     Raises:
-        SourceError: if there is no such embedded model, or the hub cannot be asked for the revision.
+        SourceError: if its repository is out of reach, and the cache does not have its small files.
     """
-    if source.kind == "embedded":
-        try:
-            return Folder(embedded.model_path(source.location), embedded.version(source.location))
-        except ValueError as error:
-            raise SourceError(str(error)) from None
-    if source.kind == "path":
-        path = Path(source.location)
-        return Folder(path if path.is_dir() else path.parent)
+    found = _in_repo(artifact)
+    if found is None:
+        return artifact
+    repo, prefix = found
+    root, absent = repo.look(tuple(prefix + name for name in artifact.files))
+    return replace(artifact, root=root / prefix, absent=relative(absent, prefix))
+
+
+def moved_here(artifact: Artifact) -> Artifact:
+    """Return an artifact of another machine or cache as it would lie in this one's, without looking."""
+    found = _in_repo(artifact)
+    return artifact if found is None else replace(artifact, root=found[0].snapshot / found[1])
+
+
+def fetched(artifact: Artifact, told: Told = lambda sha256, count: None) -> Artifact:
+    """Return an artifact with all files on this machine.
+
+    Args:
+        artifact: with what it lacks.
+        told: is told of each file how many of its bytes are here.
+
+    Raises:
+        SourceError: if a file cannot be had.
+    """
+    found = _in_repo(artifact) if artifact.absent else None
+    if found is None:
+        return artifact
+    repo, prefix = found
+    repo.fetch([replace(file, name=prefix + file.name) for file in artifact.absent], told)
+    return replace(artifact, absent=())
+
+
+def relative(absent: Iterable[Absent], prefix: str) -> tuple[Absent, ...]:
+    """Name absent files as an artifact of a folder in a repository does."""
+    return tuple(replace(file, name=file.name.removeprefix(prefix)) for file in absent)
+
+
+def _in_repo(artifact: Artifact) -> tuple[HubRepo, str] | None:
+    """Return the repository of an artifact, and the folder in it that its files' names are relative to."""
+    pinned = at_commit(artifact.source, artifact.revision or "")
+    if pinned is None:
+        return None
     from tcdflow.artifacts.hub import HubRepo
 
-    return HubRepo.open(source.location, source.revision)
+    source = parse(pinned)
+    prefix = f"{source.inside}/" if source.inside and not artifact.single else ""
+    return HubRepo(source.location, str(artifact.revision)), prefix
 
 
 def _files(folder: Path, prefix: str = "") -> Iterator[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from tcdflow.app import Job
 from tcdflow.artifacts.artifact import Artifact
+from tcdflow.artifacts.resolve import fetch
 from tcdflow.artifacts.sizes import settle
 from tcdflow.cli import flags
+from tcdflow.cli.files import absent_bytes, megabytes, show_files
 from tcdflow.cli.progress import duration
 from tcdflow.cli.sweep import directory_of
 from tcdflow.cli.warn import warn
@@ -30,13 +32,13 @@ def check(argv: Sequence[str]) -> int:
         planned = planner.make(composer, args.overrides)
         warn(planned.warnings)
         _show_plan(planned.plan)
+        _show_fetching(planned.artifacts, argv[1:])
         return 0
-    composition = composer.compose(args.overrides)
-    warn(composition.warnings)
-    job = Job.prepare(composition)
+    job = Job.look(composer.compose(args.overrides))
+    warn(job.composition.warnings)
     print(_described(job.composition.spec))
     print(f"time        {_estimated([(job.composition.spec, True, True)])}")
-    _show_files(job.artifacts)
+    _show_fetching(list(job.artifacts), argv[1:])
     return 0
 
 
@@ -60,7 +62,6 @@ def _show_plan(plan: Plan) -> None:
     print("loads       " + ", ".join(f"{count} {what}" for what, count in changes.items()))
     print(f"UNet calls  {calls}")
     print(f"time        {_estimated(runs)}")
-    _show_files(planned.artifact() for planned in plan.files)
     for cell in plan.cells[:_SHOWN]:
         print(f"  {cell.name}")
     if len(plan.cells) > _SHOWN:
@@ -109,10 +110,18 @@ def _listed(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]}"
 
 
-def _show_files(artifacts: Iterable[Artifact]) -> None:
-    for artifact in artifacts:
-        size = sum((Path(artifact.root) / name).stat().st_size for name in artifact.files)
-        at = f" at {artifact.revision}" if artifact.revision else ""
-        print(
-            f"{artifact.role:<10}  {len(artifact.files)} file(s), {size / 1e6:.1f} MB: {printable(artifact.source)}{at}"
-        )
+def _show_fetching(artifacts: Sequence[Artifact], again: Sequence[str]) -> None:
+    """Print all files, and the command that fetches what is missing.
+
+    Raises:
+        ConfigError: if it is missing and nothing may be downloaded.
+    """
+    show_files(artifacts)
+    missing = absent_bytes(artifacts)
+    if not missing:
+        return
+    print(f"to fetch    {megabytes(missing)}, with: tcdflow fetch {printable(shlex.join(again))}")
+    from huggingface_hub import constants
+
+    if constants.is_offline_mode():
+        fetch(artifacts)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from tcdflow._version import __version__
 from tcdflow.cli.signals import INTERRUPTED
-from tcdflow.errors import TcdflowError, printable
+from tcdflow.errors import ConfigError, TcdflowError, printable
 
 DEBUG = "TCDFLOW_DEBUG"
 
@@ -47,6 +48,8 @@ def dispatch(argv: Sequence[str]) -> int:
             f"tcdflow: {printable(str(error))}" if "\n" not in str(error) else _listed(str(error)),
             file=sys.stderr,
         )
+        if isinstance(error, ConfigError) and any(problem.fetchable for problem in error.problems):
+            print(f"tcdflow: this fetches what is missing: {_fetching(argv)}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("tcdflow: interrupted", file=sys.stderr)
@@ -73,6 +76,10 @@ def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
         from tcdflow.cli.check import check
 
         return check
+    if first == "fetch":
+        from tcdflow.cli.fetch import fetch
+
+        return fetch
     if first == "ls":
         from tcdflow.cli.ls import ls
 
@@ -88,6 +95,13 @@ def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
     from tcdflow.cli.run import run
 
     return run
+
+
+def _fetching(argv: Sequence[str]) -> str:
+    """Return the command that fetches what a command has lacked."""
+    words = list(argv[1:] if argv[0] in ("check", "fetch", "lock", "rerun", "resume") else argv)
+    kept = [word for word in words if word not in ("--verify", "--retry-failed")]
+    return printable(f"HF_HUB_OFFLINE=0 tcdflow fetch {shlex.join(kept)}")
 
 
 def _version(_: Sequence[str]) -> int:

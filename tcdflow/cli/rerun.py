@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tcdflow.cli.collector import collect_again
+from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.run import summary
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
@@ -43,7 +44,7 @@ def rerun(argv: Sequence[str]) -> int:
     if args.verify and not where:
         return _verify(recorded, spec, changes)
     _keep_the_original(recorded, where)
-    result = _again(recorded, spec, pin(recorded, spec), args.overrides, where)
+    result = _again(recorded, spec, _pinned(recorded, spec), args.overrides, where)
     if not args.verify:
         return 0
     from tcdflow.rerun.verify import judge
@@ -76,6 +77,11 @@ def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
         raise ConfigError([Problem("hydra.run.dir", what, str(said))])
 
 
+def _pinned(recorded: Recorded, spec: RunSpec) -> Pinned:
+    with DownloadBar() as bar:
+        return pin(recorded, spec, progress=bar.progress)
+
+
 def _again(recorded: Recorded, spec: RunSpec, pinned: Pinned, overrides: Sequence[str], where: Sequence[str]) -> Result:
     from tcdflow.app import Job, WarmEngine, directory_config, run_single
     from tcdflow.artifacts.sizes import settle
@@ -101,7 +107,7 @@ def _verify(recorded: Recorded, spec: RunSpec, changes: Sequence[str]) -> int:
     from tcdflow.rerun.verify import comparable, verify
 
     comparable(recorded)
-    pinned = pin(recorded, spec)
+    pinned = _pinned(recorded, spec)
     with StepBar(len(spec.sampling.seeds)) as bar:
         engine = WarmEngine(reusable=False, on_loaded=collect_again)
         verified = verify(recorded, spec, pinned, engine, bar.step, changes)

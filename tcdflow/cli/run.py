@@ -37,9 +37,11 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     composition = composer.compose(overrides)
     # A mistake is answered before what only a run needs is imported.
     from tcdflow.app import Job, WarmEngine, run_single
+    from tcdflow.cli.files import DownloadBar
     from tcdflow.cli.progress import StepBar
 
-    job = Job.prepare(composition)
+    with DownloadBar() as download:
+        job = Job.prepare(composition, download.progress)
     warn(job.composition.warnings)
     with StepBar(len(job.composition.spec.sampling.seeds)) as bar:
         result = run_single(job, WarmEngine(reusable=False, on_loaded=collect_again), bar.step)

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tcdflow.app import WarmEngine
+from tcdflow.artifacts.resolve import fetch
 from tcdflow.cli.collector import collect_again
+from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
@@ -41,6 +43,8 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         return multirun(composer, overrides, by)
     planned = planner.make(composer, overrides)
     warn(planned.warnings)
+    with DownloadBar() as download:
+        fetch(planned.artifacts, download.progress)
     directory = directory_of(planned.plan)
     with sweeps.alone(directory):
         return _run(sweeps.freeze(directory, planned.plan), directory, retry_failed=False)

@@ -23,6 +23,7 @@ from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.origin import chooser, origin
 from tcdflow.spec.overrides import Said, check
+from tcdflow.spec.permission import permitted
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.references import multiplying, referenced
 from tcdflow.spec.search import config_loader
@@ -30,6 +31,7 @@ from tcdflow.spec.sweep import SweepSpec
 
 CONFIG_NAME = "config"
 _MOST_SAID = 10
+_LONGEST_PATH = 4096
 _SELECTORS = ("experiment",)
 """Groups that are packed into the whole config and have no field of their own."""
 
@@ -45,6 +47,8 @@ class Composition:
         warnings: what is allowed and probably not meant.
         config: Hydra's composed config, its own ``hydra`` node included.
         sweep: what the config says of a sweep.
+        lock: lock file that pins its sources, if any.
+        allow_pickle: whether the user lets pickled weights be read.
     """
 
     spec: RunSpec
@@ -53,6 +57,8 @@ class Composition:
     warnings: tuple[str, ...]
     config: DictConfig = field(repr=False, compare=False)
     sweep: SweepSpec = field(default_factory=SweepSpec)
+    lock: str | None = None
+    allow_pickle: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Draft:
         said: the overrides, parsed.
         referenced: keys that interpolations name: to change one of them changes others.
         config: Hydra's composed config.
+        lock: lock file that pins its sources, if any.
     """
 
     plain: dict[str, Any]
@@ -72,6 +79,7 @@ class Draft:
     said: tuple[Said, ...]
     referenced: frozenset[str]
     config: DictConfig = field(repr=False, compare=False)
+    lock: str | None = None
 
 
 class Composer:
@@ -110,8 +118,9 @@ class Composer:
         Raises:
             ConfigError: with every violation found.
         """
-        draft, problems = self._draft(overrides)
-        return self._composition(draft, overrides, problems)
+        allow_pickle, others = permitted(overrides)
+        draft, problems = self._draft(others)
+        return self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
 
     def typed(self, config: DictConfig, overrides: Sequence[str]) -> Composition:
         """Type and judge a run that Hydra itself has composed, with this composer's loader.
@@ -181,14 +190,32 @@ class Composer:
         task = _without_hydra(config)
         plain = self._resolve(task, said, problems)
         sweep = self._sweep(plain.pop("sweep", None), said, problems)
-        return Draft(plain, sweep, tuple(said), frozenset(referenced(task)), config)
+        lock = self._lock(plain.pop("lock", None), said, problems)
+        return Draft(plain, sweep, tuple(said), frozenset(referenced(task)), config, lock)
 
-    def _composition(self, draft: Draft, overrides: Sequence[str], problems: list[Problem]) -> Composition:
+    def _composition(
+        self, draft: Draft, overrides: Sequence[str], problems: list[Problem], *, allow_pickle: bool = False
+    ) -> Composition:
         spec = self.judge(draft.plain, draft.said, problems)
         if problems or spec is None:
             raise ConfigError(_unique(problems))
-        choices = self._choices(draft.config)
-        return Composition(spec, tuple(overrides), choices, tuple(rules.warnings(spec)), draft.config, draft.sweep)
+        return Composition(
+            spec,
+            tuple(overrides),
+            self._choices(draft.config),
+            tuple(rules.warnings(spec)),
+            draft.config,
+            draft.sweep,
+            draft.lock,
+            allow_pickle,
+        )
+
+    def _lock(self, value: Any, said: Sequence[Said], problems: list[Problem]) -> str | None:
+        if value is None or (isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH):
+            return value
+        what = "must be the path of a lock file, as tcdflow lock writes it"
+        problems.append(Problem("lock", what, value, self._origin("lock", said)))
+        return None
 
     def _sweep(self, plain: Any, said: Sequence[Said], problems: list[Problem]) -> SweepSpec:
         try:

@@ -16,9 +16,11 @@ from hydra.core.override_parser.types import IntervalSweep, Override, OverrideTy
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.overrides import FREE_TEXT, check, parse, quoted
+from tcdflow.spec.permission import GROUP
 from tcdflow.spec.sweep import SweepSpec
 
 MAX_PROMPT_BYTES = 64_000_000
+_WHOLE = ("sweep", "lock", GROUP)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     told = {override.key_or_group for override, _ in said}
     declared = [f"{key}={_sweep_text(value)}" for key, value in sweep.axes.items() if key not in told]
     _refuse(composer, declared)
+    _refuse_whole(declared)
     # What a file declares comes first, so that the command line has the last word.
     everything = [*(_parsed(composer, text) for text in declared), *said]
     fixed: list[Fixed] = []
@@ -144,6 +147,15 @@ def _refuse(composer: Composer, overrides: Sequence[str]) -> None:
         raise ConfigError(problems)
 
 
+def _refuse_whole(texts: Sequence[str]) -> None:
+    """Refuse axes of what is one for all cells, and of what a file may not say at all."""
+    what = "what holds for the sweep as a whole cannot vary within it"
+    keys = {text: text.partition("=")[0].lstrip("+~") for text in texts}
+    problems = [Problem(key, what, origin=text) for text, key in keys.items() if key.split(".")[0] in _WHOLE]
+    if problems:
+        raise ConfigError(problems)
+
+
 def _parsed(composer: Composer, text: str) -> tuple[Override, str]:
     override = parse(text, sweeping=True)
     override.config_loader = composer.loader
@@ -155,16 +167,14 @@ def _is_axis(override: Override) -> bool:
 
 
 def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis:
-    key = override.key_or_group
-    if key.split(".")[0] == "sweep":
-        raise ConfigError([Problem(key, "what holds for the sweep as a whole cannot vary within it", origin=text)])
+    _refuse_whole([text])
     if override.is_interval_sweep():
         what = "interval() needs a sweeper that chooses values, such as hydra/sweeper=optuna"
-        raise ConfigError([Problem(key, what, origin=text)])
+        raise ConfigError([Problem(override.key_or_group, what, origin=text)])
     with _shuffled_by(text):
         (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
     if not cells:
-        raise ConfigError([Problem(key, "has no value to sweep over", origin=text)])
+        raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
     return tuple((_point(composer, parse(cell, sweeping=True), place),) for (cell,) in cells)
 
 

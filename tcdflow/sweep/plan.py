@@ -10,12 +10,13 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tcdflow.artifacts.artifact import Artifact, Artifacts
 from tcdflow.artifacts.lock import LockedFile
+from tcdflow.artifacts.store import moved_here
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
 from tcdflow.spec.model import RunSpec
@@ -25,6 +26,15 @@ FILE_NAME = "plan.json"
 CELLS = "cells"
 SCHEMA_VERSION: Literal[1] = 1
 MAX_BYTES = 1_000_000_000
+
+
+def _below(name: str) -> str:
+    if name.startswith("/") or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise ValueError("must be the name of a file below a folder")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_below)]
 
 
 class _Data(BaseModel):
@@ -53,7 +63,7 @@ class PlannedFiles(_Data):
     source: str
     revision: str | None
     root: str
-    files: tuple[str, ...]
+    files: tuple[FileName, ...]
     single: bool
     variant: str | None
 
@@ -64,8 +74,8 @@ class PlannedFiles(_Data):
         return cls.model_validate(fields | {"root": str(artifact.root)})
 
     def artifact(self) -> Artifact:
-        """Return the artifact."""
-        return Artifact(**(self.model_dump() | {"root": Path(self.root)}))
+        """Return the artifact, where this machine has it: a plan may come from another."""
+        return moved_here(Artifact(**(self.model_dump() | {"root": Path(self.root)})))
 
 
 class Cell(_Data):

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tcdflow.artifacts.artifact import Artifact, Artifacts
-from tcdflow.artifacts.lock import LockedFile, lock
-from tcdflow.artifacts.resolve import resolve
+from tcdflow.artifacts.artifact import Artifact
+from tcdflow.artifacts.finders import Finder
 from tcdflow.artifacts.sizes import settle
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.record.environment import versions
@@ -25,10 +24,12 @@ from tcdflow.spec import rules
 from tcdflow.spec.compose import Composer, Draft
 from tcdflow.spec.expand import Axes, Axis, Point, axes, without
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.permission import permitted
 from tcdflow.spec.references import behind_interpolation, overlap
 from tcdflow.sweep import order
+from tcdflow.sweep.files import SweepFiles
 from tcdflow.sweep.names import cell_names, sweep_name
-from tcdflow.sweep.plan import Cell, Plan, PlannedAxis, PlannedFiles, PlannedOverride, with_values
+from tcdflow.sweep.plan import Cell, Plan, PlannedAxis, PlannedOverride, with_values
 from tcdflow.sweep.wrong import Wrong
 
 MAX_CELLS = 1_000_000
@@ -39,10 +40,11 @@ Points = tuple[Point, ...]
 
 @dataclass
 class Planned:
-    """A plan, and what a person should be told of it."""
+    """A plan, what a person should be told of it, and the files of all its cells, some of which may be absent."""
 
     plan: Plan
     warnings: list[str] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
 
 
 @dataclass
@@ -61,8 +63,9 @@ def make(composer: Composer, overrides: Sequence[str]) -> Planned:
     Raises:
         ConfigError: with what is wrong with any cell, and the cells with which it is wrong.
     """
-    found = axes(composer, overrides)
-    return _Planner(composer, found).plan(overrides)
+    allow_pickle, others = permitted(overrides)
+    found = axes(composer, others)
+    return _Planner(composer, found, Finder(unpickle=allow_pickle)).plan(overrides)
 
 
 class _ComposeAnew(Exception):  # noqa: N818  a signal, no error
@@ -70,11 +73,11 @@ class _ComposeAnew(Exception):  # noqa: N818  a signal, no error
 
 
 class _Planner:
-    def __init__(self, composer: Composer, found: Axes) -> None:
+    def __init__(self, composer: Composer, found: Axes, finder: Finder) -> None:
         self._composer = composer
         self._axes = found
         self._free = set(_free(composer, found))
-        self._files = _Files()
+        self._files = SweepFiles(finder)
         self._forget()
 
     def _forget(self) -> None:
@@ -145,7 +148,7 @@ class _Planner:
             folded=len(points) - len(cells),
         )
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
-        return Planned(plan, [*unused, *self._warnings])
+        return Planned(plan, [*unused, *self._warnings], self._files.artifacts)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)
@@ -206,6 +209,11 @@ class _Planner:
             what = "what holds for the sweep as a whole differs between cells; say it outside of what varies"
             self._wrong.add([Problem("sweep", what)], texts)
             return None
+        try:
+            self._files.pin(draft.lock)
+        except ConfigError as error:
+            self._wrong.add(error.problems, texts)
+            return None
         named = {
             key
             for key in self._free
@@ -225,47 +233,6 @@ class _Planner:
         except ConfigError as error:
             return error.problems
         raise AssertionError("what cannot be drafted cannot be composed")
-
-
-class _Files:
-    """The files of all cells: resolved once for each distinct set of sources, and hashed once."""
-
-    def __init__(self) -> None:
-        self.planned: list[PlannedFiles] = []
-        self.locked: dict[tuple[str, str, str], LockedFile] = {}
-        self._known: dict[Any, tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError] = {}
-        self._numbers: dict[Artifact, int] = {}
-
-    def of(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]]:
-        """Return the files of a spec, their numbers in the plan, and their lock.
-
-        Raises:
-            ConfigError: if they cannot be had.
-        """
-        runtime = (spec.runtime.dtype, spec.runtime.device, spec.runtime.tiny_vae)
-        loras = [(name, lora.source) for name, lora in spec.loras.items()]
-        sources = repr((spec.base, spec.task, runtime, loras, spec.adapters))
-        if sources not in self._known:
-            self._known[sources] = self._found(spec)
-        known = self._known[sources]
-        if isinstance(known, ConfigError):
-            raise known
-        return known
-
-    def _found(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError:
-        try:
-            artifacts = resolve(spec)
-        except ConfigError as error:
-            return error
-        locked = lock(artifacts)
-        self.locked |= {(file.role, file.source, file.file): file for file in locked}
-        return artifacts, tuple(self._number(artifact) for artifact in artifacts), locked
-
-    def _number(self, artifact: Artifact) -> int:
-        if artifact not in self._numbers:
-            self._numbers[artifact] = len(self.planned)
-            self.planned.append(PlannedFiles.of(artifact))
-        return self._numbers[artifact]
 
 
 def _free(composer: Composer, found: Axes) -> list[str]:

@@ -7,6 +7,10 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from tcdflow.artifacts.artifact import Artifact
+from tcdflow.artifacts.finders import Finder
+from tcdflow.artifacts.resolve import fetch
+from tcdflow.artifacts.source import Source
 from tcdflow.spec.model import RunSpec
 
 
@@ -98,3 +102,15 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return folder
+
+
+def weight_file(role: str, source: Source) -> Artifact:
+    """Find one weight file, and fetch it."""
+    (found,) = fetch([Finder().weight_file(role, source)])
+    return found
+
+
+def model_folder(role: str, source: Source, half: bool, variant: str | None = "auto") -> Artifact:
+    """Find one model, and fetch it."""
+    (found,) = fetch([Finder().model_folder(role, source, half, variant)])
+    return found

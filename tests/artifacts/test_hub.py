@@ -12,12 +12,12 @@ import pytest
 from huggingface_hub import constants
 
 from tcdflow.artifacts.lock import lock
-from tcdflow.artifacts.resolve import Artifact, model_folder, resolve, weight_file
+from tcdflow.artifacts.resolve import Artifact, resolve
 from tcdflow.artifacts.source import parse
 from tcdflow.errors import ConfigError, SourceError
 from tests.hub import TOKEN, StandInHub
 
-from .fakes import needed, pipeline, spec, weights
+from .fakes import model_folder, needed, pipeline, spec, weight_file, weights
 
 NET = {
     "config.json": b"{}",
@@ -238,9 +238,10 @@ def test_the_real_environment_in_another_process(hub: StandInHub, tmp_path: Path
     """What the other tests patch is what the client reads at import."""
     hub.add("o/loras", {"x.safetensors": weights()})
     code = (
-        "from tcdflow.artifacts.resolve import weight_file\n"
+        "from tcdflow.artifacts.finders import Finder\n"
+        "from tcdflow.artifacts.resolve import fetch\n"
         "from tcdflow.artifacts.source import parse\n"
-        "print(weight_file('x', parse('o/loras')).revision)"
+        "print(fetch([Finder().weight_file('x', parse('o/loras'))])[0].revision)"
     )
 
     def ask(**extra: str) -> str:

@@ -189,12 +189,13 @@ def test_a_listing_that_leaves_the_repository_writes_nothing_outside(hub: StandI
 
 
 def test_tries_are_said_once_and_bars_stay_out_of_files(hub: StandInHub, tmp_path: Path) -> None:
-    hub.fail("error 503", TREE, times=2)
-    hub.fail("close", CDN, times=2)
+    hub.fail("close", CDN, times=3)
     code = (
         "import time; time.sleep = lambda seconds: None\n"
-        "from tcdflow.artifacts.hub import HubRepo\n"
-        "HubRepo.open('o/sd', None).fetch(('model_index.json', 'unet/diffusion_pytorch_model.safetensors'))"
+        "from tcdflow.artifacts.finders import Finder\n"
+        "from tcdflow.artifacts.resolve import fetch\n"
+        "from tcdflow.artifacts.source import parse\n"
+        "fetch([Finder().model_folder('net', parse('o/sd/unet'), False)])"
     )
     environ = {**os.environ, **hub.environ(tmp_path / "home")}
     run = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)

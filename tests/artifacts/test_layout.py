@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.artifacts.layout import model_files, model_weights, pipeline_files, single_weights
-from tcdflow.artifacts.source import PICKLES
+from tcdflow.artifacts.pickles import PICKLES
 from tcdflow.errors import SourceError
 
 from .fakes import MODELS, needed, pipeline

@@ -11,12 +11,12 @@ import pytest
 from tcdflow import embedded
 from tcdflow.artifacts import store
 from tcdflow.artifacts.lock import lock
-from tcdflow.artifacts.resolve import Artifacts, model_folder, resolve, weight_file
+from tcdflow.artifacts.resolve import Artifacts, resolve
 from tcdflow.artifacts.source import parse
 from tcdflow.errors import ConfigError, SourceError
 from tcdflow.spec.model import RunSpec
 
-from .fakes import index, needed, pipeline, spec, weights, write
+from .fakes import index, model_folder, needed, pipeline, spec, weight_file, weights, write
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 

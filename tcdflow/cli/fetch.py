@@ -1,0 +1,73 @@
+"""``tcdflow fetch``: download what a config, a sweep, a plan or a recorded run needs, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tcdflow.app import Job
+from tcdflow.artifacts.artifact import Artifact
+from tcdflow.artifacts.lock import lock
+from tcdflow.artifacts.pins import Pins
+from tcdflow.artifacts.resolve import fetch as fetch_all
+from tcdflow.artifacts.store import looked_up
+from tcdflow.cli import flags
+from tcdflow.cli.files import DownloadBar, show_files
+from tcdflow.cli.warn import warn
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.rerun.pin import look_again
+from tcdflow.rerun.source import find, is_sweep
+from tcdflow.spec.compose import Composer
+from tcdflow.spec.permission import permitted
+from tcdflow.spec.vary import vary
+from tcdflow.sweep import plan as plans
+from tcdflow.sweep import planner
+
+
+def fetch(argv: Sequence[str]) -> int:
+    """Download what is missing, each file from where an earlier try was cut off, and say what is here."""
+    args = flags.parse(argv[1:])
+    path, overrides = _path(args.overrides)
+    if path is not None:
+        if args.multirun or args.config_dir:
+            raise ConfigError([Problem("fetch", "a plan or record is taken as it is, without -m and --config-dir")])
+        looked = _recorded(path, overrides)
+    else:
+        looked = _composed(Composer(args.config_dir), overrides, sweeping=args.multirun)
+    with DownloadBar() as bar:
+        here = fetch_all(looked, bar.progress)
+    show_files(here)
+    return 0
+
+
+def _path(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Return the path that is named first, if one is, and the overrides. A cell's directory has ``=`` in its name."""
+    if words and (Path(words[0]).exists() or ("=" not in words[0] and not words[0].startswith("~"))):
+        return Path(words[0]), list(words[1:])
+    return None, list(words)
+
+
+def _composed(composer: Composer, overrides: Sequence[str], *, sweeping: bool) -> Iterable[Artifact]:
+    if sweeping:
+        planned = planner.make(composer, overrides)
+        warn(planned.warnings)
+        return planned.artifacts
+    return Job.look(composer.compose(overrides)).artifacts
+
+
+def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
+    if path.name == plans.FILE_NAME or is_sweep(path) or (path / plans.FILE_NAME).exists():
+        if overrides:
+            raise ConfigError([Problem("fetch", "a plan is taken as it is, without overrides", overrides[0])])
+        return _planned(path.parent if path.name == plans.FILE_NAME else path)
+    allow_pickle, changes = permitted(overrides)
+    recorded = find(path)
+    looked, _ = look_again(recorded, vary(recorded.spec, changes), unpickle=allow_pickle)
+    return looked
+
+
+def _planned(directory: Path) -> Iterable[Artifact]:
+    plan = plans.read(directory)
+    looked = [looked_up(files.artifact()) for files in plan.files]
+    Pins(plan.lock).hold(lock(looked))
+    return looked

@@ -1,0 +1,65 @@
+"""A lock file: the files of a config, each source at its commit and each file with its hash, kept beside the config.
+
+``tcdflow lock`` writes it, ``lock=FILE`` holds runs to it. It may come from a stranger and is validated as data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tcdflow._version import __version__
+from tcdflow.artifacts.lock import LockedFile
+from tcdflow.artifacts.pins import FREE, Pins
+from tcdflow.record.atomic import write_text
+from tcdflow.record.data import read_model
+
+SCHEMA_VERSION: Literal[1] = 1
+MAX_BYTES = 64_000_000
+
+
+class LockFile(BaseModel):
+    """The content of a lock file, in the order of roles and names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    tcdflow: str = __version__
+    files: tuple[LockedFile, ...]
+
+
+def read(path: Path) -> LockFile:
+    """Read a lock file.
+
+    Raises:
+        RecordError: if there is none, or it is damaged.
+    """
+    hint = "; tcdflow lock writes one"
+    return read_model(path, LockFile, most=MAX_BYTES, what=f"lock file of schema {SCHEMA_VERSION}", hint=hint)
+
+
+def write(path: Path, files: Iterable[LockedFile]) -> None:
+    """Write a lock file atomically; the same files give the same bytes.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    ordered = sorted(files, key=lambda file: (file.role, file.source, file.file))
+    text = json.dumps(LockFile(files=tuple(ordered)).model_dump(mode="json"), indent=1, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def pins(path: str | None) -> Pins:
+    """Return what a lock file pins; without one nothing is.
+
+    Raises:
+        RecordError: if it cannot be read.
+    """
+    if path is None:
+        return FREE
+    unknown = f"is not in {path}; tcdflow lock with the same overrides adds it"
+    return Pins(read(Path(path).expanduser()).files, path, unknown)

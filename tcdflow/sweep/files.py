@@ -1,0 +1,82 @@
+"""The files of a sweep's cells: looked up once for each distinct set of sources, and hashed once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tcdflow.artifacts.artifact import Artifact, Artifacts
+from tcdflow.artifacts.finders import Finder
+from tcdflow.artifacts.lock import LockedFile, lock
+from tcdflow.artifacts.pins import Pins
+from tcdflow.artifacts.resolve import look
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.record import lockfile
+from tcdflow.spec.model import RunSpec
+from tcdflow.sweep.plan import PlannedFiles
+
+
+class SweepFiles:
+    """The files of all cells.
+
+    Attributes:
+        planned: the parts that some cell reads.
+        artifacts: the same, as they are on this machine.
+        locked: the lock of all of them.
+    """
+
+    def __init__(self, finder: Finder) -> None:
+        self.planned: list[PlannedFiles] = []
+        self.artifacts: list[Artifact] = []
+        self.locked: dict[tuple[str, str, str], LockedFile] = {}
+        self._finder = finder
+        self._pins: dict[str | None, Pins] = {}
+        self._known: dict[Any, tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError] = {}
+        self._numbers: dict[PlannedFiles, int] = {}
+
+    def pin(self, path: str | None) -> None:
+        """Take all files as a lock file has them; None leaves them free.
+
+        Raises:
+            ConfigError: if another holds for other cells.
+            RecordError: if it cannot be read.
+        """
+        if path not in self._pins:
+            if self._pins:
+                what = "holds for some cells alone; what holds for the sweep as a whole cannot vary within it"
+                raise ConfigError([Problem("lock", what, path)])
+            self._pins[path] = lockfile.pins(path)
+
+    def of(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]]:
+        """Return the files of a spec, their numbers in the plan, and their lock.
+
+        Raises:
+            ConfigError: if they cannot be had.
+        """
+        runtime = (spec.runtime.dtype, spec.runtime.device, spec.runtime.tiny_vae)
+        loras = [(name, lora.source) for name, lora in spec.loras.items()]
+        sources = repr((spec.base, spec.task, runtime, loras, spec.adapters))
+        if sources not in self._known:
+            self._known[sources] = self._found(spec)
+        known = self._known[sources]
+        if isinstance(known, ConfigError):
+            raise known
+        return known
+
+    def _found(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError:
+        (pins,) = self._pins.values()
+        try:
+            artifacts = look(spec, self._finder, pins)
+            locked = lock(artifacts)
+            pins.hold(locked)
+        except ConfigError as error:
+            return error
+        self.locked |= {(file.role, file.source, file.file): file for file in locked}
+        return artifacts, tuple(self._number(artifact) for artifact in artifacts), locked
+
+    def _number(self, artifact: Artifact) -> int:
+        planned = PlannedFiles.of(artifact)
+        if planned not in self._numbers:
+            self._numbers[planned] = len(self.planned)
+            self.planned.append(planned)
+            self.artifacts.append(artifact)
+        return self._numbers[planned]
