@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcdflow.artifacts.pickles import is_pickle
-from tcdflow.errors import SourceError
+from tcdflow.artifacts.pickles import REFUSED, is_pickle
+from tcdflow.errors import ConfigError, Problem, SourceError
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,17 @@ class Artifact:
         parts = self.role.split(".")
         group = parts[0] in ("loras", "adapters") and len(parts) == 2
         return f"{self.role}.source" if group or parts[-1] in ("base", "preprocessor") else self.role
+
+
+def refuse_pickles(artifacts: Iterable[Artifact]) -> None:
+    """Refuse pickles among files that somebody else's plan names.
+
+    Raises:
+        ConfigError: naming each.
+    """
+    pickled = {(part.key, part.source): name for part in artifacts for name in part.files if is_pickle(name)}
+    if pickled:
+        raise ConfigError([Problem(key, f"{name} is a pickle, {REFUSED}", at) for (key, at), name in pickled.items()])
 
 
 @dataclass(frozen=True)

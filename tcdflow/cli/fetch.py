@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tcdflow.app import Job
-from tcdflow.artifacts.artifact import Artifact
+from tcdflow.artifacts.artifact import Artifact, refuse_pickles
 from tcdflow.artifacts.lock import lock
 from tcdflow.artifacts.pins import Pins
 from tcdflow.artifacts.resolve import fetch as fetch_all
@@ -56,18 +56,20 @@ def _composed(composer: Composer, overrides: Sequence[str], *, sweeping: bool) -
 
 
 def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
-    if path.name == plans.FILE_NAME or is_sweep(path) or (path / plans.FILE_NAME).exists():
-        if overrides:
-            raise ConfigError([Problem("fetch", "a plan is taken as it is, without overrides", overrides[0])])
-        return _planned(path.parent if path.name == plans.FILE_NAME else path)
     allow_pickle, changes = permitted(overrides)
+    if path.name == plans.FILE_NAME or is_sweep(path) or (path / plans.FILE_NAME).exists():
+        if changes:
+            raise ConfigError([Problem("fetch", "a plan is taken as it is, without overrides", changes[0])])
+        return _planned(path.parent if path.name == plans.FILE_NAME else path, allow_pickle=allow_pickle)
     recorded = find(path)
     looked, _ = look_again(recorded, vary(recorded.spec, changes), unpickle=allow_pickle)
     return looked
 
 
-def _planned(directory: Path) -> Iterable[Artifact]:
+def _planned(directory: Path, *, allow_pickle: bool) -> Iterable[Artifact]:
     plan = plans.read(directory)
-    looked = [looked_up(files.artifact()) for files in plan.files]
+    found = [files.artifact() for files in plan.files]
+    refuse_pickles([] if allow_pickle else found)
+    looked = [looked_up(artifact) for artifact in found]
     Pins(plan.lock).hold(lock(looked))
     return looked

@@ -20,6 +20,7 @@ from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec import rules
 from tcdflow.spec.compose import Composer, Composition
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.permission import permitted
 from tcdflow.spec.vary import split, vary
 
 if TYPE_CHECKING:
@@ -32,19 +33,21 @@ _SHOWN = 5
 def rerun(argv: Sequence[str]) -> int:
     """Make a recorded run again from its own spec, with the very files that it read."""
     args = _parse(argv[1:])
-    changes, where = split(args.overrides)
+    allow_pickle, overrides = permitted(args.overrides)
+    changes, where = split(overrides)
     if args.verify and is_sweep(args.path):
-        if args.overrides:
-            raise ConfigError([Problem("rerun", "a sweep is verified as it is, without overrides", args.overrides[0])])
-        return _sweep(args.path, args.sample)
+        if overrides:
+            raise ConfigError([Problem("rerun", "a sweep is verified as it is, without overrides", overrides[0])])
+        return _sweep(args.path, args.sample, allow_pickle=allow_pickle)
     if args.sample is not None:
         raise ConfigError([Problem("--sample", "goes with --verify and the directory of a sweep", args.sample)])
     recorded = find(args.path)
     spec = vary(recorded.spec, changes)
     if args.verify and not where:
-        return _verify(recorded, spec, changes)
+        return _verify(recorded, spec, changes, allow_pickle=allow_pickle)
     _keep_the_original(recorded, where)
-    result = _again(recorded, spec, _pinned(recorded, spec), args.overrides, where)
+    pinned = _pinned(recorded, spec, allow_pickle=allow_pickle)
+    result = _again(recorded, spec, pinned, args.overrides, where)
     if not args.verify:
         return 0
     from tcdflow.rerun.verify import judge
@@ -77,9 +80,9 @@ def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
         raise ConfigError([Problem("hydra.run.dir", what, str(said))])
 
 
-def _pinned(recorded: Recorded, spec: RunSpec) -> Pinned:
+def _pinned(recorded: Recorded, spec: RunSpec, *, allow_pickle: bool) -> Pinned:
     with DownloadBar() as bar:
-        return pin(recorded, spec, progress=bar.progress)
+        return pin(recorded, spec, unpickle=allow_pickle, progress=bar.progress)
 
 
 def _again(recorded: Recorded, spec: RunSpec, pinned: Pinned, overrides: Sequence[str], where: Sequence[str]) -> Result:
@@ -88,7 +91,7 @@ def _again(recorded: Recorded, spec: RunSpec, pinned: Pinned, overrides: Sequenc
     from tcdflow.cli.progress import StepBar
 
     start = time.perf_counter()
-    warnings = tuple(rules.warnings(spec))
+    warnings = (*rules.warnings(spec), *pinned.artifacts.told())
     config = directory_config(Composer(), where)
     composition = Composition(settle(spec, pinned.artifacts), tuple(overrides), {}, warnings, config)
     warn(warnings)
@@ -101,13 +104,13 @@ def _again(recorded: Recorded, spec: RunSpec, pinned: Pinned, overrides: Sequenc
     return result
 
 
-def _verify(recorded: Recorded, spec: RunSpec, changes: Sequence[str]) -> int:
+def _verify(recorded: Recorded, spec: RunSpec, changes: Sequence[str], *, allow_pickle: bool) -> int:
     from tcdflow.app import WarmEngine
     from tcdflow.cli.progress import StepBar
     from tcdflow.rerun.verify import comparable, verify
 
     comparable(recorded)
-    pinned = _pinned(recorded, spec)
+    pinned = _pinned(recorded, spec, allow_pickle=allow_pickle)
     with StepBar(len(spec.sampling.seeds)) as bar:
         engine = WarmEngine(reusable=False, on_loaded=collect_again)
         verified = verify(recorded, spec, pinned, engine, bar.step, changes)
@@ -134,13 +137,14 @@ def _tell_why(verified: Verified) -> None:
         print(printable(f"  {line}"))
 
 
-def _sweep(directory: Path, size: int | None) -> int:
+def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
     from tcdflow.app import WarmEngine
     from tcdflow.rerun.verify import sample, verify_cells
 
     cells, undone = sample(directory, size)
     unlike: list[Verified] = []
-    for verified in verify_cells(cells, WarmEngine(on_loaded=collect_again), interrupted):
+    engine = WarmEngine(on_loaded=collect_again)
+    for verified in verify_cells(cells, engine, interrupted, allow_pickle=allow_pickle):
         if not verified.identical:
             unlike.append(verified)
             if len(unlike) <= _SHOWN:

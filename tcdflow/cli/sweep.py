@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tcdflow.app import WarmEngine
+from tcdflow.artifacts.artifact import refuse_pickles
 from tcdflow.artifacts.resolve import fetch
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.files import DownloadBar
@@ -23,6 +24,7 @@ from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.overrides import parse
+from tcdflow.spec.permission import ALLOW_PICKLE, permitted
 from tcdflow.spec.plugins import drive
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
@@ -47,7 +49,8 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         fetch(planned.artifacts, download.progress)
     directory = directory_of(planned.plan)
     with sweeps.alone(directory):
-        return _run(sweeps.freeze(directory, planned.plan), directory, retry_failed=False)
+        plan = sweeps.freeze(directory, planned.plan).allowing(pickles=permitted(overrides)[0])
+        return _run(plan, directory, retry_failed=False)
 
 
 def resume(argv: Sequence[str]) -> int:
@@ -55,12 +58,17 @@ def resume(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tcdflow resume", description=resume.__doc__)
     parser.add_argument("directory", type=Path, help="directory of the sweep, with its plan.json")
     parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
-    args = parser.parse_args(list(argv[1:]))
+    parser.add_argument("overrides", nargs="*", help=f"{ALLOW_PICKLE}=true, if the sweep reads pickled weights")
+    args = parser.parse_intermixed_args(list(argv[1:]))
+    allow_pickle, others = permitted(args.overrides)
+    if others:
+        raise ConfigError([Problem("resume", "the plan is run as it is, without overrides", others[0])])
     if not args.directory.is_dir():
         raise ConfigError([Problem("resume", "there is no such directory", str(args.directory))])
     plan = plans.read(args.directory)
+    refuse_pickles([] if allow_pickle else [files.artifact() for files in plan.files])
     with sweeps.alone(args.directory):
-        return _run(plan, args.directory, retry_failed=args.retry_failed)
+        return _run(plan.allowing(pickles=allow_pickle), args.directory, retry_failed=args.retry_failed)
 
 
 def directory_of(plan: Plan) -> Path:

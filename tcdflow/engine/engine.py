@@ -19,6 +19,7 @@ from tcdflow.engine.loaded import Loaded, Needs
 from tcdflow.engine.making import Maker, Step, Taken, Wanted
 from tcdflow.engine.watch import Stopwatch, peak_memory
 from tcdflow.pipeline import adapters, device, levers, schedulers
+from tcdflow.pipeline.unpickle import without_pickles
 from tcdflow.record.made import Made
 from tcdflow.spec.batch import Batch, batches_of
 from tcdflow.spec.model import RunSpec
@@ -80,7 +81,7 @@ class Engine:
             ConfigError: if this machine or the files cannot do what the specs ask for.
         """
         with levers.computing(specs[0].runtime):
-            return self._run(specs, artifacts, on_step)
+            return self._run(specs, without_pickles(artifacts), on_step)
 
     def _run(self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None) -> list[Generated]:
         first, watches = specs[0], [Stopwatch() for _ in specs]

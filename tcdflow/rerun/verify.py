@@ -107,7 +107,11 @@ def sample(directory: Path, size: int | None) -> tuple[list[Path], int]:
 
 
 def verify_cells(
-    cells: Sequence[Path], engine: Callable[[], Engine], interrupted: Callable[[], bool] = lambda: False
+    cells: Sequence[Path],
+    engine: Callable[[], Engine],
+    interrupted: Callable[[], bool] = lambda: False,
+    *,
+    allow_pickle: bool = False,
 ) -> Iterator[Verified]:
     """Verify runs one after the other on one warm engine; what is wrong with one of them does not stop the rest.
 
@@ -117,6 +121,7 @@ def verify_cells(
         cells: run directories.
         engine: gives the engine.
         interrupted: whether the user wants to stop, in case that the exception which said so was lost.
+        allow_pickle: whether the user lets pickled weights be read.
     """
     found: list[Recorded] = []
     for cell in cells:
@@ -126,7 +131,8 @@ def verify_cells(
             yield Verified(str(cell), failed=_line(str(error)))
     for recorded in sorted(found, key=_cost):
         try:
-            yield verify(recorded, recorded.spec, pin(recorded, recorded.spec), engine)
+            pinned = pin(recorded, recorded.spec, unpickle=allow_pickle)
+            yield verify(recorded, recorded.spec, pinned, engine)
         except RequestError as error:
             yield Verified(str(recorded.path), failed=_line(str(error)))
         except Exception as error:

@@ -23,7 +23,7 @@ from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.origin import chooser, origin
 from tcdflow.spec.overrides import Said, check
-from tcdflow.spec.permission import permitted
+from tcdflow.spec.permission import ALLOW_PICKLE, GROUP, permitted
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.references import multiplying, referenced
 from tcdflow.spec.search import config_loader
@@ -190,6 +190,9 @@ class Composer:
         task = _without_hydra(config)
         plain = self._resolve(task, said, problems)
         sweep = self._sweep(plain.pop("sweep", None), said, problems)
+        if plain.pop(GROUP, None) is not None:
+            what = f"only the person at the command line may allow it, as {ALLOW_PICKLE}=true"
+            problems.append(Problem(GROUP, what, origin=self._origin(GROUP, said)))
         lock = self._lock(plain.pop("lock", None), said, problems)
         return Draft(plain, sweep, tuple(said), frozenset(referenced(task)), config, lock)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from tcdflow.artifacts.artifact import Artifact, Artifacts
 from tcdflow.artifacts.lock import LockedFile
@@ -73,9 +73,9 @@ class PlannedFiles(_Data):
         fields = {name: getattr(artifact, name) for name in cls.model_fields}
         return cls.model_validate(fields | {"root": str(artifact.root)})
 
-    def artifact(self) -> Artifact:
+    def artifact(self, *, allow_pickle: bool = False) -> Artifact:
         """Return the artifact, where this machine has it: a plan may come from another."""
-        return moved_here(Artifact(**(self.model_dump() | {"root": Path(self.root)})))
+        return moved_here(Artifact(**(self.model_dump() | {"root": Path(self.root)}), unpickle=allow_pickle))
 
 
 class Cell(_Data):
@@ -118,6 +118,7 @@ class Plan(_Data):
     cells: tuple[Cell, ...]
     excluded: int = 0
     folded: int = 0
+    _allow_pickle: bool = PrivateAttr(False)
 
     def spec(self, cell: Cell) -> RunSpec:
         """Return what a cell is."""
@@ -132,8 +133,13 @@ class Plan(_Data):
 
     def artifacts(self, cell: Cell) -> Artifacts:
         """Return the local files of a cell."""
-        found = [self.files[number].artifact() for number in cell.files]
-        return Artifacts({artifact.role: artifact for artifact in found})
+        return Artifacts.of(self.files[number].artifact(allow_pickle=self._allow_pickle) for number in cell.files)
+
+    def allowing(self, *, pickles: bool) -> Plan:
+        """Return the plan as the person at the command line lets it be run, which no file can say."""
+        plan = self.model_copy()
+        plan._allow_pickle = pickles
+        return plan
 
     def batches(self) -> Iterator[tuple[Cell, ...]]:
         """Yield the cells in order, those together that are made together."""

@@ -105,7 +105,7 @@ class Worker:
         """Return the records of what was made; what alone of a batch was not goes into ``failures``."""
         artifacts = self._artifacts_of(batch[0])
         specs = {cell.name: self.spec(cell) for cell in batch}
-        warnings = [*told]
+        warnings = [*told, *artifacts.told()]
         offload = self.plan.settings.out_of_memory
         if emptied and offload != "none" and specs[batch[0].name].runtime.device != "cpu":
             specs = {name: _with_offload(spec, offload) for name, spec in specs.items()}
