@@ -38,8 +38,11 @@ _SHOWN = 20
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     """Plan a sweep, freeze the plan, and run what is not done yet; or have Hydra's plug-ins drive it."""
-    by = drive(composer, overrides)
+    allow_pickle, others = permitted(overrides)
+    by = drive(composer, others)
     if not by.planned:
+        if allow_pickle:
+            raise ConfigError([Problem(ALLOW_PICKLE, f"is for sweeps that tcdflow plans, and {by} does not heed it")])
         from tcdflow.cli.multirun import multirun
 
         return multirun(composer, overrides, by)
@@ -49,7 +52,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         fetch(planned.artifacts, download.progress)
     directory = directory_of(planned.plan)
     with sweeps.alone(directory):
-        plan = sweeps.freeze(directory, planned.plan).allowing(pickles=permitted(overrides)[0])
+        plan = sweeps.freeze(directory, planned.plan).allowing(pickles=allow_pickle)
         return _run(plan, directory, retry_failed=False)
 
 
