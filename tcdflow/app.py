@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra._internal.callbacks import Callbacks
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from tcdflow.artifacts.finders import Finder
 from tcdflow.artifacts.lock import LockedFile, lock
@@ -27,6 +26,7 @@ from tcdflow.engine.execute import execute
 from tcdflow.engine.result import Result
 from tcdflow.errors import OutputError, TcdflowError
 from tcdflow.record import lockfile
+from tcdflow.record.atomic import write_text
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.compose import Composer, Composition
@@ -126,7 +126,8 @@ def run_single(job: Job, engine: Callable[[], Engine], on_step: Step | None = No
     """
     config = job.composition.config
     _claim(config)
-    return _hydra_job(job, config, engine, on_step, logs=logs)
+    with _begun(Path(str(config.hydra.run.dir)).absolute(), job) as run:
+        return _hydra_job(config, lambda: _made(job, run, engine, on_step), logs)
 
 
 def run_in(
@@ -149,16 +150,8 @@ def run_in(
     Raises:
         TcdflowError: whatever went wrong, the record having been told.
     """
-    composition = job.composition
-    with RunDirectory.open(
-        where,
-        composition.spec,
-        overrides=composition.overrides,
-        choices=composition.choices,
-        warnings=composition.warnings,
-        derived_from=job.derived_from,
-    ) as run:
-        result = execute(composition.spec, job.artifacts, run, engine, on_step, job.locked, job.batch)
+    with _begun(where, job) as run:
+        result = _made(job, run, engine, on_step)
         if measure:
             from tcdflow.sweep.metrics import measured  # numpy, which a single run does without
 
@@ -166,17 +159,37 @@ def run_in(
     return result
 
 
-def _hydra_job(
-    job: Job,
-    config: DictConfig,
-    engine: Callable[[], Engine],
-    on_step: Step | None,
-    *,
-    logs: bool,
-) -> Result:
-    def task(_: DictConfig) -> Result:
-        return run_in(Path(HydraConfig.get().runtime.output_dir), job, engine, on_step)
+def _begun(where: Path, job: Job) -> AbstractContextManager[RunDirectory]:
+    composition = job.composition
+    return RunDirectory.open(
+        where,
+        composition.spec,
+        overrides=composition.overrides,
+        choices=composition.choices,
+        warnings=composition.warnings,
+        derived_from=job.derived_from,
+    )
 
+
+def _made(job: Job, run: RunDirectory, engine: Callable[[], Engine], on_step: Step | None) -> Result:
+    return execute(job.composition.spec, job.artifacts, run, engine, on_step, job.locked, job.batch)
+
+
+def _hydra_job(config: DictConfig, work: Callable[[], Result], logs: bool) -> Result:
+    """Do the work as a job of Hydra's: with its log, its ``.hydra/``, and its settings at hand."""
+    subdir = config.hydra.output_subdir
+
+    def save_in(name: str | None) -> None:
+        with read_write(config.hydra):
+            config.hydra.output_subdir = name
+
+    def task(_: DictConfig) -> Result:
+        save_in(subdir)
+        if subdir is not None:
+            _save_config(config, Path(config.hydra.runtime.output_dir) / subdir)
+        return work()
+
+    save_in(None)  # Hydra would write straight under the final names
     context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
     with _one_line_os_errors(config), _file_logging(logs):
         done = run_job(task, config, "hydra.run.dir", None, context, configure_logging=logs)
@@ -187,6 +200,15 @@ def _hydra_job(
         if logs and not isinstance(error, TcdflowError):
             log.error("the run failed", exc_info=error)
     raise error
+
+
+def _save_config(config: DictConfig, folder: Path) -> None:
+    """Write the three files that Hydra does, each of them whole."""
+    folder.mkdir(exist_ok=True)
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    parts = {"config": own, "hydra": OmegaConf.masked_copy(config, "hydra"), "overrides": config.hydra.overrides.task}
+    for name, part in parts.items():
+        write_text(folder / f"{name}.yaml", OmegaConf.to_yaml(part), durable=False)
 
 
 def _claim(config: DictConfig) -> None:
@@ -201,7 +223,7 @@ def _claim(config: DictConfig) -> None:
         except FileExistsError:
             continue
         except OSError as error:
-            raise OutputError(f"{path}: cannot be made: {error.strerror}") from error
+            raise OutputError.of(path, error, "made") from error
         OmegaConf.update(config, "hydra.run.dir", str(path), force_add=True)
         return
     raise OutputError(f"{wanted}: ten thousand runs have started within this second")
@@ -212,8 +234,7 @@ def _one_line_os_errors(config: DictConfig) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or config.hydra.run.dir
-        raise OutputError(f"{where}: cannot be written: {error.strerror}") from error
+        raise OutputError.of(error.filename or config.hydra.run.dir, error) from error
 
 
 @contextmanager
@@ -226,4 +247,5 @@ def _file_logging(on: bool) -> Iterator[None]:
         if on:
             for handler in [h for h in logging.root.handlers if h not in before]:
                 logging.root.removeHandler(handler)
-                handler.close()
+                with suppress(OSError):  # what could not be logged is no reason to call the run a failure
+                    handler.close()

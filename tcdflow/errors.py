@@ -11,6 +11,7 @@
     └── RunError                1   the request was right and the run failed
         ├── FlawedError             what came out are no pictures: not finite, or black all over
         └── OutputError             pictures or records could not be written
+            └── NoRoomError             and no other could: the disk is full or read-only
 
 Each carries a message that a person can act on; the command line prints it and nothing else. An interrupt is
 Python's own ``KeyboardInterrupt`` (exit status 130).
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC, EROFS
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,27 @@ class FlawedError(RunError):
 
 class OutputError(RunError):
     """A picture or record could not be written."""
+
+    @staticmethod
+    def of(path: object, error: OSError, done: str = "written") -> OutputError:
+        """Return what the system's error means for a path: ``<path>: cannot be <done>: <reason>``."""
+        kind = NoRoomError if error.errno in (ENOSPC, EDQUOT, EROFS) else OutputError
+        return kind(printable(f"{path}: cannot be {done}: {error.strerror or error}"))
+
+
+class NoRoomError(OutputError):
+    """Nothing else can be written there either: the disk is full, a quota used up, or the file system read-only."""
+
+
+def by_interrupt(error: BaseException) -> bool:
+    """Say whether a Ctrl-C is behind an error: it may strike where somebody tidies up, who then raises another."""
+    links: list[BaseException | None] = [error]
+    for link in links:
+        if isinstance(link, KeyboardInterrupt):
+            return True
+        if link is not None:
+            links += [other for other in (link.__cause__, link.__context__) if other not in links]
+    return False
 
 
 def printable(text: str) -> str:

@@ -75,6 +75,8 @@ def _check(memory: Path, stamp: str, digest: str) -> str:
 
 def _recall(memory: Path, stamp: str) -> str | None:
     try:
+        if not memory.is_file():  # a pipe would make us wait
+            return None
         with memory.open("r", encoding="ascii") as file:
             line = _LINE.fullmatch(file.read(512))
     except (OSError, ValueError):

@@ -8,6 +8,8 @@ import sys
 import threading
 from typing import NoReturn
 
+from tcdflow.errors import OutputError
+
 
 def leave(code: int) -> NoReturn:
     """Exit as ``sys.exit(code)`` does in a program's last line, short of the interpreter's teardown.
@@ -24,11 +26,13 @@ def leave(code: int) -> NoReturn:
         # What Py_Finalize and multiprocessing's children run at this point; neither has a public name.
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-    except BaseException:  # a second Ctrl-C while waiting, say
+    except KeyboardInterrupt:  # all is done, and said
+        pass
+    except BaseException:
         sys.excepthook(*sys.exc_info())
         code = code or 1
     finally:
-        os._exit(code if _flushed() else code or 120)
+        os._exit(_flushed(code))
 
 
 def _watched() -> bool:
@@ -37,15 +41,16 @@ def _watched() -> bool:
     return bool(observed) or threading.current_thread() is not threading.main_thread()
 
 
-def _flushed() -> bool:
-    """Flush the standard streams; False if output was lost, to be told by Python's own status for that."""
-    kept = True
+def _flushed(code: int) -> int:
+    """Flush the standard streams and return the status: 1 if all was well but for output that was lost."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None and not stream.closed:
                 stream.flush()
         except BrokenPipeError:  # the reader has seen enough, `| head` being the usual one
             pass
-        except (OSError, ValueError):
-            kept = False
-    return kept
+        except (OutputError, OSError, ValueError) as error:
+            if not code:
+                print(f"tcdflow: {error}", file=sys.stderr)
+            code = code or 1
+    return code

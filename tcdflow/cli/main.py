@@ -11,26 +11,34 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from tcdflow._version import __version__
-from tcdflow.cli.signals import INTERRUPTED
-from tcdflow.errors import ConfigError, TcdflowError, printable
+from tcdflow.cli.leave import leave
+from tcdflow.cli.signals import INTERRUPTED, listen
+from tcdflow.cli.streams import guard
+from tcdflow.errors import ConfigError, TcdflowError, by_interrupt, printable
 
 DEBUG = "TCDFLOW_DEBUG"
+_STOPPED = "tcdflow: interrupted"
 
 
 def main() -> NoReturn:
     """Run the command line of this process and leave."""
-    from tcdflow.cli.leave import leave
-    from tcdflow.cli.signals import listen
-
-    listen()
-    # What libraries warn each other of belongs into the log, not between a person and their pictures.
-    logging.captureWarnings(True)
-    # Importing torch and diffusers makes a million objects and no garbage: collecting meanwhile costs over a second.
-    # The run starts the collector again once all is loaded.
-    gc.disable()
-    # Threads that wait by sleeping lose nothing on an idle machine, and do not fight for cores on a busy one.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    leave(dispatch(sys.argv[1:]))
+    status = INTERRUPTED
+    try:
+        guard()
+        listen()
+        # What libraries warn each other of belongs into the log, not between a person and their pictures. A log that
+        # cannot be written is no reason to show a traceback.
+        logging.captureWarnings(True)
+        logging.raiseExceptions = False
+        # Importing torch and diffusers makes a million objects and no garbage: collecting meanwhile costs over a
+        # second. The run starts the collector again once all is loaded.
+        gc.disable()
+        # Threads that wait by sleeping lose nothing on an idle machine, and do not fight for cores on a busy one.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        status = dispatch(sys.argv[1:])
+    except KeyboardInterrupt:
+        print(_STOPPED, file=sys.stderr)
+    leave(status)
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -41,27 +49,18 @@ def dispatch(argv: Sequence[str]) -> int:
     """
     try:
         return _verb(argv)(argv)
-    except TcdflowError as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if by_interrupt(error):
+            print(_STOPPED, file=sys.stderr)
+            return INTERRUPTED
+        if isinstance(error, BrokenPipeError):
+            return 1
         if os.environ.get(DEBUG):
             raise
-        print(
-            f"tcdflow: {printable(str(error))}" if "\n" not in str(error) else _listed(str(error)),
-            file=sys.stderr,
-        )
+        print(_told(error), file=sys.stderr)
         if isinstance(error, ConfigError) and any(problem.fetchable for problem in error.problems):
             print(f"tcdflow: this fetches what is missing: {_fetching(argv)}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        print("tcdflow: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        return 1
-    except Exception as error:
-        if os.environ.get(DEBUG):
-            raise
-        reason = printable(" ".join(str(error).split()) or type(error).__name__)
-        print(f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)", file=sys.stderr)
-        return 1
+        return error.exit_status if isinstance(error, TcdflowError) else 1
 
 
 def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
@@ -107,6 +106,13 @@ def _fetching(argv: Sequence[str]) -> str:
 def _version(_: Sequence[str]) -> int:
     print(f"tcdflow {__version__}")
     return 0
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, TcdflowError):
+        return _listed(str(error)) if "\n" in str(error) else f"tcdflow: {printable(str(error))}"
+    reason = printable(" ".join(str(error).split()) or type(error).__name__)
+    return f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)"
 
 
 def _listed(text: str) -> str:

@@ -7,8 +7,8 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tcdflow.app import WarmEngine
@@ -19,7 +19,7 @@ from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
-from tcdflow.errors import ConfigError, Problem, printable
+from tcdflow.errors import ConfigError, OutputError, Problem, printable
 from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
@@ -96,14 +96,19 @@ def _run(plan: Plan, directory: Path, *, retry_failed: bool) -> int:
                 made.append(outcome)
                 bar.advance(outcome)
     except BaseException:
+        with suppress(OutputError):  # what stopped the sweep matters more
+            _write_down(directory, plan, outcomes, made)
         again = f"tcdflow resume {shlex.quote(str(directory))}"
         done = sum(outcome.status in ("done", "skipped") for outcome in outcomes.values())
         print(f"stopped with {done} of {len(before)} cells done; go on with: {again}", file=sys.stderr)
         raise
-    finally:
-        results.write(directory, plan, list(outcomes.values()))
-        timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(made) if o.record)
+    _write_down(directory, plan, outcomes, made)
     return _report(list(outcomes.values()), directory, time.perf_counter() - start)
+
+
+def _write_down(directory: Path, plan: Plan, outcomes: Mapping[str, Outcome], made: Sequence[Outcome]) -> None:
+    results.write(directory, plan, list(outcomes.values()))
+    timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(made) if o.record)
 
 
 def _spread(made: Sequence[Outcome]) -> Sequence[Outcome]:
@@ -146,4 +151,5 @@ def _log_file(directory: Path) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
-        handler.close()
+        with suppress(OSError):  # what could not be logged is no reason to call the sweep a failure
+            handler.close()

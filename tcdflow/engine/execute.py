@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.resolve import Artifacts
+from tcdflow.artifacts.unchanged import Unchanged
 from tcdflow.engine.interrupts import Interrupts
 from tcdflow.engine.result import Result
 from tcdflow.errors import FlawedError
@@ -44,26 +45,46 @@ def execute(
         batch: what the run is to be made together with, as it was before.
 
     Raises:
+        SourceError: if a file has gone since it was found.
+        RunError: if one was changed while it was read.
         FlawedError: if what came out are no pictures.
     """
     specs, own = company(spec, batch)
+    files = Unchanged.since_now(artifacts)
     if locked is not None:
         run.lock(locked)
-        generated = generate(specs, artifacts, engine, on_step)[own]
+        generated = generate(specs, files, engine, on_step)[own]
     else:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
-            locking = pool.submit(lock, artifacts)
-            generated = generate(specs, artifacts, engine, on_step)[own]
+            locking = pool.submit(_locked, files)
+            generated = generate(specs, files, engine, on_step)[own]
             run.lock(locking.result())
     return keep(generated, run)
 
 
+def _locked(files: Unchanged) -> Sequence[LockedFile]:
+    found = lock(files.artifacts)
+    files.check()
+    return found
+
+
 def generate(
-    specs: Sequence[RunSpec], artifacts: Artifacts, engine: Callable[[], Engine], on_step: Step | None = None
+    specs: Sequence[RunSpec], files: Unchanged, engine: Callable[[], Engine], on_step: Step | None = None
 ) -> list[Generated]:
-    """Make the pictures of runs that share files and calls; an interrupt that a library has caught is raised again."""
+    """Make the pictures of runs that share files and calls; an interrupt that a library has caught is raised again.
+
+    Raises:
+        RunError: if a file was written anew before all of it was loaded.
+    """
+
+    def after_step(picture: int, done: int, of: int) -> None:
+        if (picture, done) == (0, 1):  # by now everything is loaded
+            files.check()
+        if on_step is not None:
+            on_step(picture, done, of)
+
     with Interrupts() as interrupts:
-        return engine().run_together(specs, artifacts, interrupts.at_each(on_step))
+        return engine().run_together(specs, files.artifacts, interrupts.at_each(after_step))
 
 
 def keep(generated: Generated, run: RunDirectory) -> Result:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import secrets
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tcdflow.errors import OutputError
+from tcdflow.errors import NoRoomError, OutputError
+
+PARTIAL = ".partial-"
+"""What the names of files begin with that are not whole yet."""
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -27,7 +31,7 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -44,12 +48,81 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
                 temporary.unlink()
         if not isinstance(error, OSError):
             raise
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise OutputError.of(path, error) from error
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write UTF-8 text atomically; see :func:`write_bytes`."""
     write_bytes(path, text.encode("utf-8"), durable=durable)
+
+
+class Room:
+    """Room on the disk for one file, taken before it is needed: what a run came to is told when the disk is full, too.
+
+    The file has no name until it is whole, so that a killed process leaves nothing of it. Where the system knows no
+    files without a name there is no room, and :meth:`write` writes as :func:`write_bytes` does.
+
+    Args:
+        path: the file.
+        size: bytes that it may have.
+        directory: an open handle of the file's directory, which the caller closes after the last use.
+
+    Raises:
+        NoRoomError: if there is none on the disk.
+    """
+
+    def __init__(self, path: Path, size: int, directory: int) -> None:
+        self._path = path
+        self._size = size
+        self._directory = directory
+        self._handle: int | None = None
+        try:
+            self._handle = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o666, dir_fd=directory)
+            os.posix_fallocate(self._handle, 0, size)
+        except AttributeError:  # of os, on another system than Linux
+            pass
+        except OSError as error:
+            self.close()
+            failed = OutputError.of(path, error)
+            if isinstance(failed, NoRoomError):
+                raise failed from error
+
+    def write(self, data: bytes) -> None:
+        """Write the file, durably. The first time uses the room up; later ones write it anew as any other.
+
+        Raises:
+            OutputError: as of :func:`write_bytes`, where there is no room, or not enough.
+        """
+        if self._handle is None or len(data) > self._size or not self._put(data):
+            write_bytes(self._path, data)
+
+    def _put(self, data: bytes) -> bool:
+        handle, self._handle = self._handle, None
+        assert handle is not None
+        name = f"{PARTIAL}{secrets.token_hex(8)}"
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.truncate()
+                file.flush()
+                if _flusher is None:
+                    os.fsync(handle)
+                os.link(f"/proc/self/fd/{handle}", name, dst_dir_fd=self._directory, follow_symlinks=True)
+            os.replace(name, self._path.name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        except OSError:
+            return False
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._directory)
+        if _flusher is not None:
+            _flusher.put(self._path)
+        return True
+
+    def close(self) -> None:
+        """Give back what was not used."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 @contextlib.contextmanager
@@ -106,7 +179,7 @@ class _Flusher:
             except FileNotFoundError:
                 continue  # replaced or removed since
             except OSError as error:
-                self._failed = self._failed or OutputError(f"{path}: cannot be written: {error.strerror or error}")
+                self._failed = self._failed or OutputError.of(path, error)
 
 
 _flusher: _Flusher | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tcdflow.errors import RecordError
 from tcdflow.record import document
+from tcdflow.record.atomic import PARTIAL
 from tcdflow.record.document import Record
 
 INPUTS = "inputs"
@@ -24,6 +25,9 @@ def remove_earlier(directory: Path) -> None:
 
     The record may be a stranger's: names that no run gives are left alone, and a symbolic link, be it the record, a
     picture or ``inputs``, is removed itself and never followed.
+
+    Raises:
+        OutputError: if the directory cannot be written; nothing was removed then.
     """
     path = directory / document.FILE_NAME
     kind = _kind(path)
@@ -36,6 +40,9 @@ def remove_earlier(directory: Path) -> None:
         record = document.read(directory)
     except RecordError:
         return
+    if record.status == "done":
+        record.status = "running"  # or whoever is killed now leaves one that says done, without its pictures
+        record.write(directory)
     inputs = directory / INPUTS
     remove_link(inputs)
     for name in _listed(record):
@@ -44,6 +51,14 @@ def remove_earlier(directory: Path) -> None:
                 (directory / name).unlink()
     with contextlib.suppress(OSError):
         inputs.rmdir()  # which it does only if it is empty
+
+
+def remove_partial(directory: Path) -> None:
+    """Remove what a killed process has left half written; the caller holds the directory."""
+    for path in directory.glob(f"{PARTIAL}*"):
+        if path.is_file() or path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def remove_link(path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,9 +15,10 @@ from typing import Any
 from PIL import Image
 
 from tcdflow.artifacts.lock import LockedFile
-from tcdflow.errors import OutputError
-from tcdflow.record.document import Failure, Record
-from tcdflow.record.earlier import INPUTS, remove_earlier, remove_link
+from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt
+from tcdflow.record.atomic import Room
+from tcdflow.record.document import FILE_NAME, Failure, Record
+from tcdflow.record.earlier import INPUTS, remove_earlier, remove_link, remove_partial
 from tcdflow.record.embed import Carried
 from tcdflow.record.environment import versions
 from tcdflow.record.key import run_key
@@ -23,6 +26,9 @@ from tcdflow.record.made import Made
 from tcdflow.record.pictures import save_animation, save_input, save_picture, save_sheet
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
+
+_ROOM = 65_536
+"""Bytes that are kept free for the record of a run's end: that of SDXL with a dozen adapters has a third of it."""
 
 _INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 
@@ -34,6 +40,8 @@ class RunDirectory:
         self.path = path
         self.record = record
         self._spec = spec
+        self._held = contextlib.ExitStack()
+        self._room: Room | None = None
 
     @classmethod
     def begin(
@@ -57,13 +65,9 @@ class RunDirectory:
             derived_from: key of the run that is made again.
 
         Raises:
-            OutputError: if the directory cannot be written.
+            ConfigError: if another run is under way there.
+            OutputError: if the directory cannot be written. An earlier run in it is as it was if that is known at once.
         """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be made: {error.strerror}") from error
-        remove_earlier(path)
         record = Record(
             started=_now(),
             derived_from=derived_from,
@@ -74,7 +78,12 @@ class RunDirectory:
             environment=versions(),
         )
         run = cls(path, spec, record)
+        handle = run._held.enter_context(held(path))
         try:
+            remove_partial(path)
+            run._room = Room(path / FILE_NAME, _ROOM, handle)
+            run._held.callback(run._room.close)
+            remove_earlier(path)
             record.write(path)
         except BaseException as error:
             run.end(error)
@@ -151,7 +160,7 @@ class RunDirectory:
             try:
                 (self.path / INPUTS).mkdir(exist_ok=True)
             except OSError as error:
-                raise OutputError(f"{self.path / INPUTS}: cannot be made: {error.strerror}") from error
+                raise OutputError.of(self.path / INPUTS, error, "made") from error
         for name, image in inputs.items():
             self.record.inputs.append(save_input(image, self.path, name, files[name]))
 
@@ -164,14 +173,53 @@ class RunDirectory:
         self.record.finished = _now()
         if error is None:
             self.record.status = "done"
-            self.record.write(self.path)
+            self._write()
+            self._held.close()
             return
-        self.record.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        self.record.status = "interrupted" if by_interrupt(error) else "failed"
         first = str(error).strip() or type(error).__name__
         self.record.error = Failure(type=type(error).__name__, message=first[:4000])
         # The run's own error matters more than that its record could not be written either.
-        with contextlib.suppress(OutputError):
+        with self._held, contextlib.suppress(OutputError):
+            try:
+                self._write()
+            except KeyboardInterrupt:  # pressed twice
+                self._write()
+
+    def _write(self) -> None:
+        if self._room is not None:
+            self._room.write(self.record.encoded())
+        elif not (self.path / FILE_NAME).exists():  # else it is an earlier run's, of which nothing was touched yet
             self.record.write(self.path)
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[int]:
+    """Make a directory, and hold it; the kernel lets go of it when the process ends, however it does.
+
+    Yields:
+        A handle of the directory.
+
+    Raises:
+        ConfigError: if another run is under way there.
+        OutputError: if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise OutputError.of(path, error, "made") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = f"another run is under way in {path}; wait for it, or choose another directory"
+            raise ConfigError([Problem("hydra.run.dir", what)]) from None
+        except OSError:
+            pass  # a file system without locks: to refuse it would help nobody who starts one run
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _tiles(made: Made) -> list[tuple[str, Image.Image]]:

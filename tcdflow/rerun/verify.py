@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tcdflow.artifacts.sizes import settle
 from tcdflow.engine.execute import execute
-from tcdflow.errors import RecordError, RequestError, TcdflowError, printable
+from tcdflow.errors import NoRoomError, RecordError, RequestError, TcdflowError, printable
 from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
@@ -133,6 +133,8 @@ def verify_cells(
         try:
             pinned = pin(recorded, recorded.spec, unpickle=allow_pickle)
             yield verify(recorded, recorded.spec, pinned, engine)
+        except NoRoomError:  # nor would the next one have any
+            raise
         except RequestError as error:
             yield Verified(str(recorded.path), failed=_line(str(error)))
         except Exception as error:

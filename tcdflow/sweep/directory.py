@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from tcdflow.errors import ConfigError, OutputError, Problem, RecordError
+from tcdflow.errors import ConfigError, NoRoomError, OutputError, Problem, RecordError
 from tcdflow.record import document
 from tcdflow.record.document import Record
+from tcdflow.record.earlier import remove_partial
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.plan import CELLS, Cell, Plan
 
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 
 State = Literal["done", "failed", "open"]
 LOCK = ".running"
-PARTIAL = ".partial-"
 _SHOWN = 20
 
 
@@ -59,18 +59,12 @@ def state(directory: Path, cell: Cell) -> tuple[State, Record | None]:
     if record.key not in (cell.key, None) or record.status not in ("done", "failed"):
         return "open", record
     if record.status == "failed":
-        return "failed", record
+        # It was no fault of the cell that there was no room left.
+        no_room = record.error is not None and record.error.type == NoRoomError.__name__
+        return "open" if no_room else "failed", record
     whole = record.key == cell.key and bool(record.outputs)
     whole = whole and all(_matches(path / output.file, output.sha256) for output in record.outputs)
     return ("done", record) if whole else ("open", record)
-
-
-def remove_partial(directory: Path) -> None:
-    """Remove what a killed process has left half written; the caller holds the sweep's directory."""
-    for path in directory.glob(f"{PARTIAL}*"):
-        if path.is_file() or path.is_symlink():
-            with contextlib.suppress(OSError):
-                path.unlink()
 
 
 def _matches(path: Path, sha256: str) -> bool:
@@ -92,7 +86,7 @@ def alone(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / LOCK).open("a")
     except OSError as error:
-        raise OutputError(f"{directory}: cannot be written: {error.strerror}") from error
+        raise OutputError.of(directory, error) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -35,7 +35,7 @@ def path() -> Path:
 def read() -> Seen:
     """Return what is remembered; nothing if there is none, or the file is damaged."""
     try:
-        if path().stat().st_size > _MAX_BYTES:
+        if not path().is_file() or path().stat().st_size > _MAX_BYTES:
             return {}
         known = json.loads(path().read_text("utf-8"))
         return {

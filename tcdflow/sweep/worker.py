@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from tcdflow.artifacts.artifact import Artifacts
 from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.sizes import settle
+from tcdflow.artifacts.unchanged import Unchanged
 from tcdflow.engine.execute import generate, keep
-from tcdflow.errors import FlawedError, RequestError, SourceError, TcdflowError
+from tcdflow.errors import FlawedError, NoRoomError, RequestError, SourceError, TcdflowError
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.directory import cell_path, remove_partial, state
+from tcdflow.sweep.directory import cell_path, state
 from tcdflow.sweep.outcome import Outcome, first_line
 from tcdflow.sweep.plan import Cell, Plan
 
@@ -46,7 +47,7 @@ class Worker:
     engine: Callable[[], Engine]
     on_step: Step | None = None
     interrupted: Callable[[], bool] = lambda: False
-    _locks: dict[tuple[int, ...], tuple[LockedFile, ...]] = field(default_factory=dict, repr=False)
+    _locks: dict[tuple[int, ...], tuple[Unchanged, tuple[LockedFile, ...]]] = field(default_factory=dict, repr=False)
     _artifacts: dict[tuple[int, ...], Artifacts] = field(default_factory=dict, repr=False)
     _used: bool = field(default=False, repr=False)
 
@@ -66,6 +67,8 @@ class Worker:
             failures: dict[str, Exception] = {}
             try:
                 records = self._once(batch, left, told, emptied, failures)
+            except NoRoomError:  # nor would the next cell have any
+                raise
             except Exception as error:
                 records, failures = {}, {cell.name: error for cell in left}
             took, attempts = (time.perf_counter() - start) / len(left), len(told) + 1
@@ -114,18 +117,19 @@ class Worker:
         records: dict[str, Record] = {}
         try:
             for cell in left:
-                where = cell_path(self.directory, cell)
-                remove_partial(where)
-                spec = specs[cell.name]
+                where, spec = cell_path(self.directory, cell), specs[cell.name]
                 running.append(RunDirectory.begin(where, spec, overrides=self.plan.said(cell), warnings=warnings))
+            files, locked = self._lock(batch[0], artifacts)
             for run in running:
-                run.lock(self._lock(batch[0], artifacts))
+                run.lock(locked)
             self._used = True
-            made = generate(list(specs.values()), artifacts, self.engine, self.on_step)
+            made = generate(list(specs.values()), files, self.engine, self.on_step)
             by_name = dict(zip(specs, made, strict=True))
             for cell in left:
                 try:
                     self._keep(by_name[cell.name], running[0], len(told) + 1)
+                except NoRoomError:
+                    raise
                 except Exception as error:
                     running[0].end(error)
                     failures[cell.name] = error
@@ -167,13 +171,14 @@ class Worker:
             self._artifacts[cell.files] = self.plan.artifacts(cell)
         return self._artifacts[cell.files]
 
-    def _lock(self, cell: Cell, artifacts: Artifacts) -> tuple[LockedFile, ...]:
-        """Return the lock of a cell: its files are hashed once, and held against the plan's.
+    def _lock(self, cell: Cell, artifacts: Artifacts) -> tuple[Unchanged, tuple[LockedFile, ...]]:
+        """Return the files of a cell and their lock: hashed once for as long as they stay, and held against the plan's.
 
         Raises:
             SourceError: if a file is not what it was when the plan was made.
         """
-        if cell.files not in self._locks:
+        now = Unchanged.since_now(artifacts)
+        if cell.files not in self._locks or self._locks[cell.files][0] != now:
             planned = {(file.role, file.source, file.file): file.sha256 for file in self.plan.lock}
             found = lock(artifacts)
             for file in found:
@@ -181,7 +186,7 @@ class Worker:
                 if then != file.sha256:
                     what = f"{file.file} has changed since the plan: {then[:12]} is now {file.sha256[:12]}"
                     raise SourceError(f"{file.source}: {what}; plan it anew in another directory")
-            self._locks[cell.files] = found
+            self._locks[cell.files] = now, found
         return self._locks[cell.files]
 
     def _failed(self, cell: Cell, error: Exception, seconds: float, attempts: int) -> Outcome:

@@ -1,0 +1,54 @@
+"""Standard streams that are closed, full or without a reader: no work is lost for want of somebody to tell."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from tcdflow.errors import OutputError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+def guard() -> None:
+    """Open those that are closed; output that cannot be written is an error of one line, and messages are let go."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Else a file of ours gets the number, and with it what any library says on standard error.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout)
+    sys.stderr = _text(_Messages(2, "w", closefd=False), sys.stderr)
+
+
+class _Output(io.FileIO):
+    """Standard output."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:  # the reader has seen enough
+            raise
+        except OSError as error:
+            raise OutputError.of("standard output", error) from error
+
+
+class _Messages(io.FileIO):
+    """Standard error, of whose failure nobody can be told."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def _text(raw: io.FileIO, former: TextIO | None) -> TextIO:
+    encoding, errors = (former.encoding, former.errors) if former else ("utf-8", "backslashreplace")
+    lines = raw.fileno() == 2 or raw.isatty()
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)

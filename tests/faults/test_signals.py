@@ -1,0 +1,103 @@
+"""Single runs that are killed or interrupted at random moments; ``-m slow`` does it far more often."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Zygote, partial, records
+from tests.sweep.fake import pictures
+
+RUN = ("sampling.steps=2", "sampling.num_images=3", "hydra.run.dir=run")
+DRAWN = ("sampling.steps=1", "sampling.num_images=8", "output.grid=true", "hydra.run.dir=run")
+BEFORE_LISTENING = {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT}
+
+
+class Shooter:
+    """Starts runs and sends each a signal at a random moment of its life.
+
+    Args:
+        zygote: starts them.
+        at: where.
+        argv: of the run.
+        drawn: with the engine that has no model.
+        seed: of chance.
+    """
+
+    def __init__(self, zygote: Zygote, at: Path, argv: tuple[str, ...], drawn: bool, seed: int | None) -> None:
+        self._zygote, self._at, self._argv, self._drawn = zygote, at, argv, drawn
+        self._chance = random.Random(seed)
+        zygote.start(*argv, cwd=at, drawn=drawn).end()  # whose first run is slower
+        start = time.perf_counter()
+        assert zygote.start(*argv, cwd=at, drawn=drawn).end().status == 0
+        self._takes = time.perf_counter() - start
+        self.expected = pictures(at)
+
+    def shoot(self, number: signal.Signals, *, again: float | None = None) -> str | None:
+        """Send the signal, once or twice, and return the status of the run's record if it was hit."""
+        started = self._zygote.start(*self._argv, cwd=self._at, drawn=self._drawn)
+        time.sleep(self._chance.uniform(0, self._takes))
+        hit = started.send(number)
+        if again is not None:
+            time.sleep(again)
+            started.send(number)
+        said = started.end()
+        (record,) = records(self._at)  # that of the former run, if it was hit before its own
+        made = pictures(self._at)
+        assert made.items() <= self.expected.items(), "each picture is whole"
+        if said.status == 0:
+            assert record.status == "done" and made == self.expected
+        elif number != signal.SIGKILL and said.status not in BEFORE_LISTENING:
+            assert (said.status, said.err) == (130, "tcdflow: interrupted\n" if again is None else said.err)
+            assert record.status in ("interrupted", "done") or again is not None
+            assert partial(self._at) == []
+        if record.status == "interrupted":
+            assert record.error is not None
+        return record.status if hit and said.status else None
+
+    def next_one_works(self) -> None:
+        assert self._zygote.start(*self._argv, cwd=self._at, drawn=self._drawn).end().status == 0
+        assert [record.status for record in records(self._at)] == ["done"]
+        assert pictures(self._at) == self.expected
+        assert partial(self._at) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_while_it_writes(number: signal.Signals, zygote: Zygote, at: Path) -> None:
+    shooter = Shooter(zygote, at, DRAWN, True, 7)
+    seen = {shooter.shoot(number) for _ in range(10)}
+    assert seen & {"running", "interrupted"}
+    shooter.next_one_works()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_while_the_model_works(number: signal.Signals, zygote: Zygote, at: Path) -> None:
+    shooter = Shooter(zygote, at, RUN, False, 3)
+    seen = {shooter.shoot(number) for _ in range(5)}
+    assert ("running" if number == signal.SIGKILL else "interrupted") in seen
+    shooter.next_one_works()
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.02, 0.6])
+def test_twice(pause: float, zygote: Zygote, at: Path) -> None:
+    """Two at once are one wish, which is recorded; the second ends it at once, whatever it does."""
+    shooter = Shooter(zygote, at, DRAWN, True, 5)
+    for _ in range(4):
+        shooter.shoot(signal.SIGINT, again=pause)
+    shooter.next_one_works()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("drawn", [True, False])
+def test_for_long(number: signal.Signals, drawn: bool, zygote: Zygote, at: Path) -> None:
+    shooter = Shooter(zygote, at, DRAWN if drawn else RUN, drawn, None)
+    for _ in range(150):
+        shooter.shoot(number)
+        if random.random() < 0.1:
+            shooter.next_one_works()
+    shooter.next_one_works()

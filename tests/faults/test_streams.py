@@ -1,0 +1,81 @@
+"""Standard streams that are closed, full or without a reader lose no work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Zygote, records
+from tests.helpers import environment
+
+RUN = ("sampling.steps=1", "hydra.run.dir=run")
+AXES = ("-m", "sampling.steps=1", "sampling.seed=1,2", "hydra.sweep.dir=s")
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_closed(closed: list[int], zygote: Zygote, at: Path) -> None:
+    for argv, drawn in ((RUN, False), (AXES, True), (("check",), True)):
+        said = zygote.start(*argv, cwd=at, drawn=drawn, closed=closed).end()
+        assert said.status == 0, (argv, said.err)
+        assert bool(said.out) == (1 not in closed)
+    said = zygote.start("nonsense=1", cwd=at, drawn=True, closed=closed).end()
+    assert said.status == 2 and said.out == ""
+    assert [record.status for record in records(at)] == ["done"] * 3
+
+
+def test_no_file_of_ours_takes_the_place_of_a_closed_one(zygote: Zygote, at: Path) -> None:
+    """What libraries write to standard error would end up in it."""
+    shout = "import os; os.write(1, b'out'), os.write(2, b'a warning of C')"
+    twist = {"before": "before_each", "twist": shout}
+    assert zygote.start(*RUN, cwd=at, drawn=True, closed=[0, 1, 2], **twist).end().status == 0
+    assert [record.status for record in records(at)] == ["done"]
+    assert not [path for path in at.rglob("*") if path.is_file() and b"a warning of C" in path.read_bytes()]
+
+
+def test_output_that_is_full(zygote: Zygote, at: Path) -> None:
+    full = "tcdflow: standard output: cannot be written: No space left on device"
+    for argv in (RUN, ("check",), AXES):
+        said = zygote.start(*argv, cwd=at, drawn=True, out="/dev/full").end()
+        assert said.status == 1
+        assert said.err.splitlines()[-1] == full and said.err.count("tcdflow: ") == 1
+    assert zygote.start("resume", "s", cwd=at, drawn=True).end().status == 0
+    assert [record.status for record in records(at)] == ["done"] * 3
+
+
+def test_messages_that_nobody_hears(zygote: Zygote, at: Path) -> None:
+    for argv in (RUN, AXES):
+        assert zygote.start(*argv, cwd=at, drawn=True, err="/dev/full").end().status == 0
+    assert [record.status for record in records(at)] == ["done"] * 3
+
+
+def piped(at: Path, *argv: str) -> tuple[int, str]:
+    """Run a command whose reader is gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "from tests.faults.twists import draw_at_once; draw_at_once(); from tcdflow.cli import main; main()"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *argv],
+            cwd=at,
+            env=environment(),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    return done.returncode, done.stderr
+
+
+def test_a_pipe_without_a_reader(at: Path) -> None:
+    """A run was made all the same; a sweep ends, as any filter does, and says how to go on."""
+    status, err = piped(at, *RUN)
+    assert (status, err.count("\n")) == (0, 1) and "1 picture in" in err
+    status, err = piped(at, *AXES)
+    assert (status, err) == (1, "stopped with 1 of 2 cells done; go on with: tcdflow resume s\n")
+    assert [record.status for record in records(at)] == ["done"] * 2

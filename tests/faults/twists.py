@@ -1,0 +1,73 @@
+"""What a forked process is changed in before it begins: an engine without a model, clocks that jump, code at steps."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import time
+from typing import Any
+
+from PIL import Image
+
+from tcdflow.spec.model import RunSpec
+from tests.sweep import fake
+from tests.sweep.fake import FakeEngine
+
+_noise = fake.draw
+
+
+def draw_at_once() -> None:
+    """Have pictures drawn at once by an engine without a model."""
+    import tcdflow.engine.engine
+
+    def made(**_: Any) -> FakeEngine:
+        return FakeEngine()
+
+    tcdflow.engine.engine.Engine = made  # type: ignore[assignment, misc]
+
+
+def before_each(code: str) -> None:
+    """Run code before each picture is drawn, or each run of a real engine is made; ``n`` counts from 1."""
+    import tcdflow.engine.making
+
+    done = [0]
+
+    def step() -> None:
+        done[0] += 1
+        exec(code, {"n": done[0]})
+
+    def drawn(spec: RunSpec, seed: int) -> Image.Image:
+        step()
+        return _noise(spec, seed)
+
+    fake.draw = drawn
+    make = tcdflow.engine.making.Maker.make
+
+    def made(self: Any, wanted: Any) -> Any:
+        step()
+        return make(self, wanted)
+
+    tcdflow.engine.making.Maker.make = made  # type: ignore[method-assign]
+
+
+def jumping_clock(seed: str) -> None:
+    """Have the clock jump by years at each look, back and forth, before 1970 too."""
+    import hydra.core.utils
+
+    import tcdflow.record.rundir
+
+    chance = random.Random(seed)
+    now = time.time_ns
+
+    def time_ns() -> int:
+        return now() + chance.randint(-80, 80) * 31_557_600 * 10**9 + chance.randint(-(10**9), 10**9)
+
+    class Jumping(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Jumping:
+            return cls.fromtimestamp(time_ns() / 1e9, tz)
+
+    time.time_ns = time_ns
+    time.time = lambda: time_ns() / 1e9
+    tcdflow.record.rundir.datetime = Jumping  # type: ignore[attr-defined]
+    hydra.core.utils.datetime = Jumping  # type: ignore[attr-defined]
