@@ -101,7 +101,8 @@ class Engine:
             inputs = loaded.inputs.inputs(first, artifacts)
             adapters.set_ip_scales(pipe, first)
             adapters.check_frames(pipe, first)
-        taken = Maker(pipe, loaded.device, first, inputs.arguments, on_step).make(wanted)
+        maker = Maker(pipe, loaded.device, first, inputs.arguments, inference=loaded.levers.still, on_step=on_step)
+        taken = maker.make(wanted)
         generated = []
         for spec, watch, batch in zip(specs, watches, batches_of(specs), strict=True):
             own = taken[batch.position : batch.position + len(spec.sampling.seeds)]
@@ -180,7 +181,7 @@ def _environment(loaded: Loaded) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "attention": sorted({type(p).__name__ for p in loaded.pipe.unet.attn_processors.values()}),
+        "attention": list(loaded.attention),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "tf32": torch.backends.cuda.matmul.allow_tf32,
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,

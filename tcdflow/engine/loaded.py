@@ -76,6 +76,7 @@ class Loaded:
         inputs: pictures that runs were given.
         prompts: embeddings, of this pipeline and stack.
         attached: what LoRAs were found to fit.
+        attention: names of the UNet's attention processors.
     """
 
     needs: Needs
@@ -89,6 +90,7 @@ class Loaded:
     inputs: InputCache
     prompts: PromptCache
     attached: tuple[Attached, ...] = ()
+    attention: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch, *, reusable: bool) -> Loaded:
@@ -148,3 +150,4 @@ class Loaded:
         ]
         self.attached = self.stack.put_on(entries, fuse=spec.lora_stack.fuse, merge=spec.lora_stack.merge)
         self.levers.after_loras()
+        self.attention = tuple(sorted({type(p).__name__ for p in self.pipe.unet.attn_processors.values()}))

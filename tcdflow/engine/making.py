@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -15,10 +16,13 @@ from tcdflow.engine.watch import UNetWatch
 from tcdflow.pipeline.device import synchronize
 from tcdflow.record.made import Made
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.tasks import Animation
+from tcdflow.spec.tasks import Animation, ImageToImage, Inpainting
 
 Step = Callable[[int, int, int], None]
 """Progress: number of the picture (of several in a call the first), steps done of it, steps in all."""
+
+_ENCODED = ("image", "mask_image")
+"""Arguments that image to image and inpainting encode; elsewhere ``image`` is a control picture."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,28 @@ class Maker:
         device: where it computes.
         spec: what the pictures have in common.
         arguments: of all calls: the input pictures.
+        inference: compute in torch's inference mode, which is faster (3 % on the embedded model) and has the same bits.
         on_step: called after each step.
     """
 
     def __init__(
-        self, pipe: Any, device: torch.device, spec: RunSpec, arguments: Mapping[str, Any], on_step: Step | None
+        self,
+        pipe: Any,
+        device: torch.device,
+        spec: RunSpec,
+        arguments: Mapping[str, Any],
+        *,
+        inference: bool = False,
+        on_step: Step | None = None,
     ) -> None:
         self._pipe = pipe
         self._device = device
         self._spec = spec
-        self._arguments = {**arguments, **_common(spec, pipe)}
+        painted = isinstance(spec.task, ImageToImage | Inpainting)
+        self._encoded = {name: arguments[name] for name in _ENCODED if painted and name in arguments}
+        rest = {name: value for name, value in arguments.items() if name not in self._encoded}
+        self._arguments = {**rest, **_common(spec, pipe)}
+        self._inference = inference
         self._on_step = on_step
 
     def make(self, wanted: Sequence[Wanted]) -> list[Taken]:
@@ -86,12 +102,14 @@ class Maker:
         generators = [torch.Generator(where).manual_seed(one.seed) for one in wanted]
         alone = len(wanted) == 1
         start = time.perf_counter()
-        output = self._pipe(
-            **self._arguments,
-            **(wanted[0].embeds if alone else _together(wanted)),
-            generator=generators[0] if alone else generators,
-            callback_on_step_end=report,
-        )
+        with torch.inference_mode() if self._inference else nullcontext():
+            output = self._pipe(
+                **self._arguments,
+                **self._encoded_inputs(len(wanted)),
+                **(wanted[0].embeds if alone else _together(wanted)),
+                generator=generators[0] if alone else generators,
+                callback_on_step_end=report,
+            )
         synchronize(self._device)
         end = time.perf_counter()
         denoised = unet.last_end
@@ -103,6 +121,14 @@ class Maker:
             frames = tuple(output.frames[number]) if animated else (output.images[number],)
             flaw = flaw_of(frames, finite=finite[number], blackened=blackened[number])
             yield Taken(Made(frames, one.seed, animated, flaw), call)
+
+    def _encoded_inputs(self, count: int) -> dict[str, Any]:
+        """Return the pictures that a VAE encodes, one for each picture of a call.
+
+        That draws on the picture's own generator. One picture for all would be encoded with the first one's noise, and
+        leave the other generators where no picture made alone finds them.
+        """
+        return {name: [picture] * count if count > 1 else picture for name, picture in self._encoded.items()}
 
 
 def _together(wanted: Sequence[Wanted]) -> dict[str, torch.Tensor]:

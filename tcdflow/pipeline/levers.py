@@ -96,6 +96,13 @@ class Levers:
         """Whether the parts can go into a pipeline of another class: what is compiled or cast stays with its levers."""
         return not self._cast and not self._compiled
 
+    @property
+    def still(self) -> bool:
+        """Whether weights stay where and as they are during a call: torch's inference mode, which skips the
+        bookkeeping of gradients to come, does not let them be moved or cast.
+        """
+        return self._runtime.offload == "none" and self.portable
+
     def before_loras(self) -> None:
         """Set what LoRAs do not touch: the VAE's slices and tiles, the memory format."""
         if self._runtime.vae_slicing:

@@ -76,8 +76,8 @@ def batches(cells: Sequence[tuple[tuple[Any, ...], int, int]]) -> list[int | Non
             numbers.append(None)
             latest = None
             continue
-        if parts != latest or pictures > room:
-            number, room, latest = number + 1, size, parts
+        if (parts, size) != latest or pictures > room:
+            number, room, latest = number + 1, size, (parts, size)
         room -= pictures
         numbers.append(number)
     return numbers

@@ -39,11 +39,13 @@ class FakeEngine:
 
     Attributes:
         fail: asked before each run; what it returns is raised.
+        flaw: asked of each seed; what it returns is wrong with the picture.
         runs: what was made.
         closed: times that everything was let go.
     """
 
     fail: Callable[[RunSpec], BaseException | None] = lambda spec: None
+    flaw: Callable[[int], str | None] = lambda seed: None
     runs: list[RunSpec] = field(default_factory=list)
     closed: int = 0
 
@@ -59,10 +61,10 @@ class FakeEngine:
         self.runs.append(spec)
         if error := self.fail(spec):
             raise error
-        made = [Made((draw(spec, seed),), seed) for seed in spec.sampling.seeds]
+        made = [Made((draw(spec, seed),), seed, flaw=self.flaw(seed)) for seed in spec.sampling.seeds]
         execution = {
             "unet_calls": spec.effective_steps * len(made),
-            "batch": {"size": 1},
+            "batch": batch.model_dump(mode="json"),
             "seconds": {"denoise": 0.25, "decode": 0.125},
         }
         return Generated(made, {}, execution, {"device": "cpu"}, batch)
