@@ -139,7 +139,7 @@ def _tell_why(verified: Verified) -> None:
 
 def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
     from tcdflow.app import WarmEngine
-    from tcdflow.rerun.verify import sample, verify_cells
+    from tcdflow.rerun.cells import sample, verify_cells
 
     cells, undone = sample(directory, size)
     unlike: list[Verified] = []

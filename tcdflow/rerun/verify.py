@@ -1,24 +1,23 @@
-"""Makes recorded runs again on one engine and compares their pixels."""
+"""Makes recorded runs again and compares their pixels."""
 
 from __future__ import annotations
 
-import json
-import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcdflow.artifacts.sizes import settle
-from tcdflow.engine.execute import execute
-from tcdflow.errors import NoRoomError, RecordError, RequestError, TcdflowError, printable
-from tcdflow.record import document
+from tcdflow.artifacts.unchanged import Unchanged
+from tcdflow.engine.execute import execute, generate, keep
+from tcdflow.errors import RecordError
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
-from tcdflow.rerun.pin import Pinned, pin
-from tcdflow.rerun.source import CELLS, Recorded, find
+from tcdflow.rerun.pin import Pinned
+from tcdflow.rerun.source import Recorded
 from tcdflow.rerun.suspects import suspects
+from tcdflow.spec.batch import Batch, gathered
 from tcdflow.spec.model import RunSpec
 
 if TYPE_CHECKING:
@@ -90,74 +89,25 @@ def verify(
         return judge(recorded, where, run.record)
 
 
-def sample(directory: Path, size: int | None) -> tuple[list[Path], int]:
-    """Return the cells of a sweep that are done, or as many of them as asked for, and how many are not done.
-
-    A sample is the same each time. Cells whose record cannot be read count as done, for somebody to hear of them.
-
-    Raises:
-        RecordError: if none is done.
-    """
-    cells = sorted(cell for cell in (directory / CELLS).iterdir() if cell.is_dir())
-    done = [cell for cell in cells if _is_done(cell)]
-    if not done:
-        raise RecordError(_line(f"{directory}: none of its {len(cells)} cells is done"))
-    chosen = done if size is None or size >= len(done) else random.Random(0).sample(done, size)
-    return chosen, len(cells) - len(done)
-
-
-def verify_cells(
-    cells: Sequence[Path],
-    engine: Callable[[], Engine],
-    interrupted: Callable[[], bool] = lambda: False,
-    *,
-    allow_pickle: bool = False,
-) -> Iterator[Verified]:
-    """Verify runs one after the other on one warm engine; what is wrong with one of them does not stop the rest.
-
-    Those that share a model come one after the other.
+def verify_batch(
+    runs: Sequence[tuple[Recorded, Batch]], pinned: Sequence[Pinned], engine: Callable[[], Engine]
+) -> list[Verified]:
+    """Make runs of one batch again, all at once, and compare each.
 
     Args:
-        cells: run directories.
+        runs: by their positions in the batch.
+        pinned: the files of each, which are the same.
         engine: gives the engine.
-        interrupted: whether the user wants to stop, in case that the exception which said so was lost.
-        allow_pickle: whether the user lets pickled weights be read.
     """
-    found: list[Recorded] = []
-    for cell in cells:
-        try:
-            found.append(comparable(find(cell)))
-        except TcdflowError as error:
-            yield Verified(str(cell), failed=_line(str(error)))
-    for recorded in sorted(found, key=_cost):
-        try:
-            pinned = pin(recorded, recorded.spec, unpickle=allow_pickle)
-            yield verify(recorded, recorded.spec, pinned, engine)
-        except NoRoomError:  # nor would the next one have any
-            raise
-        except RequestError as error:
-            yield Verified(str(recorded.path), failed=_line(str(error)))
-        except Exception as error:
-            if interrupted():
-                raise KeyboardInterrupt from error
-            engine().close()  # whose state nobody knows
-            yield Verified(str(recorded.path), failed=_line(str(error) or type(error).__name__))
-
-
-def _is_done(cell: Path) -> bool:
-    if not (cell / document.FILE_NAME).exists():
-        return False
-    try:
-        return document.read(cell).status == "done"
-    except RecordError:
-        return True
-
-
-def _cost(recorded: Recorded) -> tuple[str, str]:
-    plain = recorded.spec.model_dump(mode="json")
-    heavy = [plain[part] for part in ("base", "runtime", "adapters", "loras", "lora_stack")]
-    return json.dumps(heavy), str(recorded.path)
-
-
-def _line(text: str) -> str:
-    return printable(" ".join(text.split()))[:400]
+    specs = [settle(recorded.spec, files.artifacts) for (recorded, _), files in zip(runs, pinned, strict=True)]
+    everyone, places = gathered([(spec, batch) for spec, (_, batch) in zip(specs, runs, strict=True)])
+    made = generate(everyone, Unchanged.since_now(pinned[0].artifacts), engine)
+    verified = []
+    for spec, place, (recorded, _), files in zip(specs, places, runs, pinned, strict=True):
+        with tempfile.TemporaryDirectory(prefix="tcdflow-verify-") as name:
+            where = Path(name) / "run"
+            with RunDirectory.open(where, spec, derived_from=recorded.key) as run:
+                run.lock(files.lock)
+                keep(made[place], run)
+            verified.append(judge(recorded, where, run.record))
+    return verified

@@ -78,13 +78,34 @@ def company(spec: RunSpec, batch: Batch | None) -> tuple[list[RunSpec], int]:
 
     A run that is another than the one that was in the batch, in its prompts, seeds or size of batch, is made alone.
     """
-    if batch is None or batch.size != spec.runtime.batch_size:
+    if batch is None or not is_in(spec, batch):
         return [spec], 0
+    specs, (own,) = gathered([(spec, batch)])
+    return specs, own
+
+
+def is_in(spec: RunSpec, batch: Batch) -> bool:
+    """Say whether a batch holds a run's pictures at its position."""
     own = members([spec])
-    if batch.pictures[batch.position : batch.position + len(own)] != own:
-        return [spec], 0
-    before, after = batch.pictures[: batch.position], batch.pictures[batch.position + len(own) :]
-    return [*(_single(spec, one) for one in before), spec, *(_single(spec, one) for one in after)], len(before)
+    return batch.size == spec.runtime.batch_size and own == batch.pictures[batch.position :][: len(own)]
+
+
+def gathered(runs: Sequence[tuple[RunSpec, Batch]]) -> tuple[list[RunSpec], list[int]]:
+    """Return all runs of one batch, and where among them those are of which more is known than their pictures.
+
+    Args:
+        runs: some that are in the batch, by position.
+    """
+    first, batch = runs[0]
+    specs: list[RunSpec] = []
+    places: list[int] = []
+    reached = 0
+    for spec, where in runs:
+        specs += [_single(first, one) for one in batch.pictures[reached : where.position]]
+        places.append(len(specs))
+        specs.append(spec)
+        reached = where.position + len(spec.sampling.seeds)
+    return [*specs, *(_single(first, one) for one in batch.pictures[reached:])], places
 
 
 def _single(spec: RunSpec, member: Member) -> RunSpec:

@@ -202,7 +202,7 @@ class TestSweeps:
         assert said.out.endswith("4 cells: 3 identical, 0 different, 1 could not be compared\n")
 
     def test_a_sample_is_the_same_each_time(self, sweep: Path, tcd: Tcdflow) -> None:
-        from tcdflow.rerun.verify import sample
+        from tcdflow.rerun.cells import sample
 
         assert sample(sweep, 2) == sample(sweep, 2)
         assert len(sample(sweep, 2)[0]) == 2
