@@ -45,10 +45,11 @@ class Problem:
     fetchable: bool = False
 
     def __str__(self) -> str:
-        said = self.key if self.value is None else f"{self.key} = {_shown(self.value)}"
+        key = shortened(self.key, 200) or "''"
+        said = key if self.value is None else f"{key} = {_shown(self.value)}"
         meant = f"; did you mean '{self.nearest}'?" if self.nearest else ""
-        where = f" [{self.origin}]" if self.origin else ""
-        return printable(f"{said}: {self.what}{meant}{where}")
+        where = f" [{shortened(self.origin, 400)}]" if self.origin else ""
+        return one_line(f"{said}: {shortened(self.what, 1000)}{meant}{where}")
 
 
 class TcdflowError(Exception):
@@ -125,7 +126,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
+def one_line(text: str) -> str:
+    """Return text with control characters and line breaks escaped."""
+    return printable(text).replace("\n", "\\n")
+
+
 def _shown(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
-    text = text.replace("\n", "\\n")
     return f"'{text[:77]}...'" if len(text) > 80 else f"'{text}'" if isinstance(value, str) else text
+
+
+def shortened(text: str, most: int) -> str:
+    """Return at most so many characters of a text, with dots where it was longer."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."

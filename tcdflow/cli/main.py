@@ -65,11 +65,11 @@ def dispatch(argv: Sequence[str]) -> int:
 
 def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
     first = argv[0] if argv else ""
-    if first in ("-h", "--help", "help"):
+    if first == "help" or (first not in ("rerun", "resume") and not {"-h", "--help"}.isdisjoint(argv)):
         from tcdflow.cli.help import show
 
         return show
-    if first == "--version":
+    if "--version" in argv:
         return _version
     if first == "check":
         from tcdflow.cli.check import check
@@ -116,5 +116,5 @@ def _told(error: BaseException) -> str:
 
 
 def _listed(text: str) -> str:
-    lines = text.splitlines()
+    lines = text.split("\n")
     return "\n".join([f"tcdflow: {len(lines)} things are wrong:", *(f"  {printable(line)}" for line in lines)])

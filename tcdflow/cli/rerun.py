@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.run import summary
@@ -56,19 +57,14 @@ def rerun(argv: Sequence[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tcdflow rerun", description=rerun.__doc__)
+    parser = Arguments("rerun", rerun.__doc__)
     parser.add_argument("path", type=Path, help="a run directory, a run.json, a picture; with --verify a sweep too")
     parser.add_argument("overrides", nargs="*", help="key=value makes a variation; hydra.run.dir=... says where")
     parser.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
     parser.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
-
-    def wrong(message: str) -> NoReturn:
-        raise ConfigError([Problem("rerun", f"{message}; see tcdflow rerun --help")])
-
-    parser.error = wrong  # type: ignore[method-assign]
     args = parser.parse_intermixed_args(list(argv))
     if args.sample is not None and args.sample < 1:
-        wrong(f"argument --sample: must be at least 1, not {args.sample}")
+        parser.error(f"argument --sample: must be at least 1, not {args.sample}")
     return args
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from hydra._internal.utils import get_args_parser
 from tcdflow.cli import flags
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.warn import warn
+from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.compose import CONFIG_NAME, Composer
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ def _hydra_flag(composer: Composer, args: argparse.Namespace) -> int:
     hydra = composer.hydra
     overrides = list(args.overrides)
     if args.shell_completion:
+        _check_completion(overrides)
+        _check_completion(overrides)
         hydra.shell_completion(config_name=CONFIG_NAME, overrides=overrides)
     elif args.info:
         hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=overrides)
@@ -74,3 +78,9 @@ def _hydra_flag(composer: Composer, args: argparse.Namespace) -> int:
         texts = composer.hydra_texts(overrides)
         hydra.show_cfg(CONFIG_NAME, texts, cfg_type=args.cfg, package=args.package, resolve=args.resolve)
     return 0
+
+
+def _check_completion(overrides: Sequence[str]) -> None:
+    if len(overrides) != 1 or not re.fullmatch("(install|uninstall|query)=(bash|zsh|fish)", overrides[0]):
+        what = "goes with one of install=SHELL, uninstall=SHELL and query=SHELL; shells are bash, zsh and fish"
+        raise ConfigError([Problem("--shell-completion", what)])

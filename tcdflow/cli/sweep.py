@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import shlex
 import sys
@@ -14,12 +13,14 @@ from pathlib import Path
 from tcdflow.app import WarmEngine
 from tcdflow.artifacts.artifact import refuse_pickles
 from tcdflow.artifacts.resolve import fetch
+from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
 from tcdflow.errors import ConfigError, OutputError, Problem, printable
+from tcdflow.record.data import is_directory
 from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
@@ -58,7 +59,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
 
 def resume(argv: Sequence[str]) -> int:
     """Finish an interrupted sweep from its frozen plan; configs are not read again."""
-    parser = argparse.ArgumentParser(prog="tcdflow resume", description=resume.__doc__)
+    parser = Arguments("resume", resume.__doc__)
     parser.add_argument("directory", type=Path, help="directory of the sweep, with its plan.json")
     parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
     parser.add_argument("overrides", nargs="*", help=f"{ALLOW_PICKLE}=true, if the sweep reads pickled weights")
@@ -66,7 +67,7 @@ def resume(argv: Sequence[str]) -> int:
     allow_pickle, others = permitted(args.overrides)
     if others:
         raise ConfigError([Problem("resume", "the plan is run as it is, without overrides", others[0])])
-    if not args.directory.is_dir():
+    if not is_directory(args.directory):
         raise ConfigError([Problem("resume", "there is no such directory", str(args.directory))])
     plan = plans.read(args.directory)
     refuse_pickles([] if allow_pickle else [files.artifact() for files in plan.files])

@@ -39,9 +39,14 @@ def parameters(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
     }
     if sampling.clip_skip:
         pairs["Clip skip"] = str(sampling.clip_skip + 1)
-    hashes = {f.role.removeprefix("loras."): f.sha256[:12] for f in lock if f.role.startswith("loras.")}
+    loras = {f.role.removeprefix("loras."): f.sha256 for f in lock if f.role.startswith("loras.")}
+    if loras:
+        pairs["Lora hashes"] = json.dumps(", ".join(f"{name}: {digest[:12]}" for name, digest in loras.items()))
+    # Once more as JSON, the form that Civitai looks for: the beginning of each file's SHA-256.
+    hashes = {"model": pairs["Model hash"]} if "Model hash" in pairs else {}
+    hashes |= {f"lora:{name}": digest[:10] for name, digest in loras.items()}
     if hashes:
-        pairs["Lora hashes"] = json.dumps(", ".join(f"{name}: {digest}" for name, digest in hashes.items()))
+        pairs["Hashes"] = json.dumps(hashes)
     pairs["Version"] = f"tcdflow {__version__}"
     lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items()))
     return "\n".join(lines)

@@ -13,6 +13,14 @@ from tcdflow.errors import RecordError, printable
 T = TypeVar("T", bound=BaseModel)
 
 
+def is_directory(path: Path) -> bool:
+    """Say whether a path that anybody may have written leads to a directory."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long; one with a null byte
+        return False
+
+
 def read_model(path: Path, model: type[T], *, most: int, what: str, hint: str = "") -> T:
     """Read a file as a model.
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tcdflow.artifacts.lock import LockedFile
 from tcdflow.errors import RecordError, printable
 from tcdflow.record import document
+from tcdflow.record.data import is_directory
 from tcdflow.record.document import Output, Record
 from tcdflow.record.key import run_key
 from tcdflow.record.metadata import read_recipe
@@ -94,7 +95,7 @@ def find(path: Path) -> Recorded:
 
 def is_sweep(path: Path) -> bool:
     """Say whether a directory is that of a sweep, with cells in it."""
-    return path.is_dir() and (path / CELLS).is_dir() and not (path / document.FILE_NAME).exists()
+    return is_directory(path) and (path / CELLS).is_dir() and not (path / document.FILE_NAME).exists()
 
 
 def _of_record(path: Path, directory: Path, record: Record) -> Recorded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec import rules
-from tcdflow.spec.guard import forbidden, walk
+from tcdflow.spec.guard import TRUSTED, forbidden, walk
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.origin import chooser, origin
@@ -249,8 +250,22 @@ class Composer:
             last = next(reversed(self.loader.repository.loaded), "config")
             problems.append(Problem("defaults", "config files choose each other in a circle", origin=f"{last}.yaml"))
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-            problems.append(_blamed(error, said))
+            problems.append(self._blamed(error, said))
         return None
+
+    def _blamed(self, error: BaseException, said: Sequence[Said]) -> Problem:
+        """Say what Hydra found, of the override or file that it names, else of a user's file that was read last."""
+        told = str(error)
+        item = next((item for item in said if (text := item.hydra_text.lstrip("~+")) and text in told), None)
+        item = item or next((item for item in said if re.search(rf"(?<![\w.]){re.escape(item.key)}\b", told)), None)
+        bare = told == "" or told.startswith("Error merging override")
+        what = " ".join(str(error.__cause__ if bare and error.__cause__ else error).partition("full_key")[0].split())
+        if item is not None:
+            return Problem(item.key, what, origin=item.text)
+        if placed := re.match("In '(.*?)': ", what):
+            return Problem("defaults", what[placed.end() :], origin=f"{placed[1]}.yaml")
+        theirs = [path for path, result in self.loader.repository.loaded.items() if result.provider not in TRUSTED]
+        return Problem(f"{theirs[-1]}.yaml" if theirs else "configuration", what)
 
     def _missing(self, error: MissingConfigException) -> Problem:
         missing = error.missing_cfg_file or ""
@@ -326,15 +341,6 @@ def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: Omega
     if sources and isinstance(error, InterpolationKeyError):
         return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
     return Problem(key, " ".join(str(error).splitlines()[0].split()))
-
-
-def _blamed(error: BaseException, said: Sequence[Said]) -> Problem:
-    """Say what Hydra found, of the override that it names if it names one."""
-    item = next((item for item in said if item.hydra_text and item.hydra_text in str(error)), None)
-    bare = str(error) == "" or str(error).startswith("Error merging override")
-    cause = error.__cause__ if bare and error.__cause__ else error
-    what = " ".join(str(cause).partition("full_key")[0].split())
-    return Problem(item.key if item else "configuration", what, origin=item.text if item else None)
 
 
 def _unique(problems: Sequence[Problem]) -> list[Problem]:

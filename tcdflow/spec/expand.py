@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType
+from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType, RangeSweep
+from hydra.errors import HydraException
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.compose import Composer
@@ -21,6 +23,8 @@ from tcdflow.spec.sweep import SweepSpec
 
 MAX_PROMPT_BYTES = 64_000_000
 _WHOLE = ("sweep", "lock", GROUP)
+MAX_VALUES = 1_000_000
+"""Of all axes together."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
         if key in found:  # as key=... and as ++key=...
             raise ConfigError([Problem(key, "is swept twice", origin=text)])
         found[key] = _axis(composer, override, text, place)
+        if sum(map(len, found.values())) > MAX_VALUES:
+            raise ConfigError([Problem("sweep", f"its axes have more than {MAX_VALUES} values together")])
     if sweep.prompts_from is not None:
         if "prompt" in told or "prompt" in found:
             what = "is given as well as prompt; leave one of them out (sweep.prompts_from=null)"
@@ -171,11 +177,24 @@ def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis
     if override.is_interval_sweep():
         what = "interval() needs a sweeper that chooses values, such as hydra/sweeper=optuna"
         raise ConfigError([Problem(override.key_or_group, what, origin=text)])
-    with _shuffled_by(text):
-        (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
+    if isinstance(override._value, RangeSweep) and _is_endless(override._value):
+        raise ConfigError([Problem(override.key_or_group, f"has more than {MAX_VALUES} values", origin=text)])
+    try:
+        with _shuffled_by(text):
+            (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
+    except (HydraException, ValueError, ArithmeticError) as error:
+        raise ConfigError([Problem(override.key_or_group, " ".join(str(error).split()), origin=text)]) from None
     if not cells:
         raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
     return tuple((_point(composer, parse(cell, sweeping=True), place),) for (cell,) in cells)
+
+
+def _is_endless(values: RangeSweep) -> bool:
+    """Say whether a range has too many values, or no end: told from its ends, since Hydra would write them all down."""
+    try:
+        return not abs(values.stop - values.start) <= MAX_VALUES * abs(values.step)  # type: ignore[operator]
+    except OverflowError:
+        return True
 
 
 @contextmanager
@@ -223,7 +242,10 @@ def _prompt(line: str, place: int) -> Point:
 def _prompts(path: str) -> list[str]:
     file = Path(path).expanduser()
     try:
-        if file.stat().st_size > MAX_PROMPT_BYTES:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError([Problem("sweep.prompts_from", "is no file", path)])
+        if status.st_size > MAX_PROMPT_BYTES:
             raise ConfigError([Problem("sweep.prompts_from", f"is larger than {MAX_PROMPT_BYTES} bytes", path)])
         lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
     except OSError as error:

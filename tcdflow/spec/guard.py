@@ -17,8 +17,10 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository, IConfigRepository
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
+from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from tcdflow.errors import ConfigError, Problem
 
@@ -72,6 +74,8 @@ class GuardedRepository(ConfigRepository):
             result = super().load_config(config_path)
         except (yaml.YAMLError, OSError) as error:
             raise _no_yaml(f"{config_path}.yaml", error) from None
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+            raise ConfigError([Problem(f"{config_path}.yaml", " ".join(str(error).split()))]) from None
         if result is not None:
             self.loaded[config_path] = result
             if not _trusted(result):

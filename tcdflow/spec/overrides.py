@@ -53,7 +53,7 @@ def parse(text: str, *, sweeping: bool = False) -> Override:
         ValueError: with a one-line reason, if the text is no override.
     """
     key, eq, value = text.partition("=")
-    literal = eq and key.lstrip("+") in (*_PATH_KEYS, *(() if sweeping else FREE_TEXT))
+    literal = eq and key.removeprefix("+").removeprefix("+") in (*_PATH_KEYS, *(() if sweeping else FREE_TEXT))
     try:
         parsed = _parser().parse_override(text)
         if not literal or parsed._value is None or isinstance(parsed._value, QuotedString):
@@ -100,7 +100,10 @@ def check(
         try:
             override = parse(text, sweeping=sweeping)
         except ValueError as error:
-            problems.append(Problem(text.partition("=")[0], str(error), origin=text))
+            problems.append(Problem(text.partition("=")[0].strip() or f"'{text}'", str(error), origin=text))
+            continue
+        if not override.key_or_group:
+            problems.append(Problem(f"'{text}'", "names no key"))
             continue
         found = _wrong(override, text, options, sweeping)
         problems += found
@@ -115,11 +118,14 @@ def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]
         if not _USER_HYDRA.match(key) or override.package is not None:
             return [Problem(key, "is not for users to set", origin=text)]
         below = [] if override.is_sweep_override() else [name for name, _ in walk(override.value(), key)]
-        return [Problem(name, reason, origin=text) for name in (key, *below) if (reason := forbidden(name, None))]
+        if found := [Problem(n, why, origin=text) for n in (key, *below) if (why := forbidden(n, None))]:
+            return found
     value = override._value
     if isinstance(value, Sweep | Glob) and not sweeping:
         return [Problem(key, "has several values; a sweep needs -m (multirun) first", origin=text)]
     names = options(key)
+    if override.is_hydra_override() and not names:
+        return []
     values = list(value.list) if isinstance(value, ChoiceSweep) else [] if isinstance(value, Sweep | Glob) else [value]
     plain = [Override._convert_value(item) for item in values]
     if not names:
@@ -132,7 +138,7 @@ def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]
 def _option_problems(group: str, value: object, names: Sequence[str], text: str) -> list[Problem]:
     allowed = ", ".join(names)
     if value is None:
-        what = f"choose one of {allowed}" + ("" if group == "base" else f", or none with {group}=[]")
+        what = f"choose one of {allowed}" + ("" if group == "base" or "/" in group else f", or none with {group}=[]")
         return [] if group == "experiment" else [Problem(group, what, "null", origin=text)]
     if isinstance(value, dict):
         return [Problem(group, f"is a group; choose one of {allowed}, and set keys as {group}.key=value", origin=text)]

@@ -43,13 +43,15 @@ def config_loader(user_dir: Path | None = None) -> GuardedLoader:
 
 
 def _check_user_dir(user_dir: Path) -> None:
-    if not user_dir.is_dir():
+    try:
+        there = user_dir.is_dir()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
         raise ConfigError([Problem("--config-dir", "is no directory", str(user_dir))])
     own = conf_dir()
     hidden = sorted(
-        str(file.relative_to(user_dir))
-        for file in user_dir.rglob("*.yaml")
-        if (own / file.relative_to(user_dir)).exists()
+        str(file.relative_to(own)) for file in own.rglob("*.yaml") if (user_dir / file.relative_to(own)).exists()
     )
     if hidden:
         what = "tcdflow's own file of this name would win; give yours another name"

@@ -1,0 +1,95 @@
+"""Whatever is asked for is right, or is answered with status 2 and one message that names keys, and nothing else."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tcdflow.spec.compose import Composer
+from tcdflow.sweep import planner
+from tests.fuzz import grammar
+from tests.fuzz.answers import Runs, ask, wrong_with
+from tests.fuzz.grammar import Request
+from tests.helpers import Writer, left_behind, python
+
+REQUESTS: dict[str, tuple[st.SearchStrategy[Request], int]] = {
+    "overrides": (grammar.requests(["check"]), 250),
+    "sweeps": (grammar.requests(["check", "-m"], grammar.sweep_settings), 200),
+    "files": (grammar.requests(["check"], files=grammar.config_dirs), 220),
+    "runs": (grammar.requests([]), 50),
+    "configs shown": (grammar.requests(["--cfg", "job"]), 30),
+    "verbs": (grammar.verbs, 100),
+}
+"""Kinds of requests, and how many of each everybody tries."""
+
+COMMON = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+# Answers hundreds of requests in a process of its own, and tells at the end what of the heavy it has imported.
+HUNDREDS = """
+import json, sys
+from hypothesis import given, settings, strategies as st
+from tests.fuzz.answers import HEAVY
+from tests.fuzz.test_requests import COMMON, REQUESTS, answered
+mixed = st.one_of(*(REQUESTS[kind][0] for kind in ("overrides", "sweeps", "files")))
+settings(COMMON, derandomize=True, max_examples=200)(given(mixed)(answered))()
+print(json.dumps(sorted(HEAVY & set(sys.modules))))
+"""
+
+
+@pytest.fixture(autouse=True)
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty working directory, a hub that is out of reach, and a stop before anything would run."""
+    from huggingface_hub import constants
+
+    import tcdflow.app
+    import tcdflow.cli.sweep
+
+    def runs(*_: object, **__: object) -> None:
+        raise Runs
+
+    def sweeps(composer: Composer, overrides: Sequence[str]) -> None:
+        planner.make(composer, overrides)
+        raise Runs
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(tcdflow.app, "run_single", runs)
+    monkeypatch.setattr(tcdflow.cli.sweep, "sweep", sweeps)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    yield
+    assert left_behind(tmp_path) == ["empty"]
+
+
+def answered(request: Request) -> None:
+    """Hold the answer to a request against the contract."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Writer(Path(name))(request.files)
+        before = left_behind(folder)
+        argv = [*request.argv, *(["--config-dir", name] if request.files else [])]
+        wrong = wrong_with(ask(argv), max(map(len, argv), default=0))
+        assert wrong is None, f"{argv}: {wrong}"
+        assert left_behind(folder) == before
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_is_right_or_answered(kind: str) -> None:
+    strategy, count = REQUESTS[kind]
+    settings(COMMON, derandomize=True, max_examples=count)(given(strategy)(answered))()
+
+
+def test_hundreds_import_no_torch(tmp_path: Path) -> None:
+    done = python("-c", HUNDREDS, cwd=tmp_path / "empty", env={"HF_HUB_OFFLINE": "1"})
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_is_right_or_answered_at_random(kind: str) -> None:
+    strategy, count = REQUESTS[kind]
+    settings(COMMON, max_examples=20 * count)(given(strategy)(answered))()
