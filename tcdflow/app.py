@@ -27,6 +27,7 @@ from tcdflow.engine.result import Result
 from tcdflow.errors import OutputError, TcdflowError
 from tcdflow.record import lockfile
 from tcdflow.record.atomic import write_text
+from tcdflow.record.earlier import remove_links
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.compose import Composer, Composition
@@ -190,6 +191,7 @@ def _hydra_job(config: DictConfig, work: Callable[[], Result], logs: bool) -> Re
         return work()
 
     save_in(None)  # Hydra would write straight under the final names
+    remove_links(Path(str(config.hydra.run.dir)))
     context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
     with _one_line_os_errors(config), _file_logging(logs):
         done = run_job(task, config, "hydra.run.dir", None, context, configure_logging=logs)

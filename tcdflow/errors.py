@@ -19,6 +19,7 @@ Python's own ``KeyboardInterrupt`` (exit status 130).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC, EROFS
@@ -124,6 +125,14 @@ def by_interrupt(error: BaseException) -> bool:
 def printable(text: str) -> str:
     """Return text with control characters escaped, so that a stranger's name cannot drive a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats lines of a log, which ends in a terminal too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's text."""
+        return printable(super().format(record))
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class Finder:
         if _names_file(source):
             return self.weight_file(role, source)
         store = self.stores.open(source)
-        files, chosen = self._choose(
+        files, chosen = self.choose(
             _listing(store, source), lambda listing: layout.model_files(listing, half=half, variant=variant)
         )
         return self._found(role, source, store, tuple(files), variant=chosen)
@@ -95,7 +95,7 @@ class Finder:
         def choose(listing: list[str]) -> Chosen:
             return layout.pipeline_files(listing, components, half=half, variant=base.variant, leave_out=leave_out)
 
-        files, variant = self._choose(names, choose)
+        files, variant = self.choose(names, choose)
         return self._found(role, source, store, tuple(files), variant=variant)
 
     def model_config(self, role: str, source: Source) -> Artifact:
@@ -124,7 +124,7 @@ class Finder:
         files = (model_index.FILE, *layout.config_files(listing, model_index.components(index)))
         return self._found(role, source, store, files)
 
-    def _choose(self, listing: tuple[str, ...], choose: Callable[[list[str]], Chosen]) -> Chosen:
+    def choose(self, listing: Sequence[str], choose: Callable[[list[str]], Chosen]) -> Chosen:
         """Choose files; a pickle that may be taken stands there under the name that it would have as safetensors."""
         pickled = stand_ins(listing) if self.unpickle else {}
         files, variant = choose([*listing, *pickled])

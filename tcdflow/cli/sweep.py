@@ -19,8 +19,9 @@ from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
-from tcdflow.errors import ConfigError, OutputError, Problem, printable
+from tcdflow.errors import ConfigError, OutputError, PrintableFormatter, Problem, printable
 from tcdflow.record.data import is_directory
+from tcdflow.record.earlier import remove_link
 from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
@@ -118,8 +119,9 @@ def _spread(made: Sequence[Outcome]) -> Sequence[Outcome]:
 
 
 def _tell_of_other_versions(plan: Plan) -> None:
-    then, now = plan.environment.get("packages", {}), versions()["packages"]
-    other = [f"{name} {then[name]} is now {now.get(name)}" for name in then if then[name] != now.get(name)]
+    then, now = plan.environment.get("packages"), versions()["packages"]
+    known = then if isinstance(then, dict) else {}  # of a plan that may be a stranger's
+    other = [f"{name} {known[name]} is now {now[name]}" for name in now if known.get(name, now[name]) != now[name]]
     if other:
         warn([f"since the plan was made, {', '.join(other)}: the rest may differ in its last bits"])
 
@@ -141,8 +143,9 @@ def _report(outcomes: Sequence[Outcome], directory: Path, seconds: float) -> int
 
 @contextmanager
 def _log_file(directory: Path) -> Iterator[None]:
+    remove_link(directory / "sweep.log")
     handler = logging.FileHandler(directory / "sweep.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)

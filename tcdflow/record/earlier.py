@@ -17,6 +17,9 @@ INPUTS = "inputs"
 _OURS = re.compile(
     r"(\d{3,4}|animation(_\d{3,4})?)\.(png|jpg|webp|gif|mp4|json)|grid\.png|control_[A-Za-z0-9_-]{1,100}\.png"
 )
+_FOLLOWED = (".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "run.log")
+"""What Hydra and logging open by name, wherever that leads."""
+
 _OUR_INPUT = re.compile(INPUTS + r"/[A-Za-z][A-Za-z0-9_-]{0,100}\.png")
 
 
@@ -29,13 +32,7 @@ def remove_earlier(directory: Path) -> None:
     Raises:
         OutputError: if the directory cannot be written; nothing was removed then.
     """
-    path = directory / document.FILE_NAME
-    kind = _kind(path)
-    if kind is None or not stat.S_ISREG(kind):
-        if kind is not None and not stat.S_ISDIR(kind):
-            with contextlib.suppress(OSError):
-                path.unlink()
-        return
+    remove_link(directory / document.FILE_NAME)
     try:
         record = document.read(directory)
     except RecordError:
@@ -62,10 +59,20 @@ def remove_partial(directory: Path) -> None:
 
 
 def remove_link(path: Path) -> None:
-    """Remove ``path`` if it is a symbolic link: whoever laid it must not choose where a run writes."""
-    if path.is_symlink():
+    """Remove ``path`` if it is a symbolic link: whoever laid it must not choose where a run writes.
+
+    So are pipes and the like, at which writing would wait.
+    """
+    kind = _kind(path)
+    if kind is not None and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def remove_links(directory: Path) -> None:
+    """Remove the links in a run directory that Hydra's own files and the log would be written through."""
+    for name in _FOLLOWED:
+        remove_link(directory / name)
 
 
 def _listed(record: Record) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,14 @@ _MOST_SAID = 10
 _LONGEST_PATH = 4096
 _SELECTORS = ("experiment",)
 """Groups that are packed into the whole config and have no field of their own."""
+
+
+_MENTIONS: tuple[Callable[[Said, str], bool], ...] = (
+    lambda item, told: (text := item.hydra_text.lstrip("~+")) != "" and text in told,
+    lambda item, told: re.search(rf"(?<![\w.]){re.escape(item.key)}\b", told) is not None,
+    lambda item, told: f"'{item.key.rpartition('.')[2]}'" in told,
+)
+"""How an error of Hydra's may name an override, the surest way first."""
 
 
 @dataclass(frozen=True)
@@ -256,8 +264,7 @@ class Composer:
     def _blamed(self, error: BaseException, said: Sequence[Said]) -> Problem:
         """Say what Hydra found, of the override or file that it names, else of a user's file that was read last."""
         told = str(error)
-        item = next((item for item in said if (text := item.hydra_text.lstrip("~+")) and text in told), None)
-        item = item or next((item for item in said if re.search(rf"(?<![\w.]){re.escape(item.key)}\b", told)), None)
+        item = next((item for mentions in _MENTIONS for item in said if mentions(item, told)), None)
         bare = told == "" or told.startswith("Error merging override")
         what = " ".join(str(error.__cause__ if bare and error.__cause__ else error).partition("full_key")[0].split())
         if item is not None:

@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import hashlib
 import logging
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -13,7 +15,7 @@ from typing import Literal
 from tcdflow.errors import ConfigError, NoRoomError, OutputError, Problem, RecordError
 from tcdflow.record import document
 from tcdflow.record.document import Record
-from tcdflow.record.earlier import remove_partial
+from tcdflow.record.earlier import remove_link, remove_partial
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.plan import CELLS, Cell, Plan
 
@@ -69,7 +71,10 @@ def state(directory: Path, cell: Cell) -> tuple[State, Record | None]:
 
 def _matches(path: Path, sha256: str) -> bool:
     try:
-        return not path.is_symlink() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except OSError:
         return False
 
@@ -82,12 +87,16 @@ def alone(directory: Path) -> Iterator[None]:
         ConfigError: if another process is running the sweep.
         OutputError: if the directory cannot be written.
     """
+    if (directory / CELLS).is_symlink():
+        what = f"{directory / CELLS} is a link, which may lead anywhere; sweeps write into a directory of their own"
+        raise ConfigError([Problem("hydra.sweep.dir", what)])
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / LOCK).open("a")
+        remove_link(directory / LOCK)
+        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise OutputError.of(directory, error) from error
-    with file:
+    with os.fdopen(file):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from tcdflow.artifacts.artifact import Artifact, Artifacts
 from tcdflow.artifacts.lock import LockedFile
@@ -98,7 +98,7 @@ class Cell(_Data):
     overrides: tuple[str, ...]
     key: str
     how: str
-    files: tuple[int, ...]
+    files: tuple[Annotated[int, Field(ge=0)], ...]
     batch: int | None = Field(None, ge=0)
 
 
@@ -119,6 +119,18 @@ class Plan(_Data):
     excluded: int = 0
     folded: int = 0
     _allow_pickle: bool = PrivateAttr(False)
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Plan:
+        values = sum(len(axis.places) for axis in self.axes)
+        if len({cell.name for cell in self.cells}) < len(self.cells):
+            raise ValueError("two cells have one name")
+        for cell in self.cells:
+            if cell.template >= len(self.templates) or max(cell.files, default=0) >= len(self.files):
+                raise ValueError(f"cell {cell.name} names a template or files that are not there")
+            if len(cell.overrides) != values:
+                raise ValueError(f"cell {cell.name} has {len(cell.overrides)} values for {values} axes")
+        return self
 
     def spec(self, cell: Cell) -> RunSpec:
         """Return what a cell is."""

@@ -37,9 +37,9 @@ def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
     keys = [key for axis in plan.axes for key in axis.keys]
     rows = [_row(directory, keys, outcome) for outcome in outcomes]
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, ["cell", "status", *keys, *_MEASURED], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(_harmless, ["cell", "status", *keys, *_MEASURED]))
+    writer.writerows(map(_harmless, row.values()) for row in rows)
     write_text(directory / "results.csv", buffer.getvalue(), durable=False)  # can be made again from the records
     write_text(
         directory / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), durable=False
@@ -50,21 +50,21 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
     said = {text.partition("=")[0].lstrip("+"): text.partition("=")[2] for text in outcome.cell.overrides}
     record = outcome.record
     execution = record.execution if record else {}
-    seconds = execution.get("seconds", {})
-    metrics = execution.get("metrics", {})
+    seconds, metrics = _numbers(execution.get("seconds")), _numbers(execution.get("metrics"))
+    counts = _numbers(execution)
     first = record.outputs[0] if record and record.outputs else None
     path = cell_path(directory, outcome.cell).relative_to(directory)
     return {
         "cell": outcome.cell.name,
         "status": "done" if outcome.status == "skipped" else outcome.status,
-        **{key: _cell_value(outcome.cell.values.get(key, said.get(key, ""))) for key in keys},
+        **{key: _plain(outcome.cell.values.get(key, said.get(key, ""))) for key in keys},
         "seconds": round(sum(seconds.values()), 4) if seconds else None,
         "denoise": seconds.get("denoise"),
         "decode": seconds.get("decode"),
-        "unet_calls": execution.get("unet_calls"),
+        "unet_calls": counts.get("unet_calls"),
         "sharpness": metrics.get("sharpness"),
         "complexity": metrics.get("complexity"),
-        "attempts": execution.get("attempts", 1) if record and record.status == "done" else outcome.attempts or None,
+        "attempts": counts.get("attempts", 1) if record and record.status == "done" else outcome.attempts or None,
         "pictures": len(record.outputs) if record else None,
         "picture": f"{path}/{first.file}" if first else None,
         "pixel_sha256": first.pixel_sha256 if first else None,
@@ -73,8 +73,16 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
     }
 
 
-def _cell_value(value: Any) -> Any:
-    """Spreadsheets run text that begins like a formula; such text gets a space in front."""
-    if isinstance(value, str):
-        return f" {value}" if value[:1] in _FORMULA else value
-    return value if isinstance(value, int | float) else json.dumps(value)
+def _numbers(values: Any) -> dict[str, int | float]:
+    """Return the numbers of a mapping in a record, which may be a stranger's."""
+    items = values.items() if isinstance(values, dict) else ()
+    return {name: value for name, value in items if isinstance(value, int | float)}
+
+
+def _plain(value: Any) -> str | int | float:
+    return value if isinstance(value, str | int | float) else json.dumps(value)
+
+
+def _harmless(value: Any) -> Any:
+    """Spreadsheets run text that begins like a formula; such text, and such a column, gets a space in front."""
+    return f" {value}" if isinstance(value, str) and value[:1] in _FORMULA else value

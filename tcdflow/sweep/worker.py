@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tcdflow.artifacts.again import look_again
 from tcdflow.artifacts.artifact import Artifacts
 from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.sizes import settle
 from tcdflow.artifacts.unchanged import Unchanged
 from tcdflow.engine.execute import generate, keep
-from tcdflow.errors import FlawedError, NoRoomError, RequestError, SourceError, TcdflowError
+from tcdflow.errors import ConfigError, FlawedError, NoRoomError, RequestError, SourceError, TcdflowError
 from tcdflow.record.document import Record
+from tcdflow.record.earlier import remove_link
 from tcdflow.record.rundir import RunDirectory
+from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep.directory import cell_path, state
 from tcdflow.sweep.outcome import Outcome, first_line
@@ -94,8 +97,16 @@ class Worker:
         return [outcomes[cell.name] for cell in batch if cell.name in outcomes]
 
     def spec(self, cell: Cell) -> RunSpec:
-        """Return what a cell is, its size settled."""
-        return settle(self.plan.spec(cell), self._artifacts_of(cell))
+        """Return what a cell is, its size settled.
+
+        Raises:
+            ConfigError: if it breaks a rule, as a plan may that tcdflow did not make.
+            SourceError: if its files are not what the plan says.
+        """
+        spec = self.plan.spec(cell)
+        if problems := list(rules.problems(spec)):
+            raise ConfigError(problems)
+        return settle(spec, self._artifacts_of(cell))
 
     def _once(
         self,
@@ -118,6 +129,7 @@ class Worker:
         try:
             for cell in left:
                 where, spec = cell_path(self.directory, cell), specs[cell.name]
+                remove_link(where)
                 running.append(RunDirectory.begin(where, spec, overrides=self.plan.said(cell), warnings=warnings))
             files, locked = self._lock(batch[0], artifacts)
             for run in running:
@@ -168,7 +180,9 @@ class Worker:
 
     def _artifacts_of(self, cell: Cell) -> Artifacts:
         if cell.files not in self._artifacts:
-            self._artifacts[cell.files] = self.plan.artifacts(cell)
+            safety_checker = self.plan.spec(cell).base.safety_checker
+            found = (look_again(artifact, safety_checker=safety_checker) for artifact in self.plan.artifacts(cell))
+            self._artifacts[cell.files] = Artifacts.of(found)
         return self._artifacts[cell.files]
 
     def _lock(self, cell: Cell, artifacts: Artifacts) -> tuple[Unchanged, tuple[LockedFile, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tcdflow.spec.compose import Composer
@@ -18,16 +18,18 @@ from tests.fuzz.grammar import Request
 from tests.helpers import Writer, left_behind, python
 
 REQUESTS: dict[str, tuple[st.SearchStrategy[Request], int]] = {
-    "overrides": (grammar.requests(["check"]), 250),
-    "sweeps": (grammar.requests(["check", "-m"], grammar.sweep_settings), 200),
-    "files": (grammar.requests(["check"], files=grammar.config_dirs), 220),
-    "runs": (grammar.requests([]), 50),
-    "configs shown": (grammar.requests(["--cfg", "job"]), 30),
-    "verbs": (grammar.verbs, 100),
+    "overrides": (grammar.requests(["check"]), 200),
+    "sweeps": (grammar.requests(["check", "-m"], grammar.sweep_settings), 140),
+    "files": (grammar.requests(["check"], files=grammar.config_dirs), 180),
+    "runs": (grammar.requests([]), 40),
+    "configs shown": (grammar.requests(["--cfg", "job"]), 20),
+    "verbs": (grammar.verbs, 80),
 }
 """Kinds of requests, and how many of each everybody tries."""
 
-COMMON = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+COMMON = settings(
+    deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink]
+)
 
 # Answers hundreds of requests in a process of its own, and tells at the end what of the heavy it has imported.
 HUNDREDS = """
@@ -36,7 +38,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fuzz.answers import HEAVY
 from tests.fuzz.test_requests import COMMON, REQUESTS, answered
 mixed = st.one_of(*(REQUESTS[kind][0] for kind in ("overrides", "sweeps", "files")))
-settings(COMMON, derandomize=True, max_examples=200)(given(mixed)(answered))()
+settings(COMMON, derandomize=True, max_examples=140)(given(mixed)(answered))()
 print(json.dumps(sorted(HEAVY & set(sys.modules))))
 """
 
