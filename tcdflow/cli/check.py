@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -51,13 +52,14 @@ def _show_plan(plan: Plan) -> None:
     costs: list[tuple[Any, ...]] = []
     calls = 0
     runs: list[tuple[RunSpec, bool, bool]] = []
-    for cell in plan.cells:
-        spec = settle(plan.spec(cell), plan.artifacts(cell))
-        cost = order.costs(spec)
-        changed = order.changed(costs[-1] if costs else None, cost)
-        runs.append((spec, changed == "bases", changed == "LoRA stacks"))
-        costs.append(cost)
-        calls += unet_calls(spec)
+    for batch in plan.batches():
+        specs = [settle(plan.spec(cell), plan.artifacts(cell)) for cell in batch]
+        for spec in specs:
+            cost = order.costs(spec)
+            changed = order.changed(costs[-1] if costs else None, cost)
+            runs.append((spec, changed == "bases", changed == "LoRA stacks"))
+            costs.append(cost)
+        calls += unet_calls(specs)
     changes = order.changes(costs)
     print("loads       " + ", ".join(f"{count} {what}" for what, count in changes.items()))
     print(f"UNet calls  {calls}")
@@ -76,9 +78,10 @@ def _estimated(runs: Sequence[tuple[RunSpec, bool, bool]]) -> str:
     return f"{told}, and {unknown} of {len(runs)} cells of which nothing is known yet" if unknown else told
 
 
-def unet_calls(spec: RunSpec) -> int:
-    """Return how often the UNet is called for a spec."""
-    return spec.effective_steps * len(spec.sampling.seeds)
+def unet_calls(specs: Sequence[RunSpec]) -> int:
+    """Return how often the UNet is called for runs that are made together."""
+    pictures = sum(len(spec.sampling.seeds) for spec in specs)
+    return specs[0].effective_steps * math.ceil(pictures / specs[0].runtime.batch_size)
 
 
 def _described(spec: RunSpec) -> str:
@@ -100,10 +103,15 @@ def _described(spec: RunSpec) -> str:
         "adapters": ", ".join(f"{name} ({adapter.kind})" for name, adapter in spec.adapters.items()) or "none",
         "sampling": f"{steps}, eta {sampling.eta:g}, {guidance}, seeds {_listed(sampling.seeds)}",
         "size": f"{spec.width} x {spec.height}",
-        "runtime": f"device {spec.runtime.device}, dtype {spec.runtime.dtype}",
-        "UNet calls": str(unet_calls(spec)) + (", each of twice the work for guidance" if spec.guided else ""),
+        "runtime": f"device {spec.runtime.device}, dtype {spec.runtime.dtype}" + _in_batches(spec),
+        "UNet calls": str(unet_calls([spec])) + (", each of twice the work for guidance" if spec.guided else ""),
     }
     return "\n".join(f"{name:<10}  {printable(text)}" for name, text in rows.items())
+
+
+def _in_batches(spec: RunSpec) -> str:
+    size = spec.runtime.batch_size
+    return f", up to {size} pictures a call" if size > 1 else ""
 
 
 def _listed(seeds: Sequence[int]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from tcdflow import embedded
 from tcdflow.cli import flags
 from tcdflow.errors import ConfigError, Problem, printable
 from tcdflow.spec.compose import Composer
@@ -14,21 +16,32 @@ from tcdflow.spec.nearest import nearest
 
 
 def ls(argv: Sequence[str]) -> int:
-    """List the groups, or the options of the groups named."""
+    """List the groups, the options of the groups named, or what an embedded model can draw."""
     args = flags.parse(argv[1:])
     composer = Composer(args.config_dir)
     groups = composer.groups()
-    unknown = [name for name in args.overrides if name not in groups]
+    models = [name for name in args.overrides if name in embedded.MODELS]
+    chosen = [name for name in args.overrides if name not in models]
+    unknown = [name for name in chosen if name not in groups]
     if unknown:
         allowed = ", ".join(groups)
         raise ConfigError(
             [Problem(name, f"is no group; there are {allowed}", nearest=nearest(name, groups)) for name in unknown]
         )
-    for group in args.overrides or groups:
+    for model in models:
+        _show_vocabulary(model)
+    for group in chosen or (() if models else groups):
         print(group)
         for name, says in _options(composer, group):
             print(f"  {name:<18} {printable(says)}".rstrip())
     return 0
+
+
+def _show_vocabulary(model: str) -> None:
+    known = embedded.vocabulary(model)
+    print(f"{model}, a SUBJECT or a SUBJECT on a COLOUR background")
+    for what, names in (("colours", known.colours), ("subjects", known.subjects)):
+        print(textwrap.fill(f"{what}: {', '.join(names)}", 100, initial_indent="  ", subsequent_indent="    "))
 
 
 def _options(composer: Composer, group: str) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,6 @@ of". The model is not, hence :attr:`Reading.as_trained`.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -139,15 +138,15 @@ class Vocabulary:
     def advice(self, prompt: str, *, model: str) -> str | None:
         """A warning for the author of a prompt that the model will not follow; None where it will.
 
-        It lists everything that the model knows where the prompt asks for something else.
+        It says how to see everything that the model knows where the prompt asks for something else.
         """
         reading = self.read(prompt)
         draws = f"the embedded model {model!r} draws one of {len(self.subjects)} subjects"
         if reading.findings:
             found = "; ".join(map(str, reading.findings))
             return (
-                f"{draws}, optionally 'on a COLOUR background' ({', '.join(self.colours)}): {found}.\n"
-                f"It knows:\n{textwrap.fill(', '.join(self.subjects), 100)}"
+                f"{draws}, optionally 'on a COLOUR background' ({', '.join(self.colours)}): {found}; "
+                f"all are listed by: tcdflow ls {model}"
             )
         if reading.subjects and not reading.as_trained:
             return f"{draws} and follows only the wording it was trained on; write {reading.caption!r}"

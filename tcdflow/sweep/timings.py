@@ -51,22 +51,23 @@ def kind_of(spec: RunSpec, device: str) -> str:
     adapters = "+".join(sorted(adapter.kind for adapter in spec.adapters.values()))
     guided = "guided" if spec.guided else "unguided"
     loras = "fused" if spec.lora_stack.fuse or not spec.loras else f"{len(spec.loras)} unfused"
-    size = f"{spec.width}x{spec.height}"
-    return "|".join((device, spec.base.source, spec.task.name, adapters, size, guided, loras, spec.runtime.dtype))
+    size, batch = f"{spec.width}x{spec.height}", str(spec.runtime.batch_size)
+    kind = (device, spec.base.source, spec.task.name, adapters, size, guided, loras, spec.runtime.dtype, batch)
+    return "|".join(kind)
 
 
 def remember(runs: Iterable[tuple[RunSpec, Record]]) -> None:
     """Add what finished runs took."""
     seen: Seen | None = None
     for spec, record in runs:
-        seconds, calls = record.execution.get("seconds", {}), record.execution.get("unet_calls")
-        if not calls or not record.outputs or record.execution.get("batch", {}).get("size") != 1:
+        seconds = record.execution.get("seconds", {})
+        if not seconds or not record.outputs:
             continue
         seen = read() if seen is None else seen
         kind = kind_of(spec, str(record.environment.get("device")))
         stages = seen.pop(kind, {})  # to the end of the file: what was not seen for long is forgotten first
         found = {
-            "call": seconds.get("denoise", 0.0) / calls,
+            "call": seconds.get("denoise", 0.0) / (len(record.outputs) * spec.effective_steps),
             "decode": seconds.get("decode", 0.0) / len(record.outputs),
             "load": seconds.get("load"),
             "switch": seconds.get("loras"),

@@ -17,7 +17,7 @@ from tcdflow.engine.engine import Engine
 from tcdflow.spec.compose import Composer
 from tests.fidelity.conftest import Thin
 from tests.fidelity.same import equal
-from tests.standins import StandIns
+from tests.standins import AdapterFamily, StandIns
 
 Frames = tuple[Image.Image, ...]
 
@@ -107,6 +107,48 @@ def test_warm_is_cold(
         assert not differ(made, cold[name]), f"{name} is another picture after {order[:number]}"
     bases = [name.startswith("emoji") for name in order]
     assert engine.bases_loaded == 1 + sum(one != other for one, other in itertools.pairwise(bases))
+
+
+def drawn(rng: random.Random, standins: StandIns, thin: Thin, photo: Path, mask: Path) -> list[str]:
+    """A run of which everything is left to chance."""
+    family: AdapterFamily = rng.choice(["sd15", "sd15", "sdxl"])
+    suffix = "_sd15" if family == "sd15" else ""
+    stack = rng.choice([["tcd"], ["tcd", "papercut"], ["papercut", "tcd"], []])
+    weights = ["1", "0.6", "-0.3", "{unet: {down: 0.2, mid: 0.9}}"]
+    said = [f"base={family}", "base.size=64", f"base.source={standins.base(family)}", f"loras=[{','.join(stack)}]"]
+    for name in stack:
+        said += [f"loras.{name}.source={thin(family, 'tcd' if name == 'tcd' else 'style')}"]
+        said += [f"loras.{name}.weight={rng.choice(weights)}", f"~loras.{name}.family"][: 1 if name == "tcd" else 2]
+    said += [f"lora_stack.fuse={rng.choice(['true', 'false'])}"]
+    said += rng.choice([[], [f"adapters=[canny{suffix}]", f"adapters.canny.image={photo}"]])
+    if said[-1].startswith("adapters.canny"):
+        said += [f"adapters.canny.source={standins.controlnet(family, 'canny')}"]
+        said += [f"adapters.canny.scale={rng.choice([0.3, 1])}"]
+    painted = [f"task.image={photo}", f"task.strength={rng.choice([0.6, 1])}"]
+    said += rng.choice([[], [], ["task=image_to_image", *painted], ["task=inpainting", *painted, f"task.mask={mask}"]])
+    said += [f"scheduler={rng.choice(['tcd', 'ddim', 'euler', 'lcm', 'dpmpp_2m'])}"]
+    said += [
+        f"sampling.{rng.choice(['width', 'height'])}={rng.choice([64, 96])}",
+        f"sampling.steps={rng.choice([2, 4])}",
+    ]
+    said += [f"sampling.guidance_scale={rng.choice([0, 3])}", f"sampling.eta={rng.choice([0, 0.3, 1])}"]
+    said += [f"sampling.seed=[{rng.randrange(99)},{rng.randrange(99)}]", f"runtime.batch_size={rng.choice([1, 2])}"]
+    return [*said, f"prompt={rng.choice(['a tiger', 'a bench', 'snow'])}"]
+
+
+@pytest.mark.parametrize("cells", [7, pytest.param(80, marks=pytest.mark.slow)])
+def test_any_run_after_any_other(
+    composer: Composer, standins: StandIns, thin: Thin, photo: Path, mask: Path, cells: int
+) -> None:
+    rng = random.Random(cells)
+    engine = Engine()
+    done: list[list[str]] = []
+    for _ in range(cells):
+        said = drawn(rng, standins, thin, photo, mask)
+        cold = make(composer, Engine(reusable=False), said)
+        assert not differ(make(composer, engine, said), cold), f"{said} is another picture after {done}"
+        done.append(said)
+    assert engine.bases_loaded < cells
 
 
 def alike(cold: dict[str, Frames]) -> list[tuple[str, str]]:

@@ -48,8 +48,8 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_estimate_is_made_of_medians(composer: Composer) -> None:
     spec = composer.compose(["sampling.steps=8", "sampling.num_images=2"]).spec
     assert timings.estimate([(spec, True, True)]) == (0.0, 1)
-    timings.remember((spec, record(4, seconds, 30.0)) for seconds in (4.0, 8.0, 400.0))
-    assert timings.estimate([(spec, True, True), (spec, False, False)]) == (2 * 2 * (8 * 2.0 + 1.0) + 30.0, 0)
+    timings.remember((spec, record(8, seconds, 30.0)) for seconds in (4.0, 8.0, 400.0))
+    assert timings.estimate([(spec, True, True), (spec, False, False)]) == (2 * 2 * (8 * 1.0 + 1.0) + 30.0, 0)
     other = composer.compose(["sampling.width=128"]).spec
     assert timings.estimate([(other, True, True), (spec, False, False)])[1] == 1
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow import embedded
+from tcdflow.cli.main import dispatch
 from tcdflow.embedded import Vocabulary
 
 EMOJI = embedded.vocabulary("emoji")
@@ -183,12 +184,19 @@ class TestAdvice:
 
     def test_an_unknown_subject(self) -> None:
         advice = embedded.advice("emoji", "a unicycle") or ""
-        first, _, known = advice.partition("\nIt knows:\n")
-        assert first == (
+        assert advice == (
             "the embedded model 'emoji' draws one of 210 subjects, optionally 'on a COLOUR background' "
-            f"({', '.join(EMOJI.colours)}): 'unicycle' is not one of them (nearest: bicycle)."
+            f"({', '.join(EMOJI.colours)}): 'unicycle' is not one of them (nearest: bicycle); all are listed by: "
+            "tcdflow ls emoji"
         )
-        assert " ".join(known.split()).split(", ") == list(EMOJI.subjects)
+
+    def test_all_are_listed(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert dispatch(["ls", "emoji"]) == 0
+        head, colours, *rest = capsys.readouterr().out.splitlines()
+        subjects = " ".join(rest)
+        assert head == "emoji, a SUBJECT or a SUBJECT on a COLOUR background"
+        assert colours.split(": ")[1].split(", ") == list(EMOJI.colours)
+        assert " ".join(subjects.partition(": ")[2].split()).split(", ") == list(EMOJI.subjects)
 
     def test_a_colour_of_its_own(self) -> None:
         advice = embedded.advice("emoji", "a green dog") or ""
