@@ -8,6 +8,7 @@ import sys
 import threading
 from typing import NoReturn
 
+from tcdflow.cli.signals import deafen
 from tcdflow.errors import OutputError
 
 
@@ -23,6 +24,7 @@ def leave(code: int) -> NoReturn:
     if _watched():
         sys.exit(code)
     try:
+        deafen()
         # What Py_Finalize and multiprocessing's children run at this point; neither has a public name.
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

@@ -7,12 +7,13 @@ import logging
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from tcdflow._version import __version__
 from tcdflow.cli.leave import leave
-from tcdflow.cli.signals import INTERRUPTED, listen
+from tcdflow.cli.signals import INTERRUPTED, interrupted, listen
 from tcdflow.cli.streams import guard
 from tcdflow.errors import ConfigError, TcdflowError, by_interrupt, printable
 
@@ -50,7 +51,8 @@ def dispatch(argv: Sequence[str]) -> int:
     try:
         return _verb(argv)(argv)
     except (Exception, KeyboardInterrupt) as error:
-        if by_interrupt(error):
+        time.sleep(0.001)  # for the thread that listens to have its turn
+        if by_interrupt(error) or interrupted():
             print(_STOPPED, file=sys.stderr)
             return INTERRUPTED
         if isinstance(error, BrokenPipeError):

@@ -34,6 +34,13 @@ def interrupted() -> bool:
     return bool(_first)
 
 
+def deafen() -> None:
+    """Let signals interrupt nothing any more, all being done; a second one still ends the process at once."""
+    for number in (signal.SIGINT, *_stopping):
+        if signal.getsignal(number) in (signal.default_int_handler, _as_ctrl_c):
+            signal.signal(number, lambda number, frame: None)
+
+
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
     if _told and now - _told[0] < _ONE_WISH:

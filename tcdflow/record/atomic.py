@@ -6,7 +6,6 @@ import contextlib
 import os
 import queue
 import secrets
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,23 +28,20 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     Raises:
         OutputError: if the disk is full or the directory cannot be written.
     """
-    temporary: Path | None = None
+    temporary = path.with_name(_partial_name())  # known before it is there: an interrupt leaves nothing behind
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL)
-        temporary = Path(name)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             if durable and _flusher is None:
                 file.flush()
                 os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
         if durable and _flusher is not None:
             _flusher.put(path)
-    except BaseException as error:  # an interrupt too leaves nothing half written behind
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         if not isinstance(error, OSError):
             raise
         raise OutputError.of(path, error) from error
@@ -99,7 +95,7 @@ class Room:
     def _put(self, data: bytes) -> bool:
         handle, self._handle = self._handle, None
         assert handle is not None
-        name = f"{PARTIAL}{secrets.token_hex(8)}"
+        name = _partial_name()
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -186,7 +182,5 @@ _flusher: _Flusher | None = None
 _MOST_BEHIND = 256
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _partial_name() -> str:
+    return f"{PARTIAL}{secrets.token_hex(8)}"

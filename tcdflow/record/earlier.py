@@ -51,11 +51,13 @@ def remove_earlier(directory: Path) -> None:
 
 
 def remove_partial(directory: Path) -> None:
-    """Remove what a killed process has left half written; the caller holds the directory."""
-    for path in directory.glob(f"{PARTIAL}*"):
-        if path.is_file() or path.is_symlink():
-            with contextlib.suppress(OSError):
-                path.unlink()
+    """Remove what a killed process has left half written there and one level below; the caller holds the directory."""
+    below = [path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()]
+    for folder in (directory, *below):
+        for path in folder.glob(f"{PARTIAL}*"):
+            if path.is_file() or path.is_symlink():
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def remove_link(path: Path) -> None:

@@ -118,8 +118,13 @@ class Worker:
     ) -> dict[str, Record]:
         """Return the records of what was made; what alone of a batch was not goes into ``failures``."""
         artifacts = self._artifacts_of(batch[0])
-        specs = {cell.name: self.spec(cell) for cell in batch}
         warnings = [*told, *artifacts.told()]
+        try:
+            specs = {cell.name: self.spec(cell) for cell in batch}
+        except TcdflowError as error:  # a picture of another size than when the plan was made, say
+            for cell in left:
+                self._begin(cell, self.plan.spec(cell), warnings).end(error)
+            raise
         offload = self.plan.settings.out_of_memory
         if emptied and offload != "none" and specs[batch[0].name].runtime.device != "cpu":
             specs = {name: _with_offload(spec, offload) for name, spec in specs.items()}
@@ -128,9 +133,7 @@ class Worker:
         records: dict[str, Record] = {}
         try:
             for cell in left:
-                where, spec = cell_path(self.directory, cell), specs[cell.name]
-                remove_link(where)
-                running.append(RunDirectory.begin(where, spec, overrides=self.plan.said(cell), warnings=warnings))
+                running.append(self._begin(cell, specs[cell.name], warnings))
             files, locked = self._lock(batch[0], artifacts)
             for run in running:
                 run.lock(locked)
@@ -153,6 +156,11 @@ class Worker:
                 run.end(error)
             raise
         return records
+
+    def _begin(self, cell: Cell, spec: RunSpec, warnings: Sequence[str]) -> RunDirectory:
+        where = cell_path(self.directory, cell)
+        remove_link(where)
+        return RunDirectory.begin(where, spec, overrides=self.plan.said(cell), warnings=warnings)
 
     def _keep(self, generated: Generated, run: RunDirectory, attempts: int) -> None:
         from tcdflow.sweep.metrics import measured  # numpy, which resuming a finished sweep can do without
