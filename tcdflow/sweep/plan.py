@@ -12,14 +12,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from tcdflow.artifacts.artifact import Artifact, Artifacts
 from tcdflow.artifacts.lock import LockedFile
 from tcdflow.artifacts.store import moved_here
+from tcdflow.errors import ConfigError
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
 
 FILE_NAME = "plan.json"
@@ -133,8 +135,15 @@ class Plan(_Data):
         return self
 
     def spec(self, cell: Cell) -> RunSpec:
-        """Return what a cell is."""
-        return RunSpec.model_validate(with_values(self.templates[cell.template], cell.values))
+        """Return what a cell is.
+
+        Raises:
+            ConfigError: if it is none, as in a plan that tcdflow did not make.
+        """
+        try:
+            return RunSpec.model_validate(with_values(self.templates[cell.template], cell.values))
+        except ValidationError as error:
+            raise ConfigError(problems_of(error, RunSpec, lambda key: None)) from None
 
     def said(self, cell: Cell) -> tuple[str, ...]:
         """Return all overrides of a cell, as a single run would be told."""
