@@ -20,9 +20,16 @@ Python's own ``KeyboardInterrupt`` (exit status 130).
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC, EROFS
+
+SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|session|^(sig|key|pwd|jwt|sas)$", re.I)
+"""Names of parameters of a URL whose values are nobody else's business."""
+
+_LOGIN = re.compile(r"(:/{1,2})[^/?#\s]*@")  # a path has one slash of a URL's two
+_PARAMETER = re.compile(r"(?<=[?&])([^=&?#\s]+)=[^&#\s'\"\]]*")
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,11 @@ class Problem:
     fetchable: bool = False
 
     def __str__(self) -> str:
-        key = shortened(self.key, 200) or "''"
+        key = shortened(unsigned(self.key), 200) or "''"
         said = key if self.value is None else f"{key} = {_shown(self.value)}"
         meant = f"; did you mean '{self.nearest}'?" if self.nearest else ""
-        where = f" [{shortened(self.origin, 400)}]" if self.origin else ""
-        return one_line(f"{said}: {shortened(self.what, 1000)}{meant}{where}")
+        where = f" [{shortened(unsigned(self.origin), 400)}]" if self.origin else ""
+        return one_line(f"{said}: {shortened(unsigned(self.what), 1000)}{meant}{where}")
 
 
 class TcdflowError(Exception):
@@ -127,6 +134,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
+def unsigned(text: str) -> str:
+    """Return text without the user names, passwords and tokens of the URLs in it."""
+    return _PARAMETER.sub(lambda m: f"{m[1]}=***" if SECRET.search(m[1]) else m[0], _LOGIN.sub(r"\1", text))
+
+
 class PrintableFormatter(logging.Formatter):
     """Formats lines of a log, which ends in a terminal too."""
 
@@ -141,7 +153,7 @@ def one_line(text: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = unsigned(value if isinstance(value, str) else repr(value))
     return f"'{text[:77]}...'" if len(text) > 80 else f"'{text}'" if isinstance(value, str) else text
 
 

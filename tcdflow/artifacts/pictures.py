@@ -32,7 +32,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from tcdflow._version import __version__
 from tcdflow.artifacts.artifact import Artifact
 from tcdflow.artifacts.hashes import cache_dir
-from tcdflow.errors import SourceError, printable
+from tcdflow.errors import SECRET, SourceError, printable
 
 # Pillow loads all its plug-ins at the first name beyond the usual four, so the others come last.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -66,7 +66,6 @@ _LOOKALIKES = (
     (b"{", "JSON"),
     (b"version https://git-lfs", "a Git LFS pointer: the picture itself was not checked out"),
 )
-_SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|session|^(sig|key|pwd|jwt|sas)$", re.I)
 _warnings_lock = threading.Lock()  # the filters of warnings belong to the whole process
 
 
@@ -111,7 +110,7 @@ def public_url(text: str) -> str:
     if not _is_url(text):
         return text
     address, _, query = _bare_url(text).partition("?")
-    parts = [part if not _SECRET.search(part.partition("=")[0]) else _masked(part) for part in query.split("&")]
+    parts = [part if not SECRET.search(part.partition("=")[0]) else _masked(part) for part in query.split("&")]
     return f"{address}?{'&'.join(parts)}" if query else address
 
 

@@ -10,7 +10,7 @@ from tcdflow.artifacts.finders import Finder
 from tcdflow.artifacts.pictures import public_url, resolve_picture
 from tcdflow.artifacts.pins import Pins
 from tcdflow.artifacts.source import Source
-from tcdflow.errors import ConfigError, NotHereError, Problem, SourceError
+from tcdflow.errors import ConfigError, NotHereError, Problem, SourceError, shortened, unsigned
 
 _MOST_SHOWN = 120
 
@@ -80,5 +80,5 @@ class Resolver:
 
 def problem(key: str, text: str, error: SourceError) -> Problem:
     """Return what is wrong with a source as a problem of the key that names it."""
-    shown = text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
+    shown = shortened(unsigned(text), _MOST_SHOWN)
     return Problem(key, f"'{shown}': {error}", fetchable=isinstance(error, NotHereError))

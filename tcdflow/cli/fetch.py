@@ -15,6 +15,7 @@ from tcdflow.cli import flags
 from tcdflow.cli.files import DownloadBar, show_files
 from tcdflow.cli.warn import warn
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.record.data import is_there
 from tcdflow.rerun.pin import look_again
 from tcdflow.rerun.source import find, is_sweep
 from tcdflow.spec.compose import Composer
@@ -42,7 +43,7 @@ def fetch(argv: Sequence[str]) -> int:
 
 def _path(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     """Return the path that is named first, if one is, and the overrides. A cell's directory has ``=`` in its name."""
-    if words and (Path(words[0]).exists() or ("=" not in words[0] and not words[0].startswith("~"))):
+    if words and (is_there(Path(words[0])) or ("=" not in words[0] and not words[0].startswith("~"))):
         return Path(words[0]), list(words[1:])
     return None, list(words)
 
@@ -57,7 +58,7 @@ def _composed(composer: Composer, overrides: Sequence[str], *, sweeping: bool) -
 
 def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
     allow_pickle, changes = permitted(overrides)
-    if path.name == plans.FILE_NAME or is_sweep(path) or (path / plans.FILE_NAME).exists():
+    if path.name == plans.FILE_NAME or is_sweep(path) or is_there(path / plans.FILE_NAME):
         if changes:
             raise ConfigError([Problem("fetch", "a plan is taken as it is, without overrides", changes[0])])
         return _planned(path.parent if path.name == plans.FILE_NAME else path, allow_pickle=allow_pickle)

@@ -15,7 +15,7 @@ from tcdflow._version import __version__
 from tcdflow.cli.leave import leave
 from tcdflow.cli.signals import INTERRUPTED, interrupted, listen
 from tcdflow.cli.streams import guard
-from tcdflow.errors import ConfigError, TcdflowError, by_interrupt, printable
+from tcdflow.errors import ConfigError, TcdflowError, by_interrupt, one_line, printable, unsigned
 
 DEBUG = "TCDFLOW_DEBUG"
 _STOPPED = "tcdflow: interrupted"
@@ -102,7 +102,7 @@ def _fetching(argv: Sequence[str]) -> str:
     """Return the command that fetches what a command has lacked."""
     words = list(argv[1:] if argv[0] in ("check", "fetch", "lock", "rerun", "resume") else argv)
     kept = [word for word in words if word not in ("--verify", "--retry-failed")]
-    return printable(f"HF_HUB_OFFLINE=0 tcdflow fetch {shlex.join(kept)}")
+    return one_line(unsigned(f"HF_HUB_OFFLINE=0 tcdflow fetch {shlex.join(kept)}"))
 
 
 def _version(_: Sequence[str]) -> int:
@@ -111,9 +111,10 @@ def _version(_: Sequence[str]) -> int:
 
 
 def _told(error: BaseException) -> str:
+    text = unsigned(str(error))
     if isinstance(error, TcdflowError):
-        return _listed(str(error)) if "\n" in str(error) else f"tcdflow: {printable(str(error))}"
-    reason = printable(" ".join(str(error).split()) or type(error).__name__)
+        return _listed(text) if "\n" in text else f"tcdflow: {printable(text)}"
+    reason = printable(" ".join(text.split()) or type(error).__name__)
     return f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)"
 
 

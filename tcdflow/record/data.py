@@ -13,12 +13,17 @@ from tcdflow.errors import RecordError, printable
 T = TypeVar("T", bound=BaseModel)
 
 
-def is_directory(path: Path) -> bool:
-    """Say whether a path that anybody may have written leads to a directory."""
+def is_there(path: Path) -> bool:
+    """Say whether a path that anybody may have written leads to something."""
     try:
-        return path.is_dir()
+        return path.exists()
     except (OSError, ValueError):  # a name that is too long; one with a null byte
         return False
+
+
+def is_directory(path: Path) -> bool:
+    """Say whether a path that anybody may have written leads to a directory."""
+    return is_there(path) and path.is_dir()
 
 
 def read_model(path: Path, model: type[T], *, most: int, what: str, hint: str = "") -> T:

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from tcdflow.artifacts.lock import LockedFile
-from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt
+from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt, unsigned
 from tcdflow.record.atomic import Room
 from tcdflow.record.document import FILE_NAME, Failure, Record
 from tcdflow.record.earlier import INPUTS, remove_earlier, remove_link, remove_partial
@@ -178,7 +178,7 @@ class RunDirectory:
             return
         self.record.status = "interrupted" if by_interrupt(error) else "failed"
         first = str(error).strip() or type(error).__name__
-        self.record.error = Failure(type=type(error).__name__, message=first[:4000])
+        self.record.error = Failure(type=type(error).__name__, message=unsigned(first)[:4000])
         # The run's own error matters more than that its record could not be written either.
         with self._held, contextlib.suppress(OutputError):
             try:

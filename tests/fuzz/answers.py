@@ -17,6 +17,7 @@ from tcdflow.cli.main import dispatch
 HEAVY = frozenset({"torch", "diffusers", "transformers", "peft", "accelerate", "cv2"})
 _LINE = re.compile(r"(?P<key>.+?)(?: = .*?)?: .+")
 _WARNING = "tcdflow: warning: "
+_FETCH = "tcdflow: this fetches what is missing: "
 _CHANGES = {f"os.{name}" for name in ("mkdir", "rename", "remove", "rmdir", "symlink", "link", "truncate", "chmod")}
 _EFFECTS = {"os.putenv", "os.unsetenv", "os.chdir", "subprocess.Popen", "os.system", "os.exec", "os.fork"}
 _FALLBACK = "configuration"
@@ -110,7 +111,7 @@ def wrong_with(answer: Answer, longest: int = 0) -> str | None:
     """
     if answer.did:
         return f"it did {answer.did}"
-    lines = answer.err.split("\n")[:-1]
+    lines = [line for line in answer.err.split("\n")[:-1] if not line.startswith(_FETCH)]
     if odd := [line for line in (*lines, *answer.out.split("\n")) if not line.replace("\t", "").isprintable()]:
         return f"it said what a terminal may obey: {odd[0]!r}"
     if answer.status in (None, 0):

@@ -448,6 +448,8 @@ FLAGS = [
 ]
 verbs = st.builds(
     lambda verb, words: Request((*verb, *map(_argument, words))),
-    st.sampled_from([(), ("check",), ("ls",), ("resume",), ("rerun",), ("-m",), ("check", "-m"), ("help",)]),
+    st.sampled_from(
+        [(), ("check",), ("ls",), ("resume",), ("rerun",), ("fetch",), ("-m",), ("check", "-m"), ("help",)]
+    ),
     st.lists(st.sampled_from(FLAGS) | overrides, max_size=4),
 )
