@@ -113,6 +113,10 @@ def looked_up(artifact: Artifact) -> Artifact:
 
 def moved_here(artifact: Artifact) -> Artifact:
     """Return an artifact of another machine or cache as it would lie in this one's, without looking."""
+    if artifact.source.startswith("embedded:") and not artifact.root.is_dir():
+        source = parse(artifact.source)
+        folder = "" if artifact.single else source.inside
+        return replace(artifact, root=embedded.model_path(source.location) / folder)
     found = _in_repo(artifact)
     return artifact if found is None else replace(artifact, root=found[0].snapshot / found[1])
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from tcdflow.app import WarmEngine
 from tcdflow.artifacts.artifact import refuse_pickles
 from tcdflow.artifacts.resolve import fetch
 from tcdflow.cli.arguments import Arguments
-from tcdflow.cli.collector import collect_again
 from tcdflow.cli.files import DownloadBar
+from tcdflow.cli.launchers import Launcher
 from tcdflow.cli.progress import SweepBar
-from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
-from tcdflow.errors import ConfigError, OutputError, PrintableFormatter, Problem, printable
+from tcdflow.errors import ConfigError, OutputError, Problem, printable
 from tcdflow.record.data import is_directory
-from tcdflow.record.earlier import remove_link
 from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
@@ -31,9 +27,10 @@ from tcdflow.spec.plugins import drive
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner, results, timings
+from tcdflow.sweep.log import log_file
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import Runner, pending
+from tcdflow.sweep.runner import pending
 
 _SHOWN = 20
 
@@ -48,6 +45,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         from tcdflow.cli.multirun import multirun
 
         return multirun(composer, overrides, by)
+    launcher = Launcher.of(composer, others, by)
     planned = planner.make(composer, overrides)
     warn(planned.warnings)
     with DownloadBar() as download:
@@ -55,7 +53,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     directory = directory_of(planned.plan)
     with sweeps.alone(directory):
         plan = sweeps.freeze(directory, planned.plan).allowing(pickles=allow_pickle)
-        return _run(plan, directory, retry_failed=False)
+        return _run(plan, directory, launcher, retry_failed=False)
 
 
 def resume(argv: Sequence[str]) -> int:
@@ -63,17 +61,20 @@ def resume(argv: Sequence[str]) -> int:
     parser = Arguments("resume", resume.__doc__)
     parser.add_argument("directory", type=Path, help="directory of the sweep, with its plan.json")
     parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
-    parser.add_argument("overrides", nargs="*", help=f"{ALLOW_PICKLE}=true, if the sweep reads pickled weights")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help=f"hydra/launcher=ray and its settings, which no plan has; {ALLOW_PICKLE}=true for pickled weights",
+    )
     args = parser.parse_intermixed_args(list(argv[1:]))
     allow_pickle, others = permitted(args.overrides)
-    if others:
-        raise ConfigError([Problem("resume", "the plan is run as it is, without overrides", others[0])])
     if not is_directory(args.directory):
         raise ConfigError([Problem("resume", "there is no such directory", str(args.directory))])
+    launcher = Launcher.alone(others)
     plan = plans.read(args.directory)
     refuse_pickles([] if allow_pickle else [files.artifact() for files in plan.files])
     with sweeps.alone(args.directory):
-        return _run(plan.allowing(pickles=allow_pickle), args.directory, retry_failed=args.retry_failed)
+        return _run(plan.allowing(pickles=allow_pickle), args.directory, launcher, retry_failed=args.retry_failed)
 
 
 def directory_of(plan: Plan) -> Path:
@@ -83,16 +84,16 @@ def directory_of(plan: Plan) -> Path:
     return Path(said[-1]).expanduser() if said else Path("outputs") / "sweeps" / plan.name
 
 
-def _run(plan: Plan, directory: Path, *, retry_failed: bool) -> int:
+def _run(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool) -> int:
     start = time.perf_counter()
     _tell_of_other_versions(plan)
     bar = SweepBar(directory)
-    runner = Runner(plan, directory, WarmEngine(on_loaded=collect_again), bar.step, interrupted)
+    runner = launcher.runner(plan, directory, bar.step)
     before = pending(plan, directory, retry_failed=retry_failed)
     outcomes = {outcome.cell.name: outcome for outcome in before}
     made: list[Outcome] = []
     try:
-        with _log_file(directory), bar.over(len(before), sum(outcome.status != "left" for outcome in before)):
+        with log_file(directory), bar.over(len(before), sum(outcome.status != "left" for outcome in before)):
             for outcome in runner.run(before):
                 outcomes[outcome.cell.name] = outcome
                 made.append(outcome)
@@ -100,12 +101,12 @@ def _run(plan: Plan, directory: Path, *, retry_failed: bool) -> int:
     except BaseException:
         with suppress(OutputError):  # what stopped the sweep matters more
             _write_down(directory, plan, outcomes, made)
-        again = f"tcdflow resume {shlex.quote(str(directory))}"
+        again = shlex.join(["tcdflow", "resume", str(directory), *launcher.words])
         done = sum(outcome.status in ("done", "skipped") for outcome in outcomes.values())
         print(f"stopped with {done} of {len(before)} cells done; go on with: {again}", file=sys.stderr)
         raise
     _write_down(directory, plan, outcomes, made)
-    return _report(list(outcomes.values()), directory, time.perf_counter() - start)
+    return _report(list(outcomes.values()), directory, launcher, time.perf_counter() - start)
 
 
 def _write_down(directory: Path, plan: Plan, outcomes: Mapping[str, Outcome], made: Sequence[Outcome]) -> None:
@@ -126,7 +127,7 @@ def _tell_of_other_versions(plan: Plan) -> None:
         warn([f"since the plan was made, {', '.join(other)}: the rest may differ in its last bits"])
 
 
-def _report(outcomes: Sequence[Outcome], directory: Path, seconds: float) -> int:
+def _report(outcomes: Sequence[Outcome], directory: Path, launcher: Launcher, seconds: float) -> int:
     counts = {how: sum(outcome.status == how for outcome in outcomes) for how in ("done", "skipped", "failed", "left")}
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed[:_SHOWN]:
@@ -134,26 +135,8 @@ def _report(outcomes: Sequence[Outcome], directory: Path, seconds: float) -> int
     if len(failed) > _SHOWN:
         print(f"... and {len(failed) - _SHOWN} more: see {directory / 'results.csv'}", file=sys.stderr)
     if failed:
-        again = f"tcdflow resume --retry-failed {shlex.quote(str(directory))}"
+        again = shlex.join(["tcdflow", "resume", "--retry-failed", str(directory), *launcher.words])
         print(f"log: {directory / 'sweep.log'}; again: {again}", file=sys.stderr)
     said = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
     print(f"{len(outcomes)} cells in {seconds:.1f} s: {said}; {directory / 'results.csv'}", file=sys.stderr)
     return 1 if failed else 0
-
-
-@contextmanager
-def _log_file(directory: Path) -> Iterator[None]:
-    remove_link(directory / "sweep.log")
-    handler = logging.FileHandler(directory / "sweep.log", encoding="utf-8")
-    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        with suppress(OSError):  # what could not be logged is no reason to call the sweep a failure
-            handler.close()

@@ -156,6 +156,11 @@ class Plan(_Data):
         """Return the local files of a cell."""
         return Artifacts.of(self.files[number].artifact(allow_pickle=self._allow_pickle) for number in cell.files)
 
+    @property
+    def allows_pickles(self) -> bool:
+        """Whether pickled weights may be read."""
+        return self._allow_pickle
+
     def allowing(self, *, pickles: bool) -> Plan:
         """Return the plan as the person at the command line lets it be run, which no file can say."""
         plan = self.model_copy()

@@ -18,8 +18,10 @@ from packaging.version import Version
 
 import tcdflow
 from tcdflow._version import __version__
+from tests.helpers import python
 
 ROOT = Path(__file__).parents[2]
+SHIM = ROOT / "tcdflow" / "_hydra_plugin.py"
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 
@@ -62,7 +64,7 @@ class TestWheel:
 
     def test_every_file_of_the_package_is_in_it(self, shipped: frozenset[str]) -> None:
         paths = [path for path in (ROOT / "tcdflow").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-        assert {path.relative_to(ROOT).as_posix() for path in paths} - shipped == set()
+        assert {path.relative_to(ROOT).as_posix() for path in paths if path != SHIM} - shipped == set()
         assert "tcdflow/py.typed" in shipped
         assert len([file for file in shipped if file.endswith(".safetensors")]) >= 4
 
@@ -70,9 +72,24 @@ class TestWheel:
         tops = {file.split("/")[0] for file in shipped}
         info = f"tcdflow-{__version__}.dist-info"
         # A Hydra launcher has to be defined in hydra_plugins, see the [tool.hatch] tables.
-        assert tops - {"hydra_plugins"} == {"tcdflow", info}
+        assert tops == {"tcdflow", "hydra_plugins", info}
+        assert [file for file in shipped if file.startswith("hydra_plugins/")] == ["hydra_plugins/tcdflow_launcher.py"]
         assert f"{info}/licenses/LICENSE" in shipped
         assert f"{info}/licenses/NOTICE" in shipped
+
+    def test_hydra_finds_the_launcher(self, wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+        wheel.extractall(tmp_path, [name for name in wheel.namelist() if not name.endswith(".safetensors")])
+        code = (
+            "import sys, tcdflow; from hydra.core.plugins import Plugins; "
+            "launcher = Plugins.instance().class_name_to_class['hydra_plugins.tcdflow_launcher.RayLauncher']; "
+            "print(tcdflow.__file__, sys.modules[launcher.__module__].__file__); "
+            "assert not {'torch', 'ray'} & set(sys.modules)"
+        )
+        done = python("-c", code, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+        assert done.stdout.split() == [
+            str(tmp_path / "tcdflow" / "__init__.py"),
+            str(tmp_path / "hydra_plugins" / "tcdflow_launcher.py"),
+        ], done.stderr
 
     def test_its_metadata_name_the_command_and_the_version(self, wheel: zipfile.ZipFile) -> None:
         info = f"tcdflow-{__version__}.dist-info"
@@ -86,6 +103,7 @@ class TestWheel:
         (path,) = tmp_path.glob("*.whl")
         with zipfile.ZipFile(path) as editable:
             assert not [name for name in editable.namelist() if name.endswith(".yaml")]
+            assert editable.read("hydra_plugins/tcdflow_launcher.py") == SHIM.read_bytes()
             assert editable.read("_tcdflow.pth").decode() == str(ROOT)
 
 

@@ -1,0 +1,95 @@
+"""``hydra/launcher=...`` of a planned sweep: what makes its cells, this process or Ray's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from omegaconf import OmegaConf
+from pydantic import ValidationError
+
+from tcdflow.app import WarmEngine
+from tcdflow.cli.collector import collect_again
+from tcdflow.cli.signals import interrupted
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.compose import Composer
+from tcdflow.spec.overrides import check
+from tcdflow.spec.plugins import LAUNCHER, RAY, Drive, drive
+from tcdflow.spec.problems import problems_of
+from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweep.plan import Plan
+from tcdflow.sweep.ray_cluster import KEY, RaySettings, check_address
+from tcdflow.sweep.runner import Runner
+
+if TYPE_CHECKING:
+    from tcdflow.engine.making import Step
+
+
+class Running(Protocol):
+    """What makes the cells of a plan."""
+
+    def run(self, before: Sequence[Outcome]) -> Iterator[Outcome]:
+        """Run the cells that are left, yielding what becomes of each."""
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What was said of the launcher.
+
+    Attributes:
+        words: the overrides that say it, to be said again when the sweep is resumed. A plan does not remember them:
+            it may be a stranger's, and whoever is connected to a cluster runs its code.
+        ray: how to use Ray; None for this process.
+    """
+
+    words: tuple[str, ...] = ()
+    ray: RaySettings | None = None
+
+    @classmethod
+    def of(cls, composer: Composer, overrides: Sequence[str], by: Drive) -> Launcher:
+        """Read what a sweep's overrides say.
+
+        Raises:
+            ConfigError: if a setting is wrong, or nobody is at an address.
+        """
+        said, _ = check(overrides, options=composer.options, sweeping=True)
+        words = tuple(item.text for item in said if item.key == LAUNCHER or item.key.startswith(f"{KEY}."))
+        if by.launcher != RAY:
+            return cls(words)
+        settings = OmegaConf.to_container(composer.load(words, sweeping=True).hydra.launcher)
+        assert isinstance(settings, dict)
+        settings.pop("_target_", None)
+        try:
+            ray = RaySettings.model_validate(settings)
+        except ValidationError as error:
+            raise ConfigError(problems_of(error, RaySettings, lambda key: None, under=KEY)) from None
+        check_address(ray)
+        return cls(words, ray)
+
+    @classmethod
+    def alone(cls, words: Sequence[str]) -> Launcher:
+        """Read overrides that may say nothing else.
+
+        Raises:
+            ConfigError: if they do, or a setting is wrong.
+        """
+        if not words:
+            return cls()
+        composer = Composer()
+        by = drive(composer, words)
+        launcher = cls.of(composer, words, by)
+        others = [text for text in words if text not in launcher.words]
+        if others or not by.planned:
+            what = "a plan is made already; only hydra/launcher=basic or ray and its settings can be chosen"
+            raise ConfigError([Problem("resume", what, text) for text in others or words])
+        return launcher
+
+    def runner(self, plan: Plan, directory: Path, on_step: Step) -> Running:
+        """Return what makes the cells."""
+        if self.ray is None:
+            return Runner(plan, directory, WarmEngine(on_loaded=collect_again), on_step, interrupted)
+        from tcdflow.sweep.ray_runner import RayRunner
+
+        return RayRunner(plan, directory, self.ray, interrupted)

@@ -1,0 +1,156 @@
+"""Ray: connected to, or started on this machine, and how its devices are shared out among workers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.types import Int, Part
+
+log = logging.getLogger(__name__)
+
+KEY = "hydra.launcher"
+_ANSWER = 10.0
+"""Seconds within which a cluster has to answer."""
+
+
+class RaySettings(Part):
+    """What ``hydra.launcher.*`` says with ``hydra/launcher=ray``."""
+
+    address: str | None = Field(
+        None,
+        pattern=r"^(auto|[A-Za-z0-9_.-]{1,253}:[0-9]{1,5})$",
+        description="of a running cluster, host:port or auto; null starts Ray here",
+    )
+    workers: Int | None = Field(None, ge=1, le=4096, description="null: one a GPU, or one if there is none")
+    threads: Int | None = Field(None, ge=1, le=1024, description="CPU threads of a worker; null: its share of them")
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Workers and what each of them has.
+
+    Attributes:
+        workers: how many.
+        threads: CPU threads of each.
+        gpus: GPUs of each: 1 or 0.
+    """
+
+    workers: int
+    threads: int
+    gpus: int
+
+    def options(self) -> dict[str, Any]:
+        """Return what to ask Ray for, a worker."""
+        return {"num_cpus": self.threads, "num_gpus": self.gpus, "max_restarts": 0, "max_task_retries": 0}
+
+
+@contextlib.contextmanager
+def cluster(settings: RaySettings, *, gpus: bool) -> Iterator[Crew]:
+    """Connect to a cluster, or start Ray on this machine and stop it at the end.
+
+    Args:
+        settings: which, and how many workers.
+        gpus: whether the work can use GPUs.
+
+    Raises:
+        ConfigError: if the cluster does not answer, or has less than what was asked for.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():  # by whoever called us, who will stop it too
+        yield _crew(settings, ray.cluster_resources(), gpus)
+        return
+    with _own_signals():
+        _connect(settings)
+    try:
+        yield _crew(settings, ray.cluster_resources(), gpus)
+    finally:
+        ray.shutdown()
+
+
+def check_address(settings: RaySettings) -> None:
+    """Find out whether anybody is there, since Ray would try for many minutes.
+
+    Raises:
+        ConfigError: if nobody is.
+    """
+    if settings.address in (None, "auto"):
+        return
+    host, _, port = str(settings.address).rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(settings, error) from None
+
+
+def _no_cluster(settings: RaySettings, error: Exception) -> ConfigError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ConfigError([Problem(f"{KEY}.address", f"no Ray answers there: {reason}", settings.address)])
+
+
+def _connect(settings: RaySettings) -> None:
+    import ray
+    from ray._private import worker
+
+    worker.print_to_stdstream = _log  # whatever log_to_driver says, deaths are told on stdout, among paths of pictures
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    if settings.address is not None:
+        check_address(settings)
+        try:
+            ray.init(address=settings.address, **quiet)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise _no_cluster(settings, error) from None
+        return
+    cpus = _cpus()
+    wanted = (settings.workers or 1) * (settings.threads or 1)
+    ray.init(address="local", num_cpus=max(cpus, wanted), include_dashboard=False, **quiet)
+
+
+def _log(data: Mapping[str, Any], **_: Any) -> None:
+    for line in data["lines"]:
+        log.info("Ray: %s", line)
+
+
+def _crew(settings: RaySettings, resources: dict[str, float], gpus: bool) -> Crew:
+    cpus, found = int(resources.get("CPU", 1)), int(resources.get("GPU", 0)) if gpus else 0
+    workers = settings.workers or max(found, 1)
+    on_gpus = found > 0
+    if on_gpus and workers > found:
+        raise ConfigError([Problem(f"{KEY}.workers", f"there are {found} GPUs, one for each", workers)])
+    # Where Ray was started for us, it was told of as many processors as workers: they may share those that are there.
+    share = _cpus() if settings.address is None else cpus
+    threads = settings.threads or max(1, min(share, cpus) // workers)
+    if workers * threads > cpus:
+        what = f"with {threads} threads each need {workers * threads} CPUs, and the cluster has {cpus}"
+        raise ConfigError([Problem(f"{KEY}.workers", what, workers)])
+    return Crew(workers, threads, int(on_gpus))
+
+
+def _cpus() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep our answer to signals, which Ray replaces."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)

@@ -1,0 +1,127 @@
+"""What runs in each of Ray's workers: cells of a plan, on an engine that stays warm."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcdflow.artifacts.hashes import sha256_file
+from tcdflow.artifacts.resolve import fetch
+from tcdflow.artifacts.store import looked_up
+from tcdflow.errors import TcdflowError
+from tcdflow.record.atomic import flushed_behind
+from tcdflow.sweep import plan as plans
+from tcdflow.sweep.directory import state
+from tcdflow.sweep.log import log_file
+from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweep.plan import Cell, Plan
+from tcdflow.sweep.worker import Worker
+
+if TYPE_CHECKING:
+    from tcdflow.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+def share_processors(threads: int) -> None:
+    """Have this process compute with so many threads; to be called before torch is imported."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+class CellMaker:
+    """An actor: makes batches of a sweep's cells, one call after the other.
+
+    Args:
+        directory: of the sweep, which every machine has to see.
+        sha256: of its plan.
+        threads: CPU threads to compute with.
+        allow_pickle: whether pickled weights may be read.
+    """
+
+    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool) -> None:
+        share_processors(threads)
+        self._directory = Path(directory)
+        self._sha256 = sha256
+        self._allow_pickle = allow_pickle
+        self._stopped = threading.Event()
+        self._open = ExitStack()
+
+    def ready(self) -> str | None:
+        """Read the plan and have its files on this machine; say what is wrong if that cannot be done."""
+        path = self._directory / plans.FILE_NAME
+        try:
+            same = sha256_file(path) == self._sha256
+        except OSError:
+            same = False
+        if not same:
+            return f"{path} is not there, or another: the sweep's directory has to be one that all machines share"
+        plan = plans.read(self._directory).allowing(pickles=self._allow_pickle)
+        try:
+            _bring(plan)
+        except TcdflowError as error:
+            return str(error)
+        self._batches = list(plan.batches())
+        self._worker = Worker(plan, self._directory, cache(self.engine), self._step, self._stopped.is_set)
+        logging.captureWarnings(True)
+        self._open.enter_context(log_file(self._directory))
+        self._open.enter_context(flushed_behind())
+        return None
+
+    def make(self, number: int, names: Sequence[str]) -> list[Outcome]:
+        """Make the cells of a batch that are left.
+
+        To ask twice is to ask once: what was made by a call whose answer got lost is not made again.
+
+        Args:
+            number: of the batch in the plan.
+            names: of the cells that are left of it.
+        """
+        batch = self._batches[number]
+        there: list[Outcome] = []
+        left: list[Cell] = []
+        for cell in batch:
+            if cell.name in names:
+                how, record = state(self._directory, cell)
+                if how == "done":
+                    there.append(Outcome(cell, "done", record))
+                else:
+                    left.append(cell)
+        try:
+            return there + (self._worker.make(batch, left) if left else [])
+        except KeyboardInterrupt:  # told by stop(); the record knows
+            return there
+
+    def engine(self) -> Engine:
+        """Return a new engine, importing torch."""
+        from tcdflow.engine.engine import Engine
+
+        return Engine()
+
+    def stop(self) -> None:
+        """End the present call after its next step."""
+        self._stopped.set()
+
+    def finish(self) -> None:
+        """Have all that was written on the disk."""
+        self._open.close()
+
+    def _step(self, picture: int, done: int, of: int) -> None:
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
+
+
+def _bring(plan: Plan) -> None:
+    """Fetch what this machine lacks, at the plan's commits: once a machine, as the hub's client sees to.
+
+    Raises:
+        TcdflowError: if something cannot be had.
+    """
+    parts = [files.artifact() for files in plan.files]
+    fetch(looked_up(part) for part in parts if not all((part.root / name).is_file() for name in part.files))

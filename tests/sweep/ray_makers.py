@@ -1,0 +1,59 @@
+"""Workers for Ray whose engines draw without torch, and misbehave; they live in a module that workers can import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from tcdflow.artifacts.artifact import Artifacts
+from tcdflow.spec.model import RunSpec
+from tcdflow.sweep.ray_worker import CellMaker
+from tests.sweep.fake import FakeEngine, Generated
+
+if TYPE_CHECKING:
+    from tcdflow.engine.engine import Engine
+
+POISON = 1013
+"""The seed whose cell kills its worker."""
+WRONG = 7
+"""The seed whose cell fails."""
+
+
+class SlowEngine(FakeEngine):
+    """Takes two steps of some milliseconds."""
+
+    def run_together(
+        self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Callable[[int, int, int], None] | None
+    ) -> list[Generated]:
+        for step in range(2):
+            time.sleep(0.02)
+            if on_step is not None:
+                on_step(0, step + 1, 2)
+        if any(spec.sampling.seed == POISON for spec in specs):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run_together(specs, artifacts, on_step)
+
+
+def _wrong(spec: RunSpec) -> BaseException | None:
+    return ValueError("no") if spec.sampling.seed == WRONG else None
+
+
+class FakeMaker(CellMaker):
+    def engine(self) -> Engine:
+        return cast("Engine", SlowEngine(_wrong))
+
+
+class Stillborn(FakeMaker):
+    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Elsewhere(FakeMaker):
+    """Looks for the plan where it is not, as on a machine that does not share the directory."""
+
+    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool) -> None:
+        super().__init__(str(Path(directory) / "elsewhere"), sha256, threads, allow_pickle)

@@ -1,0 +1,46 @@
+"""The Ray launcher as a plug-in of Hydra, whatever the application: Hydra's own tests of launchers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import ray
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[str]:
+    """One cluster for all: starting Ray takes seconds."""
+    context = ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    with pytest.MonkeyPatch.context() as patch:  # for the applications that the tests below start
+        patch.setenv("RAY_ADDRESS", context.address_info["gcs_address"])
+        yield context.address_info["gcs_address"]
+    ray.shutdown()
+
+
+def test_hydra_finds_it() -> None:
+    assert "RayLauncher" in {launcher.__name__ for launcher in Plugins.instance().discover(Launcher)}
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("ray", [])])
+class TestRayLauncher(LauncherTestSuite):
+    pass
+
+
+CONFIG = {
+    "defaults": [
+        {"override hydra/launcher": "ray"},
+        {"override hydra/hydra_logging": "hydra_debug"},
+        {"override hydra/job_logging": "disabled"},
+    ],
+    "hydra": {"launcher": {"address": "auto"}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [(CONFIG, ["-m"])])
+class TestRayLauncherInApplications(IntegrationTestSuite):
+    pass
