@@ -44,7 +44,7 @@ def check(argv: Sequence[str]) -> int:
 
 
 def _show_plan(plan: Plan) -> None:
-    print(f"sweep       {plan.name}: {len(plan.cells)} cells in {directory_of(plan)}")
+    print(f"sweep       {plan.name}: {len(plan.cells)} cells in {printable(str(directory_of(plan)))}")
     for axis in plan.axes:
         print(f"axis        {printable(', '.join(axis.keys))}: {len(axis.values)} values")
     if plan.excluded or plan.folded:

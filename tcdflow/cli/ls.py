@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from tcdflow import embedded
 from tcdflow.cli import flags
-from tcdflow.errors import ConfigError, Problem, printable
+from tcdflow.errors import ConfigError, Problem, one_line
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.nearest import nearest
 
@@ -28,12 +28,13 @@ def ls(argv: Sequence[str]) -> int:
         raise ConfigError(
             [Problem(name, f"is no group; there are {allowed}", nearest=nearest(name, groups)) for name in unknown]
         )
+    lines: list[str] = []  # to say all, or what is wrong with one of the files
+    for group in chosen or (() if models else groups):
+        lines += [group, *(f"  {name:<18} {says}".rstrip() for name, says in _options(composer, group))]
     for model in models:
         _show_vocabulary(model)
-    for group in chosen or (() if models else groups):
-        print(group)
-        for name, says in _options(composer, group):
-            print(f"  {name:<18} {printable(says)}".rstrip())
+    for line in lines:
+        print(one_line(line))
     return 0
 
 

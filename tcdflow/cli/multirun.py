@@ -46,7 +46,7 @@ def _report(sweep: HydraSweep, seconds: float) -> int:
         best = yaml.safe_load(found.read_text("utf-8"))
         values = ", ".join(f"{key}={value}" for key, value in best["best_params"].items())
         print(f"best {sweep.metric}: {best['best_value']:g} with {printable(values)}; {found}", file=sys.stderr)
-    print(f"{len(statuses)} jobs in {seconds:.1f} s: {said}; {sweep.directory}", file=sys.stderr)
+    print(f"{len(statuses)} jobs in {seconds:.1f} s: {said}; {printable(str(sweep.directory))}", file=sys.stderr)
     return int(counts.get("done", 0) != len(statuses))
 
 

@@ -14,7 +14,7 @@ from hydra._internal.utils import get_args_parser
 from tcdflow.cli import flags
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.warn import warn
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import ConfigError, Problem, printable
 from tcdflow.spec.compose import CONFIG_NAME, Composer
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def summary(result: Result, seconds: float) -> str:
     parts = ", ".join(f"{name} {spent:.2f}" for name, spent in stages.items())
     count = len(result.images)
     what = f"{count} picture{'s' if count != 1 else ''}"
-    return f"{what} in {seconds:.1f} s ({parts}); record: {result.directory / 'run.json'}"
+    return f"{what} in {seconds:.1f} s ({parts}); record: {printable(str(result.directory / 'run.json'))}"
 
 
 def _hydra_flag(composer: Composer, args: argparse.Namespace) -> int:

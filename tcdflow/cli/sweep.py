@@ -101,7 +101,7 @@ def _run(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool)
     except BaseException:
         with suppress(OutputError):  # what stopped the sweep matters more
             _write_down(directory, plan, outcomes, made)
-        again = shlex.join(["tcdflow", "resume", str(directory), *launcher.words])
+        again = printable(shlex.join(["tcdflow", "resume", str(directory), *launcher.words]))
         done = sum(outcome.status in ("done", "skipped") for outcome in outcomes.values())
         print(f"stopped with {done} of {len(before)} cells done; go on with: {again}", file=sys.stderr)
         raise
@@ -128,15 +128,16 @@ def _tell_of_other_versions(plan: Plan) -> None:
 
 
 def _report(outcomes: Sequence[Outcome], directory: Path, launcher: Launcher, seconds: float) -> int:
+    table, log = (printable(str(directory / name)) for name in ("results.csv", "sweep.log"))
     counts = {how: sum(outcome.status == how for outcome in outcomes) for how in ("done", "skipped", "failed", "left")}
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed[:_SHOWN]:
         print(f"failed: {outcome.cell.name}: {printable(outcome.reason or '')}", file=sys.stderr)
     if len(failed) > _SHOWN:
-        print(f"... and {len(failed) - _SHOWN} more: see {directory / 'results.csv'}", file=sys.stderr)
+        print(f"... and {len(failed) - _SHOWN} more: see {table}", file=sys.stderr)
     if failed:
-        again = shlex.join(["tcdflow", "resume", "--retry-failed", str(directory), *launcher.words])
-        print(f"log: {directory / 'sweep.log'}; again: {again}", file=sys.stderr)
+        again = printable(shlex.join(["tcdflow", "resume", "--retry-failed", str(directory), *launcher.words]))
+        print(f"log: {log}; again: {again}", file=sys.stderr)
     said = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
-    print(f"{len(outcomes)} cells in {seconds:.1f} s: {said}; {directory / 'results.csv'}", file=sys.stderr)
+    print(f"{len(outcomes)} cells in {seconds:.1f} s: {said}; {table}", file=sys.stderr)
     return 1 if failed else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from tcdflow.spec.permission import GROUP
 from tcdflow.spec.sweep import SweepSpec
 
 MAX_PROMPT_BYTES = 64_000_000
-_WHOLE = ("sweep", "lock", GROUP)
+_WHOLE = ("sweep", "lock", "hydra", GROUP)
 MAX_VALUES = 1_000_000
 """Of all axes together."""
 
@@ -156,8 +157,8 @@ def _refuse(composer: Composer, overrides: Sequence[str]) -> None:
 def _refuse_whole(texts: Sequence[str]) -> None:
     """Refuse axes of what is one for all cells, and of what a file may not say at all."""
     what = "what holds for the sweep as a whole cannot vary within it"
-    keys = {text: text.partition("=")[0].lstrip("+~") for text in texts}
-    problems = [Problem(key, what, origin=text) for text, key in keys.items() if key.split(".")[0] in _WHOLE]
+    keys = {text: parse(text, sweeping=True).key_or_group for text in texts}
+    problems = [Problem(key, what, origin=text) for text, key in keys.items() if re.split(r"[./]", key)[0] in _WHOLE]
     if problems:
         raise ConfigError(problems)
 
@@ -240,21 +241,27 @@ def _prompt(line: str, place: int) -> Point:
 
 
 def _prompts(path: str) -> list[str]:
-    file = Path(path).expanduser()
+    def wrong(what: str) -> ConfigError:
+        return ConfigError([Problem("sweep.prompts_from", what, path)])
+
     try:
+        # A stranger's config may name any file, and its lines end in records: no key, password or environment.
+        file = Path(path).expanduser().resolve()
         status = file.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError([Problem("sweep.prompts_from", "is no file", path)])
+        if not stat.S_ISREG(status.st_mode) or file.suffix.lower() != ".txt":
+            raise wrong("is no file whose name ends in .txt")
         if status.st_size > MAX_PROMPT_BYTES:
-            raise ConfigError([Problem("sweep.prompts_from", f"is larger than {MAX_PROMPT_BYTES} bytes", path)])
+            raise wrong(f"is larger than {MAX_PROMPT_BYTES} bytes")
         lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
     except OSError as error:
-        raise ConfigError([Problem("sweep.prompts_from", f"cannot be read: {error.strerror}", path)]) from None
+        raise wrong(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError([Problem("sweep.prompts_from", "is no UTF-8 text", path)]) from None
+        raise wrong("is no UTF-8 text") from None
+    except (RuntimeError, ValueError):  # a home that nobody has, a ring of links; a null byte
+        raise wrong("is no path") from None
     prompts = [line for line in lines if line and not line.startswith("#")]
     if not prompts:
-        raise ConfigError([Problem("sweep.prompts_from", "holds no prompt", path)])
+        raise wrong("holds no prompt")
     return prompts
 
 

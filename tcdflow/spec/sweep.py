@@ -45,7 +45,7 @@ class SweepSpec(Part):
 
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][\w.=+-]{0,99}$", description="of its directory")
     axes: dict[str, Any] = Field(default_factory=dict, description="lists of values, or text such as range(4)")
-    prompts_from: SourceText | None = Field(None, description="text file with a prompt a line: an axis of its own")
+    prompts_from: SourceText | None = Field(None, description=".txt file with a prompt a line: an axis of its own")
     zip: tuple[tuple[str, ...], ...] = Field((), description="axes that move together, by their keys")
     exclude: tuple[dict[str, Any], ...] = Field(
         (), description="combinations to leave out: a value, or a list of them, by the key of an axis"

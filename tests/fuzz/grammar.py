@@ -265,6 +265,8 @@ sweep_settings = st.tuples(st.sampled_from(SWEEP_KEYS) | misspelt(st.sampled_fro
             "sweep.axes={'': [1]}",
             "sweep.prompts_from=/dev/zero",
             "sweep.prompts_from=.",
+            "sweep.prompts_from=~nobody/x.txt",
+            "sweep.prompts_from=/proc/self/environ",
             "sweep.name=../up",
         ]
     )
@@ -393,8 +395,10 @@ class _Plain(yaml.SafeDumper):
 
 
 FILE_NAMES = ["experiment/mine", "loras/mine", "base/mine", "sampling/mine", "mine/mine", "mine", "task/evil"]
+ODD_FILE_NAMES = ["loras/e\x1b[31mvil", "base/a b", "mi\u202ene/x", "experiment/.hidden", "loras/\udc80"]
+_file_names = st.sampled_from(FILE_NAMES * 4 + ODD_FILE_NAMES).map(lambda name: f"{name}.yaml")
 config_dirs: st.SearchStrategy[Mapping[str, bytes]] = st.dictionaries(
-    st.sampled_from(FILE_NAMES).map(lambda name: f"{name}.yaml"), config_file(), min_size=1, max_size=3
+    _file_names, config_file(), min_size=1, max_size=3
 )
 
 
@@ -448,8 +452,6 @@ FLAGS = [
 ]
 verbs = st.builds(
     lambda verb, words: Request((*verb, *map(_argument, words))),
-    st.sampled_from(
-        [(), ("check",), ("ls",), ("resume",), ("rerun",), ("fetch",), ("-m",), ("check", "-m"), ("help",)]
-    ),
+    st.sampled_from(["", "check", "ls", "resume", "rerun", "fetch", "-m", "check -m", "help"]).map(str.split),
     st.lists(st.sampled_from(FLAGS) | overrides, max_size=4),
 )

@@ -23,6 +23,7 @@ REQUESTS: dict[str, tuple[st.SearchStrategy[Request], int]] = {
     "files": (grammar.requests(["check"], files=grammar.config_dirs), 160),
     "runs": (grammar.requests([]), 30),
     "configs shown": (grammar.requests(["--cfg", "job"]), 15),
+    "options": (st.builds(Request, st.just(("ls",)), grammar.config_dirs), 30),
     "verbs": (grammar.verbs, 60),
 }
 """Kinds of requests, and how many of each everybody tries."""

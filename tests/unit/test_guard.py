@@ -18,6 +18,7 @@ from tcdflow.app import Job, run_single
 from tcdflow.cli.main import dispatch
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.compose import Composer
+from tcdflow.spec.expand import axes
 from tcdflow.spec.search import conf_dir
 from tests.helpers import GLOBAL, Write
 
@@ -161,6 +162,16 @@ class TestHydra:
         (problem,) = refused(files)
         assert (problem.key, problem.what) == ("defaults", "a config file may not choose parts of Hydra")
 
+    @pytest.mark.parametrize(
+        "key", ["hydra.sweep.dir", "hydra.searchpath", "hydra/launcher", "hydra.verbose", "+hydra.run.dir"]
+    )
+    @pytest.mark.parametrize("value", ["/tmp/evil", "basic", "[a, b]", "'range(3)'"])
+    def test_by_an_axis_of_a_sweep(self, key: str, value: str, configs: Write) -> None:
+        evil = configs({EVIL: f"{GLOBAL}sweep: {{axes: {{{key}: {value}}}}}\n"})
+        with pytest.raises(ConfigError) as caught:
+            axes(Composer(evil), ["experiment=evil"])
+        assert {problem.key for problem in caught.value.problems} == {key.lstrip("+")}
+
     @pytest.mark.parametrize("absolute", [True, False])
     def test_by_a_path_that_leaves_its_directory(
         self, absolute: bool, refused: Refused, tmp_path: Path, marker: Path
@@ -241,6 +252,19 @@ class TestSecrets:
     def test_resolvers_in_a_list_of_defaults(self, element: str, refused: Refused) -> None:
         (problem,) = refused({EVIL: f"{GLOBAL}defaults:\n  - {element}\n"})
         assert (problem.key, problem.origin) == ("defaults", EVIL)
+
+    @pytest.mark.parametrize("link", [False, True])
+    @pytest.mark.parametrize("path", ["/proc/self/environ", "/etc/passwd", "id_rsa"])
+    def test_a_file_of_prompts_is_named_so(self, path: str, link: bool, configs: Write, tmp_path: Path) -> None:
+        (tmp_path / "id_rsa").write_text(SECRET)
+        named = tmp_path / path
+        if link:
+            named = tmp_path / "prompts.txt"
+            named.symlink_to(tmp_path / path)
+        evil = configs({EVIL: f"{GLOBAL}sweep: {{prompts_from: {named}}}\n"})
+        with pytest.raises(ConfigError, match=r"ends in \.txt") as caught:
+            axes(Composer(evil), ["experiment=evil"])
+        assert SECRET not in str(caught.value)
 
     def test_a_key_is_not_resolved(self, refused: Refused) -> None:
         (problem,) = refused({EVIL: GLOBAL + "'${oc.env:TCDFLOW_TEST_SECRET}': 1\n"})
