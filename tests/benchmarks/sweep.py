@@ -18,12 +18,14 @@ from tcdflow import embedded
 from tcdflow.app import WarmEngine
 from tcdflow.spec.compose import Composer
 from tcdflow.sweep import planner, results
+from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import Runner, pending
 from tests.benchmarks.table import Row
 
 PROMPTS = ("a red heart", "a blue star", "a green leaf", "a yellow sun")
 SEEDS = range(4)
 ETAS = (0.0, 0.3, 0.6, 1.0)
+BATCH = 16
 ROUNDS = 5
 PROCESSES = 3
 
@@ -38,8 +40,8 @@ def run() -> list[Row]:
     pipe.set_progress_bar_config(disable=True)
     engine = WarmEngine()
     axes = [f"prompt={','.join(PROMPTS)}", "sampling.seed=range(4)", f"sampling.eta={','.join(map(str, ETAS))}"]
-    plan = planner.make(Composer(), axes).plan
-    assert len(plan.cells) == 64
+    alone, together = (planner.make(Composer(), [*axes, f"runtime.batch_size={size}"]).plan for size in (1, BATCH))
+    assert len(alone.cells) == len(together.cells) == 64
     with tempfile.TemporaryDirectory() as folder:
         numbers = itertools.count()
 
@@ -59,7 +61,7 @@ def run() -> list[Row]:
                     image.save(where / f"{prompt}_{seed}_{eta}.png")
                     yield
 
-        def swept(where: Path) -> Iterator[None]:
+        def swept(plan: Plan, where: Path) -> Iterator[None]:
             plan.write(where)
             runner = Runner(plan, where, engine)
             outcomes = []
@@ -69,28 +71,26 @@ def run() -> list[Row]:
                 yield
             results.write(where, plan, outcomes)
 
-        def once() -> tuple[float, float]:
-            """Take a cell of the one and a cell of the other in turn, so that slow spells meet both."""
-            number = next(numbers)
-            seconds = [0.0, 0.0]
-            both = [swept(Path(folder) / f"swept_{number}"), by_hand(Path(folder) / f"by_hand_{number}")]
+        def once() -> list[float]:
+            """Take a cell of each in turn, so that slow spells meet all."""
+            where = Path(folder) / str(next(numbers))
+            where.mkdir()
+            subjects = [swept(alone, where / "swept"), swept(together, where / "batched"), by_hand(where / "by_hand")]
+            seconds = [0.0] * len(subjects)
             for _ in range(65):
-                for which, subject in enumerate(both):
+                for which, subject in enumerate(subjects):
                     start = time.perf_counter()
                     next(subject, None)
                     seconds[which] += time.perf_counter() - start
-            return seconds[0], seconds[1]
+            return seconds
 
         once()
-        rounds = [once() for _ in range(ROUNDS)]
-        alone = [_process(Path(folder) / f"alone_{number}") for number in range(PROCESSES)]
+        ours, batched, hand = map(list, zip(*(once() for _ in range(ROUNDS)), strict=True))
+        processes = [_process(Path(folder) / f"process_{number}") for number in range(PROCESSES)]
     return [
-        Row(
-            "64 cells, warm, seconds, against a loop by hand",
-            [ours for ours, _ in rounds],
-            [hand for _, hand in rounds],
-        ),
-        Row("64 cells, warm, seconds, against one process a cell", [ours for ours, _ in rounds], [64 * median(alone)]),
+        Row("64 cells, warm, seconds, against a loop by hand", ours, hand),
+        Row(f"64 cells in batches of {BATCH}, warm, seconds, against a loop by hand", batched, hand),
+        Row("64 cells, warm, seconds, against one process a cell", ours, [64 * median(processes)]),
     ]
 
 
