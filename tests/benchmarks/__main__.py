@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import overhead, plan, process, resume, sweep, warm
+from tests.benchmarks import batches, overhead, plan, process, resume, sweep, warm
 from tests.benchmarks.table import Figure, Row, show
 
 BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
     "plan": plan.run,
     "resume": resume.run,
     "sweep": sweep.run,
+    "batches": batches.run,
     "overhead": overhead.run,
 }
 
