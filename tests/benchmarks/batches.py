@@ -20,7 +20,8 @@ def run() -> list[Figure]:
     def made(size: int) -> np.ndarray:
         said = ["prompt=a fox on a green background", f"sampling.num_images={PICTURES}", f"runtime.batch_size={size}"]
         job = Job.prepare(composer.compose(said))
-        return np.stack([one.frames[0] for one in engine.run(job.composition.spec, job.artifacts).made]).astype(int)
+        pictures = [one.frames[0] for one in engine.run(job.composition.spec, job.artifacts).made]
+        return np.stack([np.asarray(picture, np.int16) for picture in pictures])
 
     alone = made(1)
     apart = {size: np.abs(made(size) - alone) for size in SIZES}
