@@ -49,6 +49,8 @@ class _Messages(io.FileIO):
 
 
 def _text(raw: io.FileIO, former: TextIO | None) -> TextIO:
-    encoding, errors = (former.encoding, former.errors) if former else ("utf-8", "backslashreplace")
+    encoding, errors = (former.encoding, former.errors) if former else ("utf-8", None)
+    if errors in (None, "strict"):  # a name or prompt that a terminal has no letters for is no reason to fail
+        errors = "backslashreplace"
     lines = raw.fileno() == 2 or raw.isatty()
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)

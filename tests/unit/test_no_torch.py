@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,14 @@ def test_a_mistake_is_one_message_and_nothing_else(mistake: list[str], tmp_path:
     assert err.count("\n") == 1
     assert "Traceback" not in err
     assert mistake[-1].partition("=")[0].strip("-") in err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_letters_that_a_terminal_has_not_are_escaped(encoding: str, tmp_path: Path) -> None:
+    argv = ["check", "prompt=a café", f"hydra.run.dir={os.fsdecode(bytes([0xFF]))}"]
+    done = python("-m", "tcdflow", *argv, cwd=tmp_path, env={"PYTHONIOENCODING": encoding})
+    assert done.returncode == 0, done.stderr
+    assert ("a caf\\xe9" if encoding == "ascii" else "a café") in done.stdout
 
 
 def test_a_developer_can_ask_for_the_traceback(tmp_path: Path) -> None:
