@@ -114,8 +114,10 @@ class HubRepo:
             verb = "are" if more else "is"
             raise NotHereError(f"{first.name}{more} ({size:,.1f} MB) {verb} {_OFFLINE}")
         for file in absent:
-            for damaged in (self.snapshot / file.name, self._blob(file)):
-                damaged.unlink(missing_ok=True)
+            for path in (self.snapshot / file.name, self._blob(file)):
+                # A dangling link is in the way too; a blob that another process has just made is not.
+                if path.is_symlink() or (path.exists() and not _is_whole(path, file)):
+                    path.unlink(missing_ok=True)
         with one_line(self.repo, self.revision):
             _never_hang()
             download(self.repo, self.revision, [(file, self._blob(file)) for file in absent], told)

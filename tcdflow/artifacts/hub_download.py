@@ -82,6 +82,7 @@ def link(blob: Path, pointer: Path) -> None:
 def _download(repo: str, commit: str, file: Absent, blob: Path, told: Told, stop: threading.Event) -> None:
     with _alone(blob.with_name(f"{blob.name}.partial"), stop) as partial:
         if blob.exists():  # another process was faster
+            partial.unlink()
             told(file.sha256, file.size)
             return
         with _Bytes(partial, lambda count: told(file.sha256, count), stop) as bytes_:

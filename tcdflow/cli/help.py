@@ -13,10 +13,13 @@ tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs
   tcdflow resume DIR                                 finish an interrupted sweep
   tcdflow rerun PATH [--verify]                      make a run again from its directory or a picture; compare pixels
   tcdflow check base=sdxl sampling.steps=8           say what would run, and what is wrong; run nothing
+  tcdflow fetch base=sdxl | DIR                      download what a config, sweep or recorded run needs
+  tcdflow lock base=sdxl [--output FILE] [--update]  write down commits and hashes; lock=FILE holds a run to them
   tcdflow ls [GROUP]                                 list what can be chosen
 
 Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value.
   -m, --multirun     commas, range() and choice() make a sweep
+  security.allow_pickle=true   read the tensors of pickled weights (.bin .ckpt .pt), of which no code is run
   --config-dir DIR   a directory laid out like conf/ that adds your own YAMLs
   --cfg job          print the composed config
   -sc install=bash   shell completion: eval "$(tcdflow -sc install=bash)"

@@ -81,6 +81,10 @@ def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
         from tcdflow.cli.fetch import fetch
 
         return fetch
+    if first == "lock":
+        from tcdflow.cli.lock import lock
+
+        return lock
     if first == "ls":
         from tcdflow.cli.ls import ls
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from tcdflow._version import __version__
 from tcdflow.artifacts.lock import LockedFile
 from tcdflow.artifacts.pins import FREE, Pins
+from tcdflow.errors import ConfigError, Problem, RecordError
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
 
@@ -57,9 +58,12 @@ def pins(path: str | None) -> Pins:
     """Return what a lock file pins; without one nothing is.
 
     Raises:
-        RecordError: if it cannot be read.
+        ConfigError: if it cannot be read.
     """
     if path is None:
         return FREE
-    unknown = f"is not in {path}; tcdflow lock with the same overrides adds it"
-    return Pins(read(Path(path).expanduser()).files, path, unknown)
+    try:
+        files = read(Path(path).expanduser()).files
+    except RecordError as error:
+        raise ConfigError([Problem("lock", str(error))]) from None
+    return Pins(files, path, f"is not in {path}; tcdflow lock with the same overrides adds it")

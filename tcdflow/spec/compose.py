@@ -116,6 +116,13 @@ class Composer:
         """Names of tcdflow's groups, Hydra's own left out."""
         return tuple(name for name in self.loader.list_groups("") if name != "hydra")
 
+    def own_file(self, config: str) -> Path | None:
+        """Return the user's file of a config that was composed last, such as ``experiment/mine``; None for ours."""
+        loaded = self.loader.merged.get(config)
+        if loaded is None or loaded.provider in TRUSTED:
+            return None
+        return Path(loaded.path.removeprefix("file://")) / f"{config}.yaml"
+
     def hydra_texts(self, overrides: Sequence[str]) -> list[str]:
         """Return overrides as Hydra is to read them."""
         said, _ = check(overrides, options=self.options)

@@ -24,12 +24,14 @@ class SweepFiles:
         locked: the lock of all of them.
     """
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: Finder, pins: Pins | None = None) -> None:
         self.planned: list[PlannedFiles] = []
         self.artifacts: list[Artifact] = []
         self.locked: dict[tuple[str, str, str], LockedFile] = {}
         self._finder = finder
-        self._pins: dict[str | None, Pins] = {}
+        self._pins = pins
+        self._path: str | None = None
+        self._given = pins is not None
         self._known: dict[Any, tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError] = {}
         self._numbers: dict[PlannedFiles, int] = {}
 
@@ -40,11 +42,13 @@ class SweepFiles:
             ConfigError: if another holds for other cells.
             RecordError: if it cannot be read.
         """
-        if path not in self._pins:
-            if self._pins:
-                what = "holds for some cells alone; what holds for the sweep as a whole cannot vary within it"
-                raise ConfigError([Problem("lock", what, path)])
-            self._pins[path] = lockfile.pins(path)
+        if self._given:
+            return
+        if self._pins is None:
+            self._path, self._pins = path, lockfile.pins(path)
+        elif path != self._path:
+            what = "holds for some cells alone; what holds for the sweep as a whole cannot vary within it"
+            raise ConfigError([Problem("lock", what, path)])
 
     def of(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]]:
         """Return the files of a spec, their numbers in the plan, and their lock.
@@ -63,11 +67,13 @@ class SweepFiles:
         return known
 
     def _found(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError:
-        (pins,) = self._pins.values()
+        pins = self._pins
+        assert pins is not None, "pinned with the first template"
         try:
             artifacts = look(spec, self._finder, pins)
             locked = lock(artifacts)
-            pins.hold(locked)
+            if not self._given:
+                pins.hold(locked)
         except ConfigError as error:
             return error
         self.locked |= {(file.role, file.source, file.file): file for file in locked}

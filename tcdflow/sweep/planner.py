@@ -16,6 +16,7 @@ from typing import Any
 
 from tcdflow.artifacts.artifact import Artifact
 from tcdflow.artifacts.finders import Finder
+from tcdflow.artifacts.pins import Pins
 from tcdflow.artifacts.sizes import settle
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.record.environment import versions
@@ -57,15 +58,20 @@ class _Sketch:
     batch_size: int
 
 
-def make(composer: Composer, overrides: Sequence[str]) -> Planned:
+def make(composer: Composer, overrides: Sequence[str], pins: Pins | None = None) -> Planned:
     """Plan a sweep.
+
+    Args:
+        composer: of its cells.
+        overrides: as the user wrote them.
+        pins: what is known of the files, in the place of the lock file that the config names.
 
     Raises:
         ConfigError: with what is wrong with any cell, and the cells with which it is wrong.
     """
     allow_pickle, others = permitted(overrides)
     found = axes(composer, others)
-    return _Planner(composer, found, Finder(unpickle=allow_pickle)).plan(overrides)
+    return _Planner(composer, found, SweepFiles(Finder(unpickle=allow_pickle), pins)).plan(overrides)
 
 
 class _ComposeAnew(Exception):  # noqa: N818  a signal, no error
@@ -73,11 +79,11 @@ class _ComposeAnew(Exception):  # noqa: N818  a signal, no error
 
 
 class _Planner:
-    def __init__(self, composer: Composer, found: Axes, finder: Finder) -> None:
+    def __init__(self, composer: Composer, found: Axes, files: SweepFiles) -> None:
         self._composer = composer
         self._axes = found
         self._free = set(_free(composer, found))
-        self._files = SweepFiles(finder)
+        self._files = files
         self._forget()
 
     def _forget(self) -> None:

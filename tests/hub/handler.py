@@ -169,8 +169,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.end_headers()
             if self.command == "GET":
-                half = self.fault == "close"
+                half = self.fault in ("close", "stall")
                 self.wfile.write(body[: len(body) // 2] if half else body)
+                if self.fault == "stall":
+                    self.wfile.flush()
+                    self.hub.closing.wait(20)
                 self.close_connection = self.close_connection or half
             self.wfile.flush()
         except OSError:  # the client has gone

@@ -1,0 +1,92 @@
+"""``tcdflow lock``: write down commits and hashes of all files that a config needs, for ``lock=FILE`` to hold to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from tcdflow.artifacts.artifact import Artifact
+from tcdflow.artifacts.finders import Finder
+from tcdflow.artifacts.lock import LockedFile
+from tcdflow.artifacts.lock import lock as locked
+from tcdflow.artifacts.pins import Pins
+from tcdflow.artifacts.resolve import look
+from tcdflow.cli import flags
+from tcdflow.cli.files import show_files
+from tcdflow.cli.warn import warn
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.record import lockfile
+from tcdflow.spec.compose import Composer
+from tcdflow.spec.expand import ends
+from tcdflow.spec.permission import permitted
+from tcdflow.sweep import planner
+
+SUFFIX = ".lock.json"
+
+
+def lock(argv: Sequence[str]) -> int:
+    """Write a lock file. What it has already keeps its commit; what is new is added; ``--update`` begins anew."""
+    own, rest = _parser().parse_known_args(list(argv[1:]))
+    args = flags.parse(rest)
+    composer = Composer(args.config_dir)
+    allow_pickle, overrides = permitted(args.overrides)
+    first = ends(composer, overrides)[0] if args.multirun else overrides
+    path = own.output or _place(composer, composer.load(first))
+    known = () if own.update or not path.exists() else lockfile.read(path).files
+    pins = Pins(known)
+    if args.multirun:
+        planned = planner.make(composer, args.overrides, pins)
+        warn(planned.warnings)
+        artifacts: Iterable[Artifact] = planned.artifacts
+    else:
+        artifacts = look(composer.compose(overrides).spec, Finder(unpickle=allow_pickle), pins)
+    lockfile.write(path, _added(known, locked(artifacts)))
+    show_files(artifacts)
+    print(path)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tcdflow lock", add_help=False, allow_abbrev=False)
+    parser.add_argument("--output", type=Path, metavar="FILE")
+    parser.add_argument("--update", action="store_true")
+
+    def wrong(message: str) -> None:
+        raise ConfigError([Problem("lock", message)])
+
+    parser.error = wrong  # type: ignore[assignment]
+    return parser
+
+
+def _place(composer: Composer, config: DictConfig) -> Path:
+    """Return the file that the config names; else one beside a user's own experiment, or here."""
+    if isinstance(said := OmegaConf.select(config, "lock"), str):
+        return Path(said).expanduser()
+    experiment = config.hydra.runtime.choices.get("experiment")
+    if experiment is None:
+        return Path(f"tcdflow{SUFFIX}")
+    own = composer.own_file(f"experiment/{experiment}")
+    return own.with_suffix(SUFFIX) if own else Path(f"{experiment}{SUFFIX}")
+
+
+def _added(known: Sequence[LockedFile], now: Sequence[LockedFile]) -> Iterable[LockedFile]:
+    """Return what the lock has with what is new.
+
+    Raises:
+        ConfigError: naming each file that it has with another hash.
+    """
+    files = {(file.role, file.source, file.file): file for file in known}
+    hashes = {(file.source, file.file): file.sha256 for file in known}
+    problems = []
+    for file in now:
+        then = hashes.get((file.source, file.file), file.sha256)
+        if then != file.sha256:
+            what = f"{file.file} has changed: its sha256 was {then} and is {file.sha256}; --update takes it as it is"
+            problems.append(Problem(file.role, what))
+        files[file.role, file.source, file.file] = file
+    if problems:
+        raise ConfigError(problems)
+    return files.values()

@@ -1,0 +1,64 @@
+"""A hub with a pipeline and a LoRA of a few hundred bytes, and commands in a working directory of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from tcdflow.cli.main import dispatch
+from tests.artifacts.fakes import pipeline, weights
+from tests.hub import StandInHub
+from tests.hub.fixtures import hub
+
+__all__ = ["hub"]
+
+WORDS = ["base=sd15", "base.source=o/sd", "loras.tcd.source=o/lora/tcd.safetensors"]
+LORA = {"tcd.safetensors": weights(1.5, "lora"), "other.safetensors": weights(2.5, "other"), "README.md": b"Two."}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    status: int
+    out: str
+    err: str
+
+
+Tcdflow = Callable[..., Said]
+
+
+@pytest.fixture
+def repositories(hub: StandInHub) -> StandInHub:
+    hub.add("o/sd", pipeline())
+    hub.add("o/lora", LORA)
+    return hub
+
+
+@pytest.fixture
+def tcd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tcdflow:
+    """Run a command in an empty directory; ``offline=True`` as with HF_HUB_OFFLINE=1."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run(*argv: str, offline: bool = False) -> Said:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(constants, "HF_HUB_OFFLINE", offline)
+            capfd.readouterr()
+            return Said(dispatch(argv), *capfd.readouterr())
+
+    return run
+
+
+def cached() -> dict[str, bytes]:
+    """The files of the hub's cache by repository and name, as its client shows them."""
+    found: dict[str, bytes] = {}
+    for snapshots in Path(constants.HF_HUB_CACHE).glob("models--*/snapshots/*"):
+        repo = snapshots.parents[1].name.removeprefix("models--").replace("--", "/")
+        files = [path for path in snapshots.rglob("*") if path.is_file()]
+        found |= {f"{repo}/{path.relative_to(snapshots).as_posix()}": path.read_bytes() for path in files}
+    return found
