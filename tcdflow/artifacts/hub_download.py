@@ -11,8 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -49,23 +48,30 @@ def download(repo: str, commit: str, files: Sequence[tuple[Absent, Path]], told:
     """
     _check_space(files)
     stop = threading.Event()
+    left = list(reversed(files))
+    failed: list[Exception] = []
 
-    def one(file: Absent, blob: Path) -> None:
-        try:
-            _download(repo, commit, file, blob, told, stop)
-        except BaseException:
-            stop.set()
-            raise
+    def work() -> None:
+        with suppress(IndexError):
+            while not stop.is_set():
+                file, blob = left.pop()
+                try:
+                    _download(repo, commit, file, blob, told, stop)
+                except Exception as error:
+                    failed.append(error)
+                    stop.set()
 
-    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="download") as pool:
-        running = [pool.submit(one, file, blob) for file, blob in files]
-        try:
-            failed = [error for future in running if (error := future.exception()) is not None]
-        except BaseException:
-            stop.set()
-            raise
-    for error in sorted(failed, key=lambda error: isinstance(error, _StoppedError)):
-        raise error
+    # No pool: it would wait for a server that does not answer even where the user wants to stop.
+    threads = [threading.Thread(target=work, daemon=True) for _ in files[:_AT_ONCE]]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        stop.set()
+    if failed:
+        raise failed[0]
 
 
 def link(blob: Path, pointer: Path) -> None:

@@ -192,14 +192,30 @@ class TestCutOff:
             time.sleep(0.02)
         first.send_signal(signal.SIGKILL)
         first.wait()
+        (partial,) = (tmp_path / "home").rglob("*.partial")
+        kept = partial.stat().st_size
         hub.requests.clear()
         done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=True)
         (asked,) = self.asked(hub)
-        assert int(asked.removeprefix("bytes=").partition("-")[0]) == 10 * 2**20
+        assert int(asked.removeprefix("bytes=").partition("-")[0]) == kept > 0
         (file,) = (tmp_path / "home").rglob("x.safetensors")
         assert file.read_bytes() == big
         assert done.stderr.splitlines()[-1] == f"downloading: {len(big) / 1e6:.1f} MB of {len(big) / 1e6:.1f} MB"
         assert not list((tmp_path / "home").rglob("*.partial"))
+
+    def test_an_interrupt_does_not_wait_for_the_hub(self, hub: StandInHub, tmp_path: Path) -> None:
+        hub.add("o/big", {"x.safetensors": self.BIG})
+        hub.fail("hang", CDN)
+        environ = environment(hub.environ(tmp_path / "home")) | {"HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+        command = [sys.executable, "-m", "tcdflow", "fetch", "loras.tcd.source=o/big"]
+        process = subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        while not self.asked(hub):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+        assert process.returncode == 130
+        assert said.splitlines()[-1] == "tcdflow: interrupted"
 
     def test_two_at_once_download_a_file_once(self, repositories: StandInHub, tcd: Tcdflow) -> None:
         from tcdflow.artifacts.resolve import fetch, look
