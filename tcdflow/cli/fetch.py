@@ -10,7 +10,6 @@ from tcdflow.artifacts.artifact import Artifact, refuse_pickles
 from tcdflow.artifacts.lock import lock
 from tcdflow.artifacts.pins import Pins
 from tcdflow.artifacts.resolve import fetch as fetch_all
-from tcdflow.artifacts.store import looked_up
 from tcdflow.cli import flags
 from tcdflow.cli.files import DownloadBar, show_files
 from tcdflow.cli.warn import warn
@@ -23,6 +22,7 @@ from tcdflow.spec.permission import permitted
 from tcdflow.spec.vary import vary
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner
+from tcdflow.sweep.files import looked_up
 
 
 def fetch(argv: Sequence[str]) -> int:
@@ -69,8 +69,7 @@ def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
 
 def _planned(directory: Path, *, allow_pickle: bool) -> Iterable[Artifact]:
     plan = plans.read(directory)
-    found = [files.artifact() for files in plan.files]
-    refuse_pickles([] if allow_pickle else found)
-    looked = [looked_up(artifact) for artifact in found]
+    refuse_pickles([] if allow_pickle else (files.artifact() for files in plan.files))
+    looked = looked_up(plan)
     Pins(plan.lock).hold(lock(looked))
     return looked

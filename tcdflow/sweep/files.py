@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from tcdflow.artifacts import store
 from tcdflow.artifacts.artifact import Artifact, Artifacts
 from tcdflow.artifacts.finders import Finder
 from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.pins import Pins
 from tcdflow.artifacts.resolve import look
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.artifacts.resolver import problem
+from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.record import lockfile
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.plan import PlannedFiles
+from tcdflow.sweep.plan import Plan, PlannedFiles
+
+
+def looked_up(plan: Plan) -> list[Artifact]:
+    """Return the files of a plan of any time and machine as they are on this one now; some may be absent.
+
+    Raises:
+        ConfigError: naming each source of the hub that is out of reach.
+    """
+    found: list[Artifact] = []
+    problems: list[Problem] = []
+    for artifact in (files.artifact() for files in plan.files):
+        try:
+            found.append(store.looked_up(artifact))
+        except SourceError as error:
+            problems.append(problem(artifact.key, artifact.source, error))
+    if problems:
+        raise ConfigError(problems)
+    return found
 
 
 class SweepFiles:
