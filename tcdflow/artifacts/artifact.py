@@ -63,6 +63,11 @@ class Artifact:
         return self.root / self.files[0] if self.single else self.root
 
     @property
+    def is_here(self) -> bool:
+        """Whether all files lie where it says; their bytes are not looked at."""
+        return all((self.root / name).is_file() for name in self.files)
+
+    @property
     def key(self) -> str:
         """The key of the spec that names the source."""
         parts = self.role.split(".")

@@ -69,7 +69,8 @@ def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
 
 def _planned(directory: Path, *, allow_pickle: bool) -> Iterable[Artifact]:
     plan = plans.read(directory)
-    refuse_pickles([] if allow_pickle else (files.artifact() for files in plan.files))
-    looked = looked_up(plan)
+    parts = [files.artifact() for files in plan.files]
+    refuse_pickles([] if allow_pickle else parts)
+    looked = looked_up(parts)
     Pins(plan.lock).hold(lock(looked))
     return looked

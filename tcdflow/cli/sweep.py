@@ -27,7 +27,7 @@ from tcdflow.spec.plugins import drive
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner, results, timings
-from tcdflow.sweep.files import looked_up
+from tcdflow.sweep.files import bring
 from tcdflow.sweep.log import log_file
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
@@ -93,7 +93,7 @@ def _run(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool)
     before = pending(plan, directory, retry_failed=retry_failed)
     if any(outcome.status == "left" for outcome in before):
         with DownloadBar() as download:
-            fetch(looked_up(plan), download.progress)
+            bring(plan, download.progress)
     outcomes = {outcome.cell.name: outcome for outcome in before}
     made: list[Outcome] = []
     try:

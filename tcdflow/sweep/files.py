@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tcdflow.artifacts import store
@@ -9,7 +10,7 @@ from tcdflow.artifacts.artifact import Artifact, Artifacts
 from tcdflow.artifacts.finders import Finder
 from tcdflow.artifacts.lock import LockedFile, lock
 from tcdflow.artifacts.pins import Pins
-from tcdflow.artifacts.resolve import look
+from tcdflow.artifacts.resolve import Progress, fetch, look
 from tcdflow.artifacts.resolver import problem
 from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.record import lockfile
@@ -17,15 +18,25 @@ from tcdflow.spec.model import RunSpec
 from tcdflow.sweep.plan import Plan, PlannedFiles
 
 
-def looked_up(plan: Plan) -> list[Artifact]:
-    """Return the files of a plan of any time and machine as they are on this one now; some may be absent.
+def bring(plan: Plan, progress: Progress = lambda done, total: None) -> None:
+    """Download what this machine lacks of a plan of any time and machine, at the plan's commits.
+
+    Raises:
+        ConfigError: naming each source that cannot be had.
+    """
+    parts = [files.artifact() for files in plan.files]
+    fetch(looked_up([part for part in parts if not part.is_here]), progress)
+
+
+def looked_up(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """Return artifacts of another time as they are on this machine now; some of their files may be absent.
 
     Raises:
         ConfigError: naming each source of the hub that is out of reach.
     """
     found: list[Artifact] = []
     problems: list[Problem] = []
-    for artifact in (files.artifact() for files in plan.files):
+    for artifact in artifacts:
         try:
             found.append(store.looked_up(artifact))
         except SourceError as error:

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcdflow.artifacts.hashes import sha256_file
-from tcdflow.artifacts.resolve import fetch
-from tcdflow.artifacts.store import looked_up
 from tcdflow.errors import TcdflowError
 from tcdflow.record.atomic import flushed_behind
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.directory import state
+from tcdflow.sweep.files import bring
 from tcdflow.sweep.log import log_file
 from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Cell, Plan
+from tcdflow.sweep.plan import Cell
 from tcdflow.sweep.worker import Worker
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class CellMaker:
             return f"{path} is not there, or another: the sweep's directory has to be one that all machines share"
         plan = plans.read(self._directory).allowing(pickles=self._allow_pickle)
         try:
-            _bring(plan)
+            bring(plan)
         except TcdflowError as error:
             return str(error)
         self._batches = list(plan.batches())
@@ -115,13 +114,3 @@ class CellMaker:
     def _step(self, picture: int, done: int, of: int) -> None:
         if self._stopped.is_set():
             raise KeyboardInterrupt
-
-
-def _bring(plan: Plan) -> None:
-    """Fetch what this machine lacks, at the plan's commits: once a machine, as the hub's client sees to.
-
-    Raises:
-        TcdflowError: if something cannot be had.
-    """
-    parts = [files.artifact() for files in plan.files]
-    fetch(looked_up(part) for part in parts if not all((part.root / name).is_file() for name in part.files))
