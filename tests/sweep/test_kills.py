@@ -201,7 +201,12 @@ def kill_for_real(zygote: Zygote, at: Path, kills: int, axes: tuple[str, ...], c
 
 def test_killed_while_it_makes_pictures(zygote: Zygote, at: Path) -> None:
     axes = ("sampling.seed=range(12)", "loras.tcd.weight=0.5,1", "sampling.steps=2")
-    kill_for_real(zygote, at, 14, axes, random.Random(2))
+    kill_for_real(zygote, at, 8, axes, random.Random(2))
+
+
+def test_killed_while_it_makes_batches(zygote: Zygote, at: Path) -> None:
+    axes = ("sampling.seed=range(10)", "prompt=a fox,a panda", "runtime.batch_size=4", "sampling.steps=2")
+    kill_for_real(zygote, at, 5, axes, random.Random(3))
 
 
 @pytest.mark.slow
