@@ -1,0 +1,112 @@
+"""The guide's ten workflows, made again and again on stand-ins: each time the same bits, as ``--verify`` says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.docs.prefilled import fill_hub, fill_pictures
+from tests.helpers import environment
+from tests.standins import StandIns
+
+WORKFLOWS = (
+    "text_to_image",
+    "inpainting",
+    "community_model",
+    "styled_lora",
+    "controlnet_depth",
+    "controlnet_canny",
+    "ip_adapter",
+    "animation",
+    "sd15",
+    "sd21_base",
+)
+SMALL = {name: ["base.size=64"] for name in WORKFLOWS} | {
+    "animation": ["base.size=32", "task.num_frames=2", "sampling.steps=2"],
+    "controlnet_canny": [],  # as large as its picture
+}
+
+
+class Workflows:
+    """A directory with a run of each workflow in ``cells/``, and nothing that a rerun could reach but a hub cache."""
+
+    def __init__(self, folder: Path, standins: StandIns) -> None:
+        self.folder = folder
+        fill_hub(folder / "hf", standins)
+        fill_pictures(folder / "cache")
+
+    def tell(self, *commands: Sequence[str]) -> list[tuple[int, str]]:
+        """Run commands, one after the other in a process of their own."""
+        env = {"HF_HOME": str(self.folder / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.docs.commands"],
+            input=json.dumps(commands),
+            cwd=self.folder,
+            env=environment(env | {"TCDFLOW_CACHE": str(self.folder / "cache")}),
+            text=True,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return [(status, shown) for status, shown in json.loads(done.stdout)]
+
+
+@pytest.fixture(scope="module")
+def workflows(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Workflows:
+    made = Workflows(tmp_path_factory.mktemp("workflows"), standins)
+    runs = [[f"experiment={name}", *SMALL[name], f"hydra.run.dir=cells/{name}"] for name in WORKFLOWS]
+    for (status, shown), run in zip(made.tell(*runs), runs, strict=True):
+        assert status == 0, f"{run}: {shown}"
+    return made
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The one picture or animation of each workflow."""
+    names = {name: "animation.gif" if name == "animation" else "000.png" for name in WORKFLOWS}
+    return [folder / "cells" / name / file for name, file in names.items()]
+
+
+def last_line(answer: tuple[int, str]) -> tuple[int, str]:
+    """The status, and what comes after the libraries' own warnings."""
+    return answer[0], answer[1].splitlines()[-1]
+
+
+def test_from_their_directories_on_a_warm_engine_and_alone_on_a_cold_one(workflows: Workflows) -> None:
+    """The bare picture is enough, in another process, where no record lies beside it."""
+    alone = workflows.folder / "alone"
+    alone.mkdir()
+    for path in pictures(workflows.folder):
+        shutil.copy(path, alone / f"{path.parent.name}{path.suffix}")
+        if path.suffix == ".gif":
+            shutil.copy(path.with_suffix(".json"), alone / f"{path.parent.name}.json")
+    argvs = [["rerun", "--verify", "."]]
+    argvs += [["rerun", "--verify", f"alone/{path.name}"] for path in sorted(alone.glob("*")) if path.suffix != ".json"]
+    warm, *cold = workflows.tell(*argvs)
+    assert last_line(warm) == (0, "10 cells: 10 identical, 0 different"), warm
+    for answer, argv in zip(cold, argvs[1:], strict=True):
+        assert last_line(answer) == (0, f"{Path(argv[-1]).name}: identical"), answer
+
+
+def test_a_sample(workflows: Workflows) -> None:
+    (answer,) = workflows.tell(["rerun", "--verify", ".", "--sample", "2"])
+    assert last_line(answer) == (0, "2 cells: 2 identical, 0 different"), answer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_each_in_many_processes(name: str, workflows: Workflows) -> None:
+    """Whoever was made again is made again: the fifth generation has the first one's bits."""
+    path = f"cells/{name}"
+    for generation in range(5):
+        made = f"again/{name}/{generation}"
+        verified, again = (
+            workflows.tell(["rerun", "--verify", path])[0],
+            workflows.tell(["rerun", path, f"hydra.run.dir={made}"])[0],
+        )
+        assert verified[0] == again[0] == 0, (verified, again)
+        path = made
