@@ -24,7 +24,7 @@ from tcdflow.artifacts.resolve import Artifacts, Progress, fetch, look
 from tcdflow.artifacts.sizes import settle
 from tcdflow.engine.execute import execute
 from tcdflow.engine.result import Result
-from tcdflow.errors import OutputError, TcdflowError
+from tcdflow.errors import ConfigError, OutputError, Problem, TcdflowError
 from tcdflow.record import lockfile
 from tcdflow.record.atomic import write_text
 from tcdflow.record.earlier import remove_links
@@ -216,6 +216,8 @@ def _save_config(config: DictConfig, folder: Path) -> None:
 def _claim(config: DictConfig) -> None:
     """Give a run a directory of its own where the user chose none: two may start within a second."""
     if any(text.lstrip("+").startswith("hydra.run.dir=") for text in config.hydra.overrides.hydra):
+        if not config.hydra.run.dir:  # a variable that the shell does not know
+            raise ConfigError([Problem("hydra.run.dir", "must not be empty; '.' is the working directory")])
         return
     wanted = Path(str(config.hydra.run.dir))
     for number in range(1, 10_000):

@@ -58,11 +58,15 @@ def rerun(argv: Sequence[str]) -> int:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Arguments("rerun", rerun.__doc__)
-    parser.add_argument("path", type=Path, help="a run directory, a run.json, a picture; with --verify a sweep too")
+    parser.add_argument(
+        "path", nargs="?", type=Path, help="a run directory, a run.json, a picture; with --verify a sweep too"
+    )
     parser.add_argument("overrides", nargs="*", help="key=value makes a variation; hydra.run.dir=... says where")
     parser.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
     parser.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
     args = parser.parse_intermixed_args(list(argv))
+    if args.path is None:
+        raise ConfigError([Problem("rerun", "name what is to be made again: a run directory, a run.json or a picture")])
     if args.sample is not None and args.sample < 1:
         parser.error(f"argument --sample: must be at least 1, not {args.sample}")
     return args

@@ -152,6 +152,7 @@ class Engine:
                     "modules": found.modules,
                     "modules_in_file": found.of,
                     "weight": spec.loras[found.name].weight,
+                    "weights_of_layers": list(found.weights),
                     "fused": loaded.stack.fused,
                 }
                 for found in loaded.attached
@@ -189,14 +190,15 @@ def _environment(loaded: Loaded) -> dict[str, Any]:
 
 
 def _components(pipe: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield what each part computed with; where its weights are not all alike, every kind, joined by ``+``."""
     for name, component in pipe.components.items():
         if isinstance(component, torch.nn.Module):
-            parameter = next(component.parameters())
+            weights = list(component.parameters())
             yield (
                 name,
                 {
                     "class": type(component).__name__,
-                    "dtype": str(parameter.dtype).removeprefix("torch."),
-                    "device": str(parameter.device),
+                    "dtype": "+".join(sorted({str(weight.dtype).removeprefix("torch.") for weight in weights})),
+                    "device": "+".join(sorted({str(weight.device) for weight in weights})),
                 },
             )

@@ -125,7 +125,7 @@ class Loaded:
         switch = self.needs.pipeline != needs.pipeline
         if not switch and self.needs.stack == needs.stack and self.stack.weighable:
             with watch.stage("loras"):
-                self.stack.reweight([lora.weight for lora in spec.loras.values()])
+                self.attached = self.stack.reweight([lora.weight for lora in spec.loras.values()])
         else:
             with watch.stage("loras"):
                 self.levers.suspend()

@@ -7,6 +7,7 @@ one is taken off by restoring the base's weights from a copy, never by subtracti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,11 +52,20 @@ class StackEntry:
 
 @dataclass(frozen=True)
 class Attached:
-    """What a LoRA was really attached to: peft layers by component, and how many its file has."""
+    """What a LoRA was really attached to.
+
+    Attributes:
+        name: of the LoRA.
+        modules: number of its layers by component.
+        of: modules that its file has.
+        weights: that its layers really have, each of them once, in order; 0 where it is switched off. None of a merged
+            stack, whose LoRAs are one.
+    """
 
     name: str
     modules: dict[str, int]
     of: int
+    weights: tuple[float, ...] = ()
 
 
 class LoraStack:
@@ -77,6 +87,7 @@ class LoraStack:
         self._device = device
         self._originals: dict[tuple[str, str, str], tuple[torch.Tensor, torch.Tensor]] = {}
         self._entries: tuple[StackEntry, ...] = ()
+        self._attached: tuple[Attached, ...] = ()
         self._fused = self._merged = False
 
     @property
@@ -108,10 +119,11 @@ class LoraStack:
             return ()
         self._entries = tuple(entries)
         try:
-            attached = tuple(self._attach(entry) for entry in entries)
+            self._attached = tuple(self._attach(entry) for entry in entries)
             self._check_weights(entries, merge)
             if merge is None:
                 self._weigh({entry.adapter: entry.weight for entry in entries})
+                self._attached = self._weighed()
             else:
                 self._merge(merge)
             if fuse:
@@ -120,10 +132,10 @@ class LoraStack:
             if self._restorable or not self._fused:
                 self.take_off()
             raise
-        return attached
+        return self._attached
 
-    def reweight(self, weights: Sequence[Any]) -> None:
-        """Give a stack that is neither fused nor merged other weights.
+    def reweight(self, weights: Sequence[Any]) -> tuple[Attached, ...]:
+        """Give a stack that is neither fused nor merged other weights, and return what it is like now.
 
         Raises:
             ConfigError: if a weight names what is not there; the weights stay as they were.
@@ -133,6 +145,8 @@ class LoraStack:
         self._check_weights(entries, None)
         self._weigh({entry.adapter: entry.weight for entry in entries})
         self._entries = entries
+        self._attached = self._weighed()
+        return self._attached
 
     def take_off(self) -> None:
         """Leave the pipeline as it was loaded, bit for bit."""
@@ -164,6 +178,13 @@ class LoraStack:
     def _weigh(self, weights: Mapping[str, Any]) -> None:
         # A list with one item for each: a single mapping would be used up by the first LoRA.
         self._pipe.set_adapters(list(weights), adapter_weights=list(weights.values()))
+
+    def _weighed(self) -> tuple[Attached, ...]:
+        layers = [layer for _, _, layer in self._layers()]
+        return tuple(
+            replace(one, weights=tuple(sorted({_weight(la, name) for la in layers if name in _adapters(la)})))
+            for one, name in zip(self._attached, [entry.adapter for entry in self._entries], strict=True)
+        )
 
     def _merge(self, merge: MergeSpec) -> None:
         weights = {entry.adapter: entry.weight for entry in self._entries}
@@ -263,6 +284,15 @@ class LoraStack:
         there = {f"{component}.{module}" for component, paths in self._paths(entry.adapter).items() for module in paths}
         modules = {key: key.split(".lora")[0] for key in state if key.endswith(_DOWN)}
         return [module for module in modules.values() if module not in there]
+
+
+def _weight(layer: Any, adapter: str) -> float:
+    """Return what a layer multiplies a LoRA's own scale with."""
+    if layer.disable_adapters or adapter not in layer.active_adapters:
+        return 0.0
+    rank = layer.r[adapter]
+    own = layer.lora_alpha[adapter] / (math.sqrt(rank) if layer.use_rslora.get(adapter) else rank)
+    return round(float(layer.scaling[adapter] / own), 6) if own else 0.0
 
 
 def _adapters(layer: Any) -> set[str]:

@@ -11,6 +11,7 @@ from tcdflow.rerun.source import Recorded, differences, told
 
 _DONE = ("pipeline", "scheduler", "timesteps", "unet_calls")
 _ENVIRONMENT = ("device", "device_name", "platform", "cpu_capability")
+_OF_A_LORA = ("name", "modules", "weight", "weights_of_layers")
 _LAST = ("attention", "deterministic", "tf32", "cudnn_tf32")
 _HARMLESS = ("output", "description")
 
@@ -77,8 +78,9 @@ def _components(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
 
 
 def _attached(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    facts = ("name", "modules", "weight")
-    was, now = ([{fact: lora.get(fact) for fact in facts} for lora in _stack(found)] for found in (one, other))
+    # Of which an older record does not know all.
+    known = [fact for fact in _OF_A_LORA if all(fact in lora for lora in _stack(one))]
+    was, now = ([{fact: lora.get(fact) for fact in known} for lora in _stack(found)] for found in (one, other))
     return [] if was == now else [f"loras attached: {_plain(was)} then, {_plain(now)} now"]
 
 

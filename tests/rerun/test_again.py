@@ -113,7 +113,8 @@ def test_a_stack_on_another_base(standins: StandIns, thin: Thin, tcd: Tcdflow, h
     assert [lora["name"] for lora in document.read(here / "again").execution["loras"]] == ["tcd", "style"]
 
 
-def test_an_animation_by_its_sidecar(standins: StandIns, tcd: Tcdflow, here: Path) -> None:
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_an_animation_by_its_sidecar(kind: str, standins: StandIns, tcd: Tcdflow, here: Path) -> None:
     tcdflow.run(
         "base=sd15",
         "base.size=32",
@@ -125,14 +126,61 @@ def test_an_animation_by_its_sidecar(standins: StandIns, tcd: Tcdflow, here: Pat
         "adapters.motion.family=sd15",
         f"adapters.motion.source={standins.motion_adapter('v1-5')}",
         "sampling.steps=1",
+        f"output.animation={kind}",
         "hydra.run.dir=outputs/moving",
     )
     (here / "alone").mkdir()
-    for name in ("animation.gif", "animation.json"):
-        shutil.copy(f"outputs/moving/{name}", "alone")
-    assert read_recipe(here / "alone/animation.gif")["spec"]["task"]["name"] == "animation"
-    for path in ("outputs/moving", "alone/animation.gif", "alone/animation.json"):
-        assert tcd("rerun", path, "--verify").out == "animation.gif: identical\n"
+    name = f"animation.{kind}"
+    for file in (name, "animation.json"):
+        shutil.copy(f"outputs/moving/{file}", "alone")
+    assert read_recipe(here / "alone" / name)["spec"]["task"]["name"] == "animation"
+    for path in ("outputs/moving", f"alone/{name}", "alone/animation.json"):
+        assert tcd("rerun", path, "--verify").out == f"{name}: identical\n"
+
+
+def test_from_another_working_directory(
+    tcd: Tcdflow, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert tcd("rerun", "here/outputs/text", "--verify").status == 0
+    assert tcd("rerun", "here/outputs/text/001.png", "hydra.run.dir=made").status == 0
+    assert (tmp_path / "made/000.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ((), "name what is to be made again"),
+        (("nothing",), "nothing: cannot be read: No such file or directory"),
+        (("outputs",), "outputs/run.json: cannot be read"),
+        (("outputs/text/.hydra/config.yaml",), "is no PNG, JPEG, WebP, GIF or MP4 file"),
+        (("shape.png",), "carries no recipe"),
+        (("outputs/text", "shape.png"), "is no override"),
+        (("outputs/text", "--verfy"), "unrecognized arguments: --verfy"),
+        (("outputs/text", "hydra.run.dir="), "hydra.run.dir: must not be empty"),
+        (("outputs/text", "sampling.seed=range(3)"), "has several values"),
+    ],
+)
+def test_what_cannot_be_made_again(argv: tuple[str, ...], words: str, tcd: Tcdflow, here: Path) -> None:
+    before = left_behind(here)
+    said = tcd("rerun", *argv)
+    assert (said.status, said.out, said.err.count("\n")) == (2, "", 1)
+    assert words in said.err
+    assert left_behind(here) == before
+
+
+def test_a_run_that_ended_early(tcd: Tcdflow, here: Path) -> None:
+    """It can be made once its files are known; one that was killed before that is to be started anew."""
+    record = document.read(here / "outputs/image")
+    record.outputs, record.status = [], "running"
+    record.write(here / "outputs/image")
+    (here / "outputs/image/000.png").unlink()
+    assert "no pictures to compare with: its status is running" in tcd("rerun", "outputs/image", "--verify").err
+    assert tcd("rerun", "outputs/image", TO).status == 0
+    record.lock, record.key = [], None
+    record.write(here / "outputs/image")
+    said = tcd("rerun", "outputs/image")
+    assert said.status == 2 and "its lock is empty" in said.err
 
 
 class TestVariations:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import safe_open
 
 from tcdflow.engine import making
 from tcdflow.pipeline import base, schedulers
@@ -73,6 +74,87 @@ def test_another_dtype(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     record, reasons = wrong()
     assert {part["dtype"] for part in record.execution["components"].values()} == {"bfloat16"}
     assert "dtype of unet: float32 then, bfloat16 now" in reasons
+
+
+def test_steps_at_other_times(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffusers import TCDScheduler
+
+    set_timesteps = TCDScheduler.set_timesteps
+
+    def early(self: Any, *args: Any, **kwargs: Any) -> None:
+        set_timesteps(self, *args, **kwargs)
+        self.timesteps = self.timesteps - 30
+
+    monkeypatch.setattr(TCDScheduler, "set_timesteps", early)
+    record, reasons = wrong()
+    then = document.read(Path("outputs/image")).execution["timesteps"]
+    assert record.execution["timesteps"] == [timestep - 30 for timestep in then]
+    assert reasons == [f"timesteps: {then} then, {record.execution['timesteps']} now"]
+
+
+def test_another_weight(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    weigh = LoraStack._weigh
+    monkeypatch.setattr(LoraStack, "_weigh", lambda self, weights: weigh(self, dict.fromkeys(weights, 0.25)))
+    record, (reason,) = wrong()
+    (lora,) = record.execution["loras"]
+    assert (lora["weight"], lora["weights_of_layers"]) == (1.0, [0.25])
+    assert "'weights_of_layers': [1.0]" in reason and reason.startswith("loras attached: ")
+
+
+def test_a_lora_that_is_switched_off(tcd: Tcdflow, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LoraStack, "_weigh", lambda self, weights: self._pipe.disable_lora())
+    said = tcd("rerun", "outputs/image", "lora_stack.fuse=false", "hydra.run.dir=again")
+    assert said.status == 0, said.err
+    (lora,) = document.read(here / "again").execution["loras"]
+    assert (lora["weight"], lora["weights_of_layers"]) == (1.0, [0.0])
+
+
+def test_a_lora_that_fits_in_part(tcd: Tcdflow, here: Path) -> None:
+    """Where that is allowed, the record tells how much of it: here one layer of a file that has two."""
+    import torch
+    from safetensors.torch import save_file
+
+    from tcdflow import embedded
+
+    with safe_open(embedded.lora_path("emoji"), framework="pt") as file:
+        keys = [key for key in file.keys() if ".to_out." in key][:2]  # noqa: SIM118
+        tensors = {key: file.get_tensor(key) for key in keys}
+    strange = {key.replace("unet.", "unet.no_such."): torch.clone(tensor) for key, tensor in tensors.items()}
+    save_file(tensors | strange, here / "half.safetensors")
+    loras = ["loras.tcd.source=half.safetensors", "loras.tcd.partial=true", "loras.tcd.weight=0.7"]
+    said = tcd("rerun", "outputs/image", *loras, "lora_stack.fuse=false", "hydra.run.dir=again")
+    assert said.status == 0, said.err
+    (lora,) = document.read(here / "again").execution["loras"]
+    assert (sum(lora["modules"].values()), lora["modules_in_file"]) == (1, 2)
+    assert (lora["weights_of_layers"], lora["fused"]) == ([0.7], False)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda pipe: pipe.text_encoder.to("meta"), ("text_encoder", "float32", "meta")),
+        (lambda pipe: pipe.unet.conv_out.double(), ("unet", "float32+float64", "cpu")),
+        (lambda pipe: pipe.vae.encoder.to("meta"), ("vae", "float32", "cpu+meta")),
+    ],
+)
+def test_parts_that_are_elsewhere_or_of_another_kind(
+    change: Any, told: tuple[str, str, str], tcd: Tcdflow, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As offloading leaves them, whole or in part, when the pictures are made."""
+    make = making.Maker.make
+
+    def changed(self: making.Maker, *args: Any) -> Any:
+        taken = make(self, *args)
+        change(self._pipe)
+        return taken
+
+    monkeypatch.setattr(making.Maker, "make", changed)
+    assert tcd("rerun", "outputs/image", "hydra.run.dir=again").status == 0
+    components = document.read(here / "again").execution["components"]
+    name, dtype, device = told
+    assert (components[name]["dtype"], components[name]["device"]) == (dtype, device)
+    others = {(part["dtype"], part["device"]) for other, part in components.items() if other != name}
+    assert others == {("float32", "cpu")}
 
 
 def test_more_threads(tcd: Tcdflow, here: Path) -> None:

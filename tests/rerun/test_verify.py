@@ -44,6 +44,27 @@ def test_overrides_and_threads_are_named_in_order(here: Path) -> None:
     assert done.stdout.splitlines()[-2:] == ["  spec: sampling.eta: 0.3 then, 1.0 now", "  threads: 1 then, 2 now"]
 
 
+def test_threads_that_make_other_bits_are_the_reason(tcd: Tcdflow, here: Path) -> None:
+    """On pictures that are large enough for two threads to share sums."""
+    import torch
+
+    import tcdflow
+
+    large = ["sampling.width=256", "sampling.height=256", "sampling.num_images=2", "sampling.steps=4"]
+    tcdflow.run("prompt=a fox", *large, "hydra.run.dir=outputs/large")
+    torch.set_num_threads(2)
+    try:
+        said = tcd("rerun", "outputs/large", "--verify")
+    finally:
+        torch.set_num_threads(1)
+    if said.status == 0:
+        pytest.skip("on this machine two threads make the bits of one")
+    *verdicts, why, reason = said.out.splitlines()
+    assert said.status == 1 and any("differs: " in verdict for verdict in verdicts)
+    assert (why, reason) == ("what differs between then and now, likeliest reason first:", "  threads: 1 then, 2 now")
+    assert tcd("rerun", "outputs/large", "--verify").status == 0
+
+
 def test_every_suspect_in_order(tcd: Tcdflow) -> None:
     path = Path("outputs/image/run.json")
     record = document.read_file(path)
