@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.faults.conftest import Zygote, records
-from tests.helpers import environment
 
 RUN = ("sampling.steps=1", "hydra.run.dir=run")
 AXES = ("-m", "sampling.steps=1", "sampling.seed=1,2", "hydra.sweep.dir=s")
@@ -52,30 +48,11 @@ def test_messages_that_nobody_hears(zygote: Zygote, at: Path) -> None:
     assert [record.status for record in records(at)] == ["done"] * 3
 
 
-def piped(at: Path, *argv: str) -> tuple[int, str]:
-    """Run a command whose reader is gone."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    code = "from tests.faults.twists import draw_at_once; draw_at_once(); from tcdflow.cli import main; main()"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *argv],
-            cwd=at,
-            env=environment(),
-            stdout=writing,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    finally:
-        os.close(writing)
-    return done.returncode, done.stderr
-
-
-def test_a_pipe_without_a_reader(at: Path) -> None:
+def test_a_pipe_without_a_reader(zygote: Zygote, at: Path) -> None:
     """A run was made all the same; a sweep ends, as any filter does, and says how to go on."""
-    status, err = piped(at, *RUN)
-    assert (status, err.count("\n")) == (0, 1) and "1 picture in" in err
-    status, err = piped(at, *AXES)
-    assert (status, err) == (1, "stopped with 1 of 2 cells done; go on with: tcdflow resume s\n")
+    said = zygote.start(*RUN, cwd=at, drawn=True, before="without_reader").end()
+    assert said.status == 0 and "1 picture in" in said.line()
+    said = zygote.start(*AXES, cwd=at, drawn=True, before="without_reader").end()
+    assert said.status == 1
+    assert said.line() == "stopped with 1 of 2 cells done; go on with: tcdflow resume s"
     assert [record.status for record in records(at)] == ["done"] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import random
 import time
 from typing import Any
@@ -48,6 +49,14 @@ def before_each(code: str) -> None:
         return make(self, wanted)
 
     tcdflow.engine.making.Maker.make = made  # type: ignore[method-assign]
+
+
+def without_reader(_: str) -> None:
+    """Have nobody at the other end of standard output."""
+    reading, writing = os.pipe()
+    os.dup2(writing, 1)
+    os.close(reading)
+    os.close(writing)
 
 
 def jumping_clock(seed: str) -> None:

@@ -237,7 +237,7 @@ class TestSweeps:
             (["outputs/many", "--verify", "sampling.eta=1"], "without overrides"),
             (["outputs/many", "--verify", "--sample", "0"], "at least 1"),
             (["outputs/text", "--verify", "--sample", "2"], "directory of a sweep"),
-            (["--verify"], "path"),
+            (["--verify"], "name what is to be made again"),
         ],
     )
     def test_wrong_requests(self, argv: list[str], words: str, sweep: Path, tcd: Tcdflow) -> None:
