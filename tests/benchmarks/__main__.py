@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import batches, overhead, plan, process, resume, sweep, warm
+from tests.benchmarks import batches, overhead, plan, process, ray, resume, sweep, warm
 from tests.benchmarks.table import Figure, Row, show
 
 BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
     "sweep": sweep.run,
     "batches": batches.run,
     "overhead": overhead.run,
+    "ray": ray.run,
 }
 
 
