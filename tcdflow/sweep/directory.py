@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 State = Literal["done", "failed", "open"]
 LOCK = ".running"
+WORKERS = ".working"
+_GONE = 30.0
+"""Seconds that workers of a killed process are given to notice and end."""
 _SHOWN = 20
 
 
@@ -105,5 +109,43 @@ def alone(directory: Path) -> Iterator[None]:
         except OSError as error:
             # A file system without locks: to refuse it would help nobody who runs one process.
             log.warning("%s: cannot be locked (%s): see to it that no other process runs it", directory, error.strerror)
+        _outlive(directory / WORKERS)
         remove_partial(directory)
+        yield
+
+
+def _outlive(path: Path) -> None:
+    """Wait until no worker of an earlier process is left: Ray's notice a second or two late that theirs was killed.
+
+    Raises:
+        ConfigError: if some stay.
+    """
+    end = time.monotonic() + _GONE
+    try:
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # none worked here
+        return
+    with os.fdopen(file):
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    what = f"workers of an earlier process still run {path.parent}; wait for them, or end them"
+                    raise ConfigError([Problem("hydra.sweep.dir", what)]) from None
+                time.sleep(0.1)
+            except OSError:  # no locks here
+                return
+            else:
+                return
+
+
+@contextlib.contextmanager
+def among_others(directory: Path) -> Iterator[None]:
+    """Hold a sweep directory as one of the workers of the process that does (:func:`alone`)."""
+    remove_link(directory / WORKERS)
+    file = os.open(directory / WORKERS, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(file):
+        with contextlib.suppress(OSError):  # where there are no locks
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield

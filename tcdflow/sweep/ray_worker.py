@@ -15,7 +15,7 @@ from tcdflow.artifacts.hashes import sha256_file
 from tcdflow.errors import TcdflowError
 from tcdflow.record.atomic import flushed_behind
 from tcdflow.sweep import plan as plans
-from tcdflow.sweep.directory import state
+from tcdflow.sweep.directory import among_others, state
 from tcdflow.sweep.files import bring
 from tcdflow.sweep.log import log_file
 from tcdflow.sweep.outcome import Outcome
@@ -24,8 +24,6 @@ from tcdflow.sweep.worker import Worker
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
-
-log = logging.getLogger(__name__)
 
 
 def share_processors(threads: int) -> None:
@@ -61,6 +59,7 @@ class CellMaker:
             same = False
         if not same:
             return f"{path} is not there, or another: the sweep's directory has to be one that all machines share"
+        self._open.enter_context(among_others(self._directory))
         plan = plans.read(self._directory).allowing(pickles=self._allow_pickle)
         try:
             bring(plan)

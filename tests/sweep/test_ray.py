@@ -7,8 +7,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -190,6 +192,18 @@ def plans_hash(directory: Path) -> str:
     from tcdflow.artifacts.hashes import sha256_file
 
     return sha256_file(directory / plans.FILE_NAME)
+
+
+def test_nobody_begins_while_a_killed_commands_workers_are_at_it(sweep: Sweep) -> None:
+    sweep.directory.mkdir()
+    working = ExitStack()
+    working.enter_context(sweeps.among_others(sweep.directory))
+    late = threading.Timer(0.5, working.close)
+    start = time.monotonic()
+    late.start()
+    with sweeps.alone(sweep.directory):
+        assert time.monotonic() - start >= 0.4
+    late.join()
 
 
 def test_workers_that_do_not_see_the_directory(run: Run, makers: Callable[[type[CellMaker]], None]) -> None:
