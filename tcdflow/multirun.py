@@ -24,6 +24,7 @@ from tcdflow.record.document import FILE_NAME
 from tcdflow.spec.compose import Composer, Composition
 from tcdflow.spec.expand import ends
 from tcdflow.spec.overrides import Said, check, quoted
+from tcdflow.spec.paths import at_home
 from tcdflow.spec.plugins import BASIC, Drive
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweep import planner
@@ -153,7 +154,7 @@ def _directory(composition: Composition, settings: SweepSpec) -> Path:
     said = any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in composition.overrides)
     named = settings.name is not None and not said
     text = f"outputs/sweeps/{settings.name}" if named else str(composition.config.hydra.sweep.dir)
-    directory = Path(text).expanduser()
+    directory = at_home(text)
     if next(directory.rglob(FILE_NAME), None) is not None:
         what = "holds runs already, and such a sweep cannot go on with them; choose another"
         raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])

@@ -21,6 +21,7 @@ from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec import rules
 from tcdflow.spec.compose import Composer, Composition
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.paths import at_home
 from tcdflow.spec.permission import permitted
 from tcdflow.spec.vary import split, vary
 
@@ -73,7 +74,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
-    said = Path(where[-1].partition("=")[2].strip("'\"")).expanduser() if where else None
+    said = at_home(where[-1].partition("=")[2].strip("'\"")) if where else None
     own = {expected.file.parent.resolve() for expected in recorded.outputs} | {recorded.path.resolve()}
     if said is not None and said.resolve() in own:
         what = "holds the run that is made again, which it would replace; choose another directory"

@@ -22,6 +22,7 @@ from tcdflow.record.environment import versions
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.overrides import parse
+from tcdflow.spec.paths import at_home
 from tcdflow.spec.permission import ALLOW_PICKLE, permitted
 from tcdflow.spec.plugins import drive
 from tcdflow.sweep import directory as sweeps
@@ -82,7 +83,7 @@ def directory_of(plan: Plan) -> Path:
     """Return the directory of a sweep: as said, else one named after the sweep, the same for the same words."""
     overrides = [parse(text, sweeping=True) for text in plan.overrides]
     said = [str(override.value()) for override in overrides if override.key_or_group == "hydra.sweep.dir"]
-    return Path(said[-1]).expanduser() if said else Path("outputs") / "sweeps" / plan.name
+    return at_home(said[-1]) if said else Path("outputs") / "sweeps" / plan.name
 
 
 def _run(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool) -> int:

@@ -18,6 +18,7 @@ from tcdflow.artifacts.pins import FREE, Pins
 from tcdflow.errors import ConfigError, Problem, RecordError
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
+from tcdflow.spec.paths import at_home
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_BYTES = 64_000_000
@@ -63,7 +64,7 @@ def pins(path: str | None) -> Pins:
     if path is None:
         return FREE
     try:
-        files = read(Path(path).expanduser()).files
+        files = read(at_home(path)).files
     except RecordError as error:
         raise ConfigError([Problem("lock", str(error))]) from None
     return Pins(files, path, f"is not in {path}; tcdflow lock with the same overrides adds it")

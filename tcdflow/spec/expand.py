@@ -9,7 +9,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -19,6 +18,7 @@ from hydra.errors import HydraException
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.overrides import FREE_TEXT, check, parse, quoted
+from tcdflow.spec.paths import at_home
 from tcdflow.spec.permission import GROUP
 from tcdflow.spec.sweep import SweepSpec
 
@@ -246,7 +246,7 @@ def _prompts(path: str) -> list[str]:
 
     try:
         # A stranger's config may name any file, and its lines end in records: no key, password or environment.
-        file = Path(path).expanduser().resolve()
+        file = at_home(path).resolve()
         status = file.stat()
         if not stat.S_ISREG(status.st_mode) or file.suffix.lower() != ".txt":
             raise wrong("is no file whose name ends in .txt")
@@ -257,7 +257,7 @@ def _prompts(path: str) -> list[str]:
         raise wrong(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise wrong("is no UTF-8 text") from None
-    except (RuntimeError, ValueError):  # a home that nobody has, a ring of links; a null byte
+    except (RuntimeError, ValueError):  # a ring of links; a null byte
         raise wrong("is no path") from None
     prompts = [line for line in lines if line and not line.startswith("#")]
     if not prompts:

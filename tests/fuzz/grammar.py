@@ -35,7 +35,8 @@ def _keys(annotation: Any, prefix: str = "") -> set[str]:
     }
 
 
-KEYS = sorted(_keys(RunSpec) | {"loras.tcd", "loras.mine", "loras.mine.source", "adapters.canny"})
+MORE_KEYS = {"loras.tcd", "loras.mine", "loras.mine.source", "adapters.canny", "lock", "security.allow_pickle"}
+KEYS = sorted(_keys(RunSpec) | MORE_KEYS)
 SWEEP_KEYS = sorted(_keys(SweepSpec, "sweep") | {"sweep"})
 HYDRA_KEYS = [
     "hydra",
@@ -218,6 +219,9 @@ def fitting(draw: st.DrawFn) -> str:
                 ("task.image", ["nowhere.png", "."]),
                 ("runtime.device", ["cpu", "cuda:1", "tpu"]),
                 ("base.size", ["64", "128", "1000"]),
+                ("lock", ["nowhere.json", "/dev/zero", "'~nobody/x'", "null", "[]"]),
+                ("hydra.sweep.dir", ["made", "~nobody/x", "\x1b[31m"]),
+                ("security.allow_pickle", ["true", "false", "maybe"]),
             ]
         )
     )
