@@ -21,6 +21,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.record import lockfile
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.expand import ends
+from tcdflow.spec.paths import at_home
 from tcdflow.spec.permission import permitted
 from tcdflow.sweep import planner
 
@@ -34,7 +35,7 @@ def lock(argv: Sequence[str]) -> int:
     composer = Composer(args.config_dir)
     allow_pickle, overrides = permitted(args.overrides)
     first = ends(composer, overrides)[0] if args.multirun else overrides
-    path = own.output or _place(composer, composer.load(first))
+    path = own.output or _place(composer, composer.load(first), overrides)
     known = () if own.update or not path.exists() else lockfile.read(path).files
     pins = Pins(known)
     if args.multirun:
@@ -61,10 +62,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _place(composer: Composer, config: DictConfig) -> Path:
-    """Return the file that the config names; else one beside a user's own experiment, or here."""
+def _place(composer: Composer, config: DictConfig, overrides: Sequence[str]) -> Path:
+    """Return the file that the config names; else one beside a user's own experiment, or here.
+
+    Raises:
+        ConfigError: if a config file, which may be a stranger's, names a place that is not below the working directory.
+    """
     if isinstance(said := OmegaConf.select(config, "lock"), str):
-        return Path(said).expanduser()
+        path = at_home(said)
+        by_hand = any(text.partition("=")[0].lstrip("+") == "lock" for text in overrides)
+        if not by_hand and (path.suffix != ".json" or not path.resolve().is_relative_to(Path.cwd().resolve())):
+            what = "a config file may name a .json file below the working directory; --output names any other"
+            raise ConfigError([Problem("lock", what, said)])
+        return path
     experiment = config.hydra.runtime.choices.get("experiment")
     if experiment is None:
         return Path(f"tcdflow{SUFFIX}")

@@ -143,6 +143,19 @@ class TestPlace:
             assert said.status == 0
             assert all(f"{source} at {commit}" in said.out for source, commit in commits("locks/mine.json"))
 
+    @pytest.mark.parametrize("place", ["/tmp/evil.json", "~/evil.json", "../evil.json", "evil.sh", "link/evil.json"])
+    def test_a_config_file_does_not_choose_where_else_to_write(
+        self, place: str, tcd: Tcdflow, configs: Write, tmp_path: Path
+    ) -> None:
+        Path("link").symlink_to(tmp_path)
+        folder = configs({"experiment/mine.yaml": f"# @package _global_\nlock: {place}\n"})
+        said = tcd("lock", "--update", "--config-dir", str(folder), "experiment=mine")
+        assert (said.status, said.out) == (2, "")
+        assert said.err.startswith(f"tcdflow: lock = '{place}': a config file may name a .json file below")
+        asked = ["--config-dir", str(folder), "experiment=mine", f"lock={tmp_path / 'mine.json'}"]
+        assert tcd("lock", *asked).status == 0
+        assert (tmp_path / "mine.json").is_file()
+
     def test_nowhere_to_write(self, repositories: StandInHub, tcd: Tcdflow) -> None:
         said = tcd("lock", "--output", "no/such/folder.json")
         assert said.status == 1
