@@ -14,6 +14,7 @@ from tcdflow.artifacts.source import Source, at_commit, parse
 from tcdflow.errors import ConfigError, Problem, SourceError
 
 _MOST_SAID = 10
+_HALF = ".fp16."
 
 
 class Pins:
@@ -55,9 +56,12 @@ class Pins:
         self._first(public_url(text))
 
     def half(self, text: str) -> bool | None:
-        """Say whether half-precision weights were read of a source; None if the lock does not have it."""
-        known = self._files.get(text)
-        return None if known is None else any(".fp16." in name for name in known)
+        """Say whether half-precision weights were read of a source; None if the lock has none of it, or others too."""
+        known = self._files.get(text, {})
+        halves = [name for name in known if _HALF in name]
+        if not known or any(name.replace(_HALF, ".") in known for name in halves):
+            return None
+        return bool(halves)
 
     def hold(self, locked: Iterable[LockedFile]) -> None:
         """Hold the files of a run against the lock.

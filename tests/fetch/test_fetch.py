@@ -217,6 +217,22 @@ class TestCutOff:
         assert process.returncode == 130
         assert said.splitlines()[-1] == "tcdflow: interrupted"
 
+    def test_a_file_system_without_links(self, hub: StandInHub, tcd: Tcdflow, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(1, "Operation not permitted")
+
+        hub.add("o/big", {"x.safetensors": self.BIG})
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+        for _ in range(2):
+            assert tcd("fetch", "loras.tcd.source=o/big").status == 0
+            assert cached() == {"o/big/x.safetensors": self.BIG}
+        assert len(self.asked(hub)) == 1
+        (file,) = Path(constants.HF_HUB_CACHE).rglob("x.safetensors")
+        assert not file.is_symlink()
+        file.write_bytes(self.BIG[:-1] + b"!")
+        assert tcd("fetch", "loras.tcd.source=o/big").status == 0
+        assert cached() == {"o/big/x.safetensors": self.BIG}
+
     def test_two_at_once_download_a_file_once(self, repositories: StandInHub, tcd: Tcdflow) -> None:
         from tcdflow.artifacts.resolve import fetch, look
         from tests.artifacts.fakes import spec
@@ -250,8 +266,9 @@ class TestCutOff:
     ],
 )
 def test_a_fault_is_one_line_and_a_second_try_works(
-    kind: FaultKind, where: str, why: str, repositories: StandInHub, tcd: Tcdflow
+    kind: FaultKind, where: str, why: str, repositories: StandInHub, tcd: Tcdflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3 if kind == "hang" else 5)
     repositories.fail(kind, where)
     said = tcd("fetch", "base=sd15", "base.source=o/sd", "loras=[]")
     lines = [line for line in said.err.splitlines() if "downloading: " not in line and "trying again" not in line]

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from tcdflow import embedded
+from tcdflow.artifacts.lock import lock
+from tcdflow.artifacts.pins import Pins
+from tcdflow.artifacts.resolve import look
 from tcdflow.record import document, lockfile
-from tests.artifacts.fakes import pipeline, weights
+from tests.artifacts.fakes import needed, pipeline, spec, weights
 from tests.fetch.conftest import LORA, WORDS, Tcdflow, cached
 from tests.helpers import Write, left_behind
 from tests.hub import StandInHub
@@ -113,6 +116,18 @@ def test_of_a_sweep_all_cells(repositories: StandInHub, tcd: Tcdflow) -> None:
     moved(repositories)
     assert tcd("fetch", *swept, "lock=both.json").status == 0
     assert tcd("fetch", *WORDS, "lock=both.json").status == 0
+
+
+@pytest.mark.parametrize("locked", [("",), (".fp16",), ("", ".fp16")])
+@pytest.mark.parametrize("half", [False, True])
+def test_weights_of_the_precision_that_it_has(locked: tuple[str, ...], half: bool, repositories: StandInHub) -> None:
+    """What this machine would choose decides where the lock has both."""
+    files = [file for variant in locked for file in lock(look(spec("o/sd"), half=variant != ""))]
+    wanted = locked[0] if len(locked) == 1 else ".fp16" if half else ""
+    pins = Pins(files, "a.json", "is not in a.json")
+    found = look(spec("o/sd"), pins=pins, half=half)
+    assert set(found.base.files) == needed(wanted)
+    pins.hold(lock(found))
 
 
 class TestPlace:
