@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 
 from tcdflow.spec.compose import Composer
 from tcdflow.sweep import planner
-from tests.fuzz import grammar
 from tests.fuzz.answers import Runs, ask, wrong_with
-from tests.fuzz.grammar import Request
+from tests.fuzz.config_files import config_dirs
+from tests.fuzz.grammar import sweep_settings
+from tests.fuzz.requests import Request, requests, verbs
 from tests.helpers import Writer, left_behind, python
 
 REQUESTS: dict[str, tuple[st.SearchStrategy[Request], int]] = {
-    "overrides": (grammar.requests(["check"]), 170),
-    "sweeps": (grammar.requests(["check", "-m"], grammar.sweep_settings), 130),
-    "files": (grammar.requests(["check"], files=grammar.config_dirs), 160),
-    "runs": (grammar.requests([]), 30),
-    "configs shown": (grammar.requests(["--cfg", "job"]), 15),
-    "options": (st.builds(Request, st.just(("ls",)), grammar.config_dirs), 30),
-    "verbs": (grammar.verbs, 60),
+    "overrides": (requests(["check"]), 170),
+    "sweeps": (requests(["check", "-m"], sweep_settings), 130),
+    "files": (requests(["check"], files=config_dirs), 160),
+    "runs": (requests([]), 30),
+    "configs shown": (requests(["--cfg", "job"]), 15),
+    "options": (st.builds(Request, st.just(("ls",)), config_dirs), 30),
+    "verbs": (verbs, 60),
 }
 """Kinds of requests, and how many of each everybody tries."""
 
