@@ -7,7 +7,7 @@ A run on a warm engine has the bits of the same run in a fresh process: what a r
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,7 +145,7 @@ class Engine:
         execution = {
             "pipeline": type(pipe).__name__,
             "scheduler": type(pipe.scheduler).__name__,
-            "components": dict(_components(pipe)),
+            "components": {name: part.described() for name, part in loaded.parts.items()},
             "loras": [
                 {
                     "name": found.name,
@@ -187,18 +187,3 @@ def _environment(loaded: Loaded) -> dict[str, Any]:
         "tf32": torch.backends.cuda.matmul.allow_tf32,
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
     }
-
-
-def _components(pipe: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield what each part computed with; where its weights are not all alike, every kind, joined by ``+``."""
-    for name, component in pipe.components.items():
-        if isinstance(component, torch.nn.Module):
-            weights = list(component.parameters())
-            yield (
-                name,
-                {
-                    "class": type(component).__name__,
-                    "dtype": "+".join(sorted({str(weight.dtype).removeprefix("torch.") for weight in weights})),
-                    "device": "+".join(sorted({str(weight.device) for weight in weights})),
-                },
-            )

@@ -6,7 +6,7 @@ What a step leaves behind is undone exactly, so that a run has the same bits wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -60,6 +60,24 @@ class Needs(NamedTuple):
         )
 
 
+class Component:
+    """A part of a pipeline that holds weights; its modules are listed once, since walking through them takes long."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._class = type(module).__name__
+        self._modules = list(module.modules())
+
+    def described(self) -> dict[str, str]:
+        """Return what it computes with now; where its weights are not all alike, every kind, joined by ``+``."""
+        weights = (weight for module in self._modules for weight in module._parameters.values())
+        kinds = {(weight.dtype, weight.device) for weight in weights if weight is not None}
+        return {
+            "class": self._class,
+            "dtype": "+".join(sorted({str(dtype).removeprefix("torch.") for dtype, _ in kinds})),
+            "device": "+".join(sorted({str(device) for _, device in kinds})),
+        }
+
+
 @dataclass
 class Loaded:
     """A base, its adapters and its LoRA stack, ready for runs.
@@ -76,6 +94,7 @@ class Loaded:
         inputs: pictures that runs were given.
         prompts: embeddings, of this pipeline and stack.
         attached: what LoRAs were found to fit.
+        parts: the pipeline's components that hold weights.
         attention: names of the UNet's attention processors.
     """
 
@@ -90,6 +109,7 @@ class Loaded:
     inputs: InputCache
     prompts: PromptCache
     attached: tuple[Attached, ...] = ()
+    parts: dict[str, Component] = field(default_factory=dict)
     attention: tuple[str, ...] = ()
 
     @classmethod
@@ -150,4 +170,6 @@ class Loaded:
         ]
         self.attached = self.stack.put_on(entries, fuse=spec.lora_stack.fuse, merge=spec.lora_stack.merge)
         self.levers.after_loras()
+        found = self.pipe.components.items()
+        self.parts = {name: Component(part) for name, part in found if isinstance(part, torch.nn.Module)}
         self.attention = tuple(sorted({type(p).__name__ for p in self.pipe.unet.attn_processors.values()}))
