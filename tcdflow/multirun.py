@@ -18,6 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from tcdflow.app import Job, WarmEngine, run_in
+from tcdflow.artifacts.artifact import Artifact
 from tcdflow.engine.result import Result
 from tcdflow.errors import ConfigError, Problem, RunError
 from tcdflow.record.document import FILE_NAME
@@ -87,6 +88,8 @@ class HydraSweep:
         directory: of the sweep.
         metric: what is optimized, if anything is.
         warnings: what is probably not meant.
+        first: a run with the first value of everything that varies.
+        artifacts: files of the runs that are known beforehand; what is absent is to be fetched before it runs.
     """
 
     composer: Composer
@@ -94,6 +97,8 @@ class HydraSweep:
     directory: Path
     metric: str | None
     warnings: tuple[str, ...]
+    first: Composition
+    artifacts: tuple[Artifact, ...]
 
     @classmethod
     def prepare(cls, composer: Composer, overrides: Sequence[str], by: Drive) -> HydraSweep:
@@ -106,17 +111,25 @@ class HydraSweep:
         first, last = ends(composer, overrides)
         settings = composer.sweep_of(first)
         _check_settings(settings, hydra, by)
-        warnings = list(planner.make(composer, overrides).warnings) if by.sweeper == BASIC else []
-        jobs = [Job.prepare(composer.compose(texts)) for texts in (last, first)]
-        warnings += [text for job in jobs for text in job.composition.warnings]
-        composition = jobs[-1].composition
-        directory = _directory(composition, settings)
+        planned = planner.make(composer, overrides) if by.sweeper == BASIC else None  # all cells are known, or two
+        jobs = [Job.look(composer.compose(texts)) for texts in (first, last)]
+        warnings = planned.warnings if planned else [text for job in jobs for text in job.composition.warnings]
+        artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.artifacts]
+        directory = _directory(jobs[0].composition, settings)
         said, _ = check(overrides, options=composer.options, sweeping=True)
         chosen, _ = check(first, options=composer.options)
         config = composer.load([item.text for item in chosen if item.is_group])
         texts = [_bare(item, config) for item in said if item.hydra_text and item.key != "hydra.sweep.dir"]
         texts.append(f"hydra.sweep.dir={quoted(str(directory))}")
-        return cls(composer, tuple(texts), directory, settings.metric, tuple(dict.fromkeys(warnings)))
+        return cls(
+            composer=composer,
+            texts=tuple(texts),
+            directory=directory,
+            metric=settings.metric,
+            warnings=tuple(dict.fromkeys(warnings)),
+            first=jobs[0].composition,
+            artifacts=tuple(dict.fromkeys(artifacts)),
+        )
 
     def run(self, show: Callable[[Result], None]) -> None:
         """Run it.

@@ -17,8 +17,11 @@ from tcdflow.cli.progress import duration
 from tcdflow.cli.sweep import directory_of
 from tcdflow.cli.warn import warn
 from tcdflow.errors import printable
+from tcdflow.multirun import HydraSweep
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.permission import permitted
+from tcdflow.spec.plugins import BASIC, Drive, drive
 from tcdflow.sweep import order, planner, timings
 from tcdflow.sweep.plan import Plan
 
@@ -30,6 +33,10 @@ def check(argv: Sequence[str]) -> int:
     args = flags.parse(argv[1:])
     composer = Composer(args.config_dir)
     if args.multirun:
+        _, others = permitted(args.overrides)
+        by = drive(composer, others)
+        if by.sweeper != BASIC:
+            return _check_chosen(HydraSweep.prepare(composer, others, by), by, argv[1:])
         planned = planner.make(composer, args.overrides)
         warn(planned.warnings)
         _show_plan(planned.plan)
@@ -40,6 +47,15 @@ def check(argv: Sequence[str]) -> int:
     print(_described(job.composition.spec))
     print(f"time        {_estimated([(job.composition.spec, True, True)])}")
     _show_fetching(list(job.artifacts), argv[1:])
+    return 0
+
+
+def _check_chosen(sweep: HydraSweep, by: Drive, again: Sequence[str]) -> int:
+    """Show what is known of a sweep whose sweeper chooses the cells as it goes."""
+    warn(sweep.warnings)
+    print(f"sweep       {by} chooses its cells, by {sweep.metric}, in {printable(str(sweep.directory))}; one of them:")
+    print(_described(sweep.first.spec))
+    _show_fetching(sweep.artifacts, again)
     return 0
 
 

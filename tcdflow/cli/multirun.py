@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from tcdflow.artifacts.resolve import fetch
+from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.warn import warn
 from tcdflow.engine.result import Result
 from tcdflow.errors import RecordError, printable
@@ -25,6 +27,8 @@ def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
     start = time.perf_counter()
     sweep = HydraSweep.prepare(composer, overrides, by)
     warn(sweep.warnings)
+    with DownloadBar() as download:
+        fetch(sweep.artifacts, download.progress)
     gc.enable()  # `main` stopped it, and nothing tells when a sweep of many processes has loaded all
     with alone(sweep.directory):
         sweep.run(show)

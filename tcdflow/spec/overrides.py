@@ -30,6 +30,9 @@ _USER_HYDRA = re.compile(
     r"hydra[./](run\.dir|sweep\.(dir|subdir)|launcher\b.*|sweeper\b.*|verbose|mode|searchpath|job\.num|job\.id)$"
 )
 
+PLUGINS = dict.fromkeys(("optuna", "joblib", "submitit_local", "submitit_slurm"), "sweepers") | {"ray": "ray"}
+"""Sweepers and launchers that an extra of tcdflow's brings: ``pip install 'tcdflow[...]'``."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -144,7 +147,9 @@ def _option_problems(group: str, value: object, names: Sequence[str], text: str)
         return [Problem(group, f"is a group; choose one of {allowed}, and set keys as {group}.key=value", origin=text)]
     chosen = value if isinstance(value, list) else [value]
     return [
-        Problem(group, f"must be one of {allowed}", str(name), origin=text, nearest=nearest(str(name), names))
+        Problem(group, f"is not installed; pip install 'tcdflow[{PLUGINS[str(name)]}]'", str(name))
+        if group.startswith("hydra/") and str(name) in PLUGINS
+        else Problem(group, f"must be one of {allowed}", str(name), origin=text, nearest=nearest(str(name), names))
         for name in chosen
         if str(name) not in names
     ]

@@ -11,13 +11,11 @@ from hydra.core.override_parser.types import Sweep
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.nearest import nearest
-from tcdflow.spec.overrides import Said, check, parse
+from tcdflow.spec.overrides import PLUGINS, Said, check, parse
 
 SWEEPER, LAUNCHER = "hydra/sweeper", "hydra/launcher"
 BASIC = "basic"
 RAY = "ray"
-_EXTRAS = {"optuna": "sweepers", "joblib": "sweepers", "submitit_local": "sweepers", "submitit_slurm": "sweepers"}
-"""What ``pip install 'tcdflow[...]'`` brings."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def drive(composer: Composer, overrides: Sequence[str]) -> Drive:
     chosen = {SWEEPER: BASIC, LAUNCHER: BASIC}
     for item in said:
         if item.key in chosen:
-            chosen[item.key] = _option(composer, item)
+            chosen[item.key] = _option(item)
     for group, option in chosen.items():
         problems += _unknown_settings(composer, group, option, said)
     if problems:
@@ -61,18 +59,14 @@ def drive(composer: Composer, overrides: Sequence[str]) -> Drive:
     return Drive(chosen[SWEEPER], chosen[LAUNCHER])
 
 
-def _option(composer: Composer, item: Said) -> str:
+def _option(item: Said) -> str:
     value = parse(item.text, sweeping=True).value()
-    names = composer.options(item.key)
     if isinstance(value, Sweep):
         raise ConfigError([Problem(item.key, "cannot vary within a sweep", origin=item.text)])
     name = str(value)
-    if name in names and (name != RAY or find_spec("ray") is not None):
-        return name
-    if extra := RAY if name == RAY else _EXTRAS.get(name):
-        raise ConfigError([Problem(item.key, f"is not installed; pip install 'tcdflow[{extra}]'", name)])
-    what = f"must be one of {', '.join(names)}, or that of a Hydra plug-in which is installed"
-    raise ConfigError([Problem(item.key, what, name, origin=item.text, nearest=nearest(name, [*names, *_EXTRAS]))])
+    if name == RAY and find_spec("ray") is None:  # the plug-in is tcdflow's own, and there without it
+        raise ConfigError([Problem(item.key, f"is not installed; pip install 'tcdflow[{PLUGINS[RAY]}]'", name)])
+    return name
 
 
 def _unknown_settings(composer: Composer, group: str, option: str, said: Sequence[Said]) -> list[Problem]:

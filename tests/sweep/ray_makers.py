@@ -57,3 +57,16 @@ class Elsewhere(FakeMaker):
 
     def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool) -> None:
         super().__init__(str(Path(directory) / "elsewhere"), sha256, threads, allow_pickle)
+
+
+def main() -> None:
+    """Be ``tcdflow``, with workers that draw without torch."""
+    from tcdflow.cli import main as tcdflow
+    from tcdflow.sweep import ray_runner
+
+    vars(ray_runner)["CellMaker"] = FakeMaker
+    tcdflow()
+
+
+if __name__ == "__main__":
+    main()

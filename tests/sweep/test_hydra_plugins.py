@@ -24,6 +24,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.multirun import Task
 from tcdflow.record import document
 from tcdflow.record.document import Record
+from tcdflow.spec import plugins
 from tcdflow.spec.compose import Composer
 from tcdflow.spec.expand import ends
 from tcdflow.spec.plugins import Drive, drive
@@ -55,7 +56,7 @@ def said(at: Path, capfd: pytest.CaptureFixture[str]) -> Said:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["hydra/sweeper=optna"], ["hydra/sweeper = 'optna'", "basic", "did you mean 'optuna'"]),
+        (["hydra/sweeper=optna"], ["hydra/sweeper = 'optna'", "basic, optuna", "did you mean 'optuna'"]),
         (["hydra/launcher=joblb", "sampling.eta=0,1"], ["hydra/launcher = 'joblb'", "did you mean 'joblib'"]),
         (["hydra/launcher=joblib,basic", "sampling.eta=0,1"], ["hydra/launcher", "cannot vary"]),
         ([*OPTUNA, "hydra.sweeper.n_trails=3"], ["n_trails", "did you mean 'hydra.sweeper.n_trials'"]),
@@ -93,8 +94,11 @@ def test_a_mistake_is_answered_before_anything_is_made(
 @pytest.mark.parametrize(("option", "extra"), [("optuna", "sweepers"), ("joblib", "sweepers"), ("ray", "ray")])
 def test_what_is_not_installed_says_what_to_install(option: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     composer = Composer()
-    monkeypatch.setattr(composer, "options", lambda group: ("basic",) if group.startswith("hydra/") else ())
     group = "hydra/sweeper" if option == "optuna" else "hydra/launcher"
+    if option == "ray":  # the plug-in is tcdflow's own, and there without Ray itself
+        monkeypatch.setattr(plugins, "find_spec", lambda name: None)
+    else:
+        monkeypatch.setattr(composer, "options", lambda group: ("basic",) if group.startswith("hydra/") else ())
     with pytest.raises(ConfigError, match=rf"{group} = '{option}': is not installed; pip install 'tcdflow\[{extra}\]'"):
         drive(composer, [f"{group}={option}"])
 
@@ -111,6 +115,13 @@ def test_the_ends_of_what_a_sweeper_chooses(composer: Composer) -> None:
     first, last = ends(composer, overrides)
     assert first == ("base=emoji", "sampling.eta=0.0", "sampling.steps=2", "prompt='a fox, red'")
     assert last == ("base=emoji", "sampling.eta=1.0", "sampling.steps=8", "prompt='b'")
+
+
+def test_check_shows_what_is_known(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(["check", "-m", *OPTUNA]) == 0
+    out = capsys.readouterr().out
+    assert "hydra/sweeper=optuna chooses its cells, by sharpness" in out and "eta 0," in out and "embedded:emoji" in out
+    assert not list(at.iterdir())
 
 
 def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:

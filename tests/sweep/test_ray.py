@@ -129,6 +129,30 @@ def kill_workers(run: Run, at: Path, sweep: Sweep, *, cells: int, kills: int, ch
     assert set(statuses(run(*axes))) == {"skipped"}
 
 
+@pytest.mark.slow
+def test_killed_commands(sweep: Sweep, at: Path) -> None:
+    """SIGKILL takes the command that drives the workers: what resumes it makes the same pictures."""
+    axes = ("sampling.seed=range(100,260)", "sampling.num_images=2")
+    sweep.directory = at / "reference"
+    assert set(statuses(sweep.run(*axes))) == {"done"}
+    launcher = ("hydra/launcher=ray", "hydra.launcher.workers=2")
+    tcdflow = [sys.executable, "-m", "tests.sweep.ray_makers"]
+    command = [*tcdflow, "-m", *axes, "hydra.sweep.dir=sweep", *launcher]
+    chance = random.Random(5)
+    for _ in range(6):
+        before = len(list((at / "sweep").rglob("*.png")))
+        process = subprocess.Popen(command, cwd=at, env=environment())
+        while process.poll() is None and len(list((at / "sweep").rglob("*.png"))) <= before:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 1))
+        process.kill()
+        process.wait()
+        command = [*tcdflow, "resume", "sweep", *launcher]
+    assert 0 < len(list((at / "sweep").rglob("*.png"))) < 320
+    assert subprocess.run(command, cwd=at, env=environment()).returncode == 0
+    assert pictures(at / "sweep") == pictures(at / "reference") and partial(at / "sweep") == []
+
+
 def test_a_cell_that_kills_its_workers_fails(run: Run, at: Path, capfd: pytest.CaptureFixture[str]) -> None:
     axis = f"sampling.seed=range({POISON - 3},{POISON + 4})"
     outcomes = run(axis)
