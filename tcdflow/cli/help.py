@@ -19,6 +19,7 @@ tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs
 
 Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value.
   -m, --multirun     commas, range() and choice() make a sweep
+  hydra/launcher=ray spreads a sweep over devices and machines; hydra/sweeper=optuna chooses its cells
   security.allow_pickle=true   read the tensors of pickled weights (.bin .ckpt .pt), of which no code is run
   --config-dir DIR   a directory laid out like conf/ that adds your own YAMLs
   --cfg job          print the composed config
