@@ -64,10 +64,11 @@ def test_in_tiles_and_slices(run: Run, broken: tuple[Path, str], lever: str) -> 
 
 
 def test_what_the_safety_checker_took_out(run: Run, standins: StandIns, tmp_path: Path) -> None:
-    base = standins.sd15_flagging
+    said = ["base=sd15", "base.size=64", f"base.source={standins.sd15_flagging}", "loras=[]", "prompt=x"]
     with pytest.raises(FlawedError, match="safety checker has blackened it"):
-        run("base=sd15", "base.size=64", f"base.source={base}", "base.safety_checker=true", "loras=[]", "prompt=x")
+        run(*said, "base.safety_checker=true")
     assert json.loads((tmp_path / "run0" / "run.json").read_text())["status"] == "failed"
+    assert run(*said).record.status == "done"
 
 
 def test_a_dark_picture_is_one(run: Run) -> None:
