@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
+from _pytest.logging import LogCaptureHandler
 
 from tcdflow.spec.compose import Composer
 from tests.helpers import Write, Writer
@@ -19,6 +21,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TCDFLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TCDFLOW_DEBUG", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Take back what a test has set of the process's logging, as Hydra does: its streams are closed with the test."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in [one for one in root.handlers if one not in before and not isinstance(one, LogCaptureHandler)]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from tests.helpers import Writer, left_behind, python
 REQUESTS: dict[str, tuple[st.SearchStrategy[Request], int]] = {
     "overrides": (requests(["check"]), 170),
     "sweeps": (requests(["check", "-m"], sweep_settings), 130),
-    "files": (requests(["check"], files=config_dirs), 160),
+    "files": (requests(["check"], files=config_dirs), 110),
     "runs": (requests([]), 30),
     "configs shown": (requests(["--cfg", "job"]), 15),
     "options": (st.builds(Request, st.just(("ls",)), config_dirs), 30),
@@ -40,7 +40,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fuzz.answers import HEAVY
 from tests.fuzz.test_requests import COMMON, REQUESTS, answered
 mixed = st.one_of(*(REQUESTS[kind][0] for kind in ("overrides", "sweeps", "files")))
-settings(COMMON, derandomize=True, max_examples=140)(given(mixed)(answered))()
+settings(COMMON, derandomize=True, max_examples=110)(given(mixed)(answered))()
 print(json.dumps(sorted(HEAVY & set(sys.modules))))
 """
 

@@ -9,6 +9,7 @@ import ray
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+from hydra.version import VersionBase, __compat_version__
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,6 +20,15 @@ def cluster() -> Iterator[str]:
         patch.setenv("RAY_ADDRESS", context.address_info["gcs_address"])
         yield context.address_info["gcs_address"]
     ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def defaults_of_no_application() -> Iterator[None]:
+    """Hydra keeps for the whole process which version's defaults hold; other tests have composed with tcdflow's."""
+    base = VersionBase.instance()
+    before, base.version_base = base.version_base, __compat_version__
+    yield
+    base.version_base = before
 
 
 def test_hydra_finds_it() -> None:
