@@ -123,6 +123,8 @@ class Loaded:
                 tiny = levers.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
                 pipe.register_modules(vae=tiny.to(home))
             config = dict(pipe.scheduler.config)
+            if spec.runtime.offload == "none":
+                base.stay(pipe, where)
             held = Levers(pipe, spec.runtime, where, dtype)
             held.before_loras()
             stack = LoraStack(pipe, restorable=reusable, device=where)
@@ -160,6 +162,8 @@ class Loaded:
 
     def _switch(self, spec: RunSpec, artifacts: Artifacts) -> None:
         self.pipe = base.switch(self.pipe, spec, artifacts, self.dtype)
+        if spec.runtime.offload == "none":
+            base.stay(self.pipe, self.device)
         self.levers = Levers(self.pipe, spec.runtime, self.device, self.dtype)
         self.levers.before_loras()
         self.stack = LoraStack(self.pipe, restorable=self.reusable, device=self.device)
