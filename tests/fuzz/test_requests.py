@@ -19,8 +19,8 @@ from tests.fuzz.requests import Request, requests, verbs
 from tests.helpers import Writer, left_behind, python
 
 REQUESTS: dict[str, tuple[st.SearchStrategy[Request], int]] = {
-    "overrides": (requests(["check"]), 170),
-    "sweeps": (requests(["check", "-m"], sweep_settings), 130),
+    "overrides": (requests(["check"]), 130),
+    "sweeps": (requests(["check", "-m"], sweep_settings), 100),
     "files": (requests(["check"], files=config_dirs), 110),
     "runs": (requests([]), 30),
     "configs shown": (requests(["--cfg", "job"]), 15),

@@ -133,7 +133,7 @@ def test_a_number_of_overrides() -> None:
     data=st.data(),
 )
 @settings(
-    max_examples=18,
+    max_examples=12,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking composes for minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
