@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 def share_processors(threads: int) -> None:
     """Have this process compute with so many threads; to be called before torch is imported."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 class CellMaker:
