@@ -34,8 +34,8 @@ def main() -> NoReturn:
         # Importing torch and diffusers makes a million objects and no garbage: collecting meanwhile costs over a
         # second. The run starts the collector again once all is loaded.
         gc.disable()
-        # Threads that spin for microseconds before they sleep are awake for the next small layer, which takes a third of
-        # the time on an idle machine, and do not fight for cores on a busy one.
+        # Threads that spin for microseconds before they sleep are awake for the next small layer, which takes a third
+        # of the time on an idle machine, and do not fight for cores on a busy one.
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         status = dispatch(sys.argv[1:])
