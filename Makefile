@@ -13,7 +13,7 @@ STAMP := .venv/.complete
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(STAMP)  ## make a picture in four steps on the CPU, with no network
+demo: $(STAMP)  ## make an image in four steps on the CPU, with no network
 	@$(BIN)/tcdflow experiment=quickstart
 
 test: $(STAMP)  ## run the tests; PYTEST_ARGS='-k vocabulary' picks some

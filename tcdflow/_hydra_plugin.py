@@ -41,7 +41,7 @@ class RayLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run jobs and return what they returned, in their order."""
-        from tcdflow.ray_jobs import launch
+        from tcdflow.multirun.ray_jobs import launch
 
         return launch(self, job_overrides, initial_job_idx)
 

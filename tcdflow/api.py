@@ -22,13 +22,13 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> RunSpec:
     Raises:
         ConfigError: with every violation found.
     """
-    from tcdflow.spec.compose import Composer
+    from tcdflow.config.compose import Composer
 
     return Composer(config_dir).compose(overrides).spec
 
 
 def run(*overrides: str, config_dir: str | Path | None = None) -> Result:
-    """Make the pictures of a run, and leave its directory, exactly as the command line does.
+    """Make the images of a run, and leave its directory, exactly as the command line does.
 
     The pipeline stays loaded for the next call. ``hydra.run.dir=...`` among the overrides chooses the directory.
 
@@ -41,7 +41,7 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> Result:
         RunError: if the run failed; its record says why.
     """
     from tcdflow.app import Job, run_single
-    from tcdflow.spec.compose import Composer
+    from tcdflow.config.compose import Composer
 
     job = Job.prepare(Composer(config_dir).compose(overrides))
     return run_single(job, _engine(), logs=False)

@@ -18,23 +18,23 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from tcdflow.artifacts.finders import Finder
-from tcdflow.artifacts.lock import LockedFile, lock
-from tcdflow.artifacts.resolve import Artifacts, Progress, fetch, look
-from tcdflow.artifacts.sizes import settle
+from tcdflow.config.compose import Composer, Composition
 from tcdflow.engine.execute import execute
 from tcdflow.engine.result import Result
 from tcdflow.errors import ConfigError, OutputError, Problem, TcdflowError
+from tcdflow.files.finder import Finder
+from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.resolve import Artifacts, Progress, fetch, look
+from tcdflow.files.sizes import resolve_size
 from tcdflow.record import lockfile
 from tcdflow.record.atomic import write_text
-from tcdflow.record.earlier import remove_links
+from tcdflow.record.cleanup import remove_links
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.batch import Batch
-from tcdflow.spec.compose import Composer, Composition
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
-    from tcdflow.engine.making import Step
+    from tcdflow.engine.sampler import Step
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +88,8 @@ class Job:
             locked = lock(artifacts)
             pins.hold(locked)
         warnings = (*composition.warnings, *artifacts.told())
-        settled = settle(composition.spec, artifacts)
-        return cls(replace(composition, spec=settled, warnings=warnings), artifacts, locked)
+        sized = resolve_size(composition.spec, artifacts)
+        return cls(replace(composition, spec=sized, warnings=warnings), artifacts, locked)
 
     @classmethod
     def prepare(cls, composition: Composition, progress: Progress = lambda done, total: None) -> Job:
@@ -146,7 +146,7 @@ def run_in(
         job: what to run.
         engine: gives the engine; called once torch may be imported.
         on_step: progress.
-        measure: have the record tell the metrics of the pictures.
+        measure: have the record tell the metrics of the images.
 
     Raises:
         TcdflowError: whatever went wrong, the record having been told.

@@ -7,10 +7,10 @@
     │   ├── ConfigError             a key or value of the configuration
     │   ├── SourceError             a file, folder or repository that is missing or not what it should be
     │   │   └── NotHereError        it could be downloaded, and HF_HUB_OFFLINE forbids it
-    │   └── RecordError             a run directory, run.json or picture that cannot be read back
+    │   └── RecordError             a run directory, run.json or image that cannot be read back
     └── RunError                1   the request was right and the run failed
-        ├── FlawedError             what came out are no pictures: not finite, or black all over
-        └── OutputError             pictures or records could not be written
+        ├── FlawedError             what came out are no images: not finite, or black all over
+        └── OutputError             images or records could not be written
             └── NoRoomError             and no other could: the disk is full or read-only
 
 Each carries a message that a person can act on; the command line prints it and nothing else. An interrupt is
@@ -85,7 +85,7 @@ class ConfigError(RequestError):
 
 
 class SourceError(RequestError):
-    """Weights, a picture or a repository cannot be found or are not what they should be."""
+    """Weights, an image or a repository cannot be found or are not what they should be."""
 
 
 class NotHereError(SourceError):
@@ -93,19 +93,19 @@ class NotHereError(SourceError):
 
 
 class RecordError(RequestError):
-    """A run directory, record or picture cannot be read back."""
+    """A run directory, record or image cannot be read back."""
 
 
 class RunError(TcdflowError):
     """The run failed although its configuration is right."""
 
 
-class FlawedError(RunError):
-    """What came out are no pictures: numbers that are not finite, or black all over."""
+class InvalidOutputError(RunError):
+    """What came out are no images: numbers that are not finite, or black all over."""
 
 
 class OutputError(RunError):
-    """A picture or record could not be written."""
+    """An image or record could not be written."""
 
     @staticmethod
     def of(path: object, error: OSError, done: str = "written") -> OutputError:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from _pytest.logging import LogCaptureHandler
 
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tests.helpers import Write, Writer
 
 pytest_plugins = ["tests.standins.fixtures"]

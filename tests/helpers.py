@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tcdflow.config.compose import Composer, Composition
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.compose import Composer, Composition
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 

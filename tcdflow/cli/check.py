@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from tcdflow.app import Job
-from tcdflow.artifacts.artifact import Artifact
-from tcdflow.artifacts.resolve import fetch
-from tcdflow.artifacts.sizes import settle
 from tcdflow.cli import flags
 from tcdflow.cli.files import absent_bytes, megabytes, show_files
 from tcdflow.cli.progress import duration
 from tcdflow.cli.sweep import directory_of
 from tcdflow.cli.warn import warn
+from tcdflow.config.compose import Composer
+from tcdflow.config.permission import permitted
+from tcdflow.config.plugins import BASIC, Drive, drive
 from tcdflow.errors import printable
-from tcdflow.multirun import HydraSweep
-from tcdflow.spec.compose import Composer
+from tcdflow.files.artifact import Artifact
+from tcdflow.files.resolve import fetch
+from tcdflow.files.sizes import resolve_size
+from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.permission import permitted
-from tcdflow.spec.plugins import BASIC, Drive, drive
 from tcdflow.sweep import order, planner, timings
 from tcdflow.sweep.plan import Plan
 
@@ -69,7 +69,7 @@ def _show_plan(plan: Plan) -> None:
     calls = 0
     runs: list[tuple[RunSpec, bool, bool]] = []
     for batch in plan.batches():
-        specs = [settle(plan.spec(cell), plan.artifacts(cell)) for cell in batch]
+        specs = [resolve_size(plan.spec(cell), plan.artifacts(cell)) for cell in batch]
         for spec in specs:
             cost = order.costs(spec)
             changed = order.changed(costs[-1] if costs else None, cost)
@@ -96,8 +96,8 @@ def _estimated(runs: Sequence[tuple[RunSpec, bool, bool]]) -> str:
 
 def unet_calls(specs: Sequence[RunSpec]) -> int:
     """Return how often the UNet is called for runs that are made together."""
-    pictures = sum(len(spec.sampling.seeds) for spec in specs)
-    return specs[0].effective_steps * math.ceil(pictures / specs[0].runtime.batch_size)
+    images = sum(len(spec.sampling.seeds) for spec in specs)
+    return specs[0].effective_steps * math.ceil(images / specs[0].runtime.batch_size)
 
 
 def _described(spec: RunSpec) -> str:
@@ -127,7 +127,7 @@ def _described(spec: RunSpec) -> str:
 
 def _in_batches(spec: RunSpec) -> str:
     size = spec.runtime.batch_size
-    return f", up to {size} pictures a call" if size > 1 else ""
+    return f", up to {size} images a call" if size > 1 else ""
 
 
 def _listed(seeds: Sequence[int]) -> str:

@@ -6,20 +6,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tcdflow.app import Job
-from tcdflow.artifacts.artifact import Artifact, refuse_pickles
-from tcdflow.artifacts.lock import lock
-from tcdflow.artifacts.pins import Pins
-from tcdflow.artifacts.resolve import fetch as fetch_all
 from tcdflow.cli import flags
 from tcdflow.cli.files import DownloadBar, show_files
 from tcdflow.cli.warn import warn
+from tcdflow.config.compose import Composer
+from tcdflow.config.permission import permitted
+from tcdflow.config.vary import vary
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.artifact import Artifact, refuse_pickles
+from tcdflow.files.lock import lock
+from tcdflow.files.pins import Pins
+from tcdflow.files.resolve import fetch as fetch_all
 from tcdflow.record.data import is_there
-from tcdflow.rerun.pin import look_again
+from tcdflow.rerun.pin import recheck
 from tcdflow.rerun.source import find, is_sweep
-from tcdflow.spec.compose import Composer
-from tcdflow.spec.permission import permitted
-from tcdflow.spec.vary import vary
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner
 from tcdflow.sweep.files import looked_up
@@ -63,7 +63,7 @@ def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
             raise ConfigError([Problem("fetch", "a plan is taken as it is, without overrides", changes[0])])
         return _planned(path.parent if path.name == plans.FILE_NAME else path, allow_pickle=allow_pickle)
     recorded = find(path)
-    looked, _ = look_again(recorded, vary(recorded.spec, changes), unpickle=allow_pickle)
+    looked, _ = recheck(recorded, vary(recorded.spec, changes), unpickle=allow_pickle)
     return looked
 
 

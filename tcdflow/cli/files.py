@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tcdflow.artifacts.artifact import Artifact
 from tcdflow.errors import printable
+from tcdflow.files.artifact import Artifact
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

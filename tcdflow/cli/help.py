@@ -7,11 +7,11 @@ from collections.abc import Sequence
 TEXT = """\
 tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs
 
-  tcdflow prompt="a red heart" sampling.seed=1       make a picture (one run)
+  tcdflow prompt="a red heart" sampling.seed=1       make an image (one run)
   tcdflow experiment=quickstart sampling.eta=0.5     run a YAML, with changes
   tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2  make every combination (a sweep)
   tcdflow resume DIR                                 finish an interrupted sweep
-  tcdflow rerun PATH [--verify]                      make a run again from its directory or a picture; compare pixels
+  tcdflow rerun PATH [--verify]                      make a run again from its directory or an image; compare pixels
   tcdflow check base=sdxl sampling.steps=8           say what would run, and what is wrong; run nothing
   tcdflow fetch base=sdxl | DIR                      download what a config, sweep or recorded run needs
   tcdflow lock base=sdxl [--output FILE] [--update]  write down commits and hashes; lock=FILE holds a run to them

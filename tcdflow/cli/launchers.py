@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from tcdflow.app import WarmEngine
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.signals import interrupted
+from tcdflow.config.compose import Composer
+from tcdflow.config.overrides import check
+from tcdflow.config.plugins import LAUNCHER, RAY, Drive, drive
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.compose import Composer
-from tcdflow.spec.overrides import check
-from tcdflow.spec.plugins import LAUNCHER, RAY, Drive, drive
 from tcdflow.spec.problems import problems_of
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
@@ -24,7 +24,7 @@ from tcdflow.sweep.ray_cluster import KEY, RaySettings, check_address
 from tcdflow.sweep.runner import Runner
 
 if TYPE_CHECKING:
-    from tcdflow.engine.making import Step
+    from tcdflow.engine.sampler import Step
 
 
 class Running(Protocol):

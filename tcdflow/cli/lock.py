@@ -8,21 +8,21 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from tcdflow.artifacts.artifact import Artifact
-from tcdflow.artifacts.finders import Finder
-from tcdflow.artifacts.lock import LockedFile
-from tcdflow.artifacts.lock import lock as locked
-from tcdflow.artifacts.pins import Pins
-from tcdflow.artifacts.resolve import look
 from tcdflow.cli import flags
 from tcdflow.cli.files import show_files
 from tcdflow.cli.warn import warn
+from tcdflow.config.axes import ends
+from tcdflow.config.compose import Composer
+from tcdflow.config.permission import permitted
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.artifact import Artifact
+from tcdflow.files.finder import Finder
+from tcdflow.files.lock import LockedFile
+from tcdflow.files.lock import lock as locked
+from tcdflow.files.pins import Pins
+from tcdflow.files.resolve import look
 from tcdflow.record import lockfile
-from tcdflow.spec.compose import Composer
-from tcdflow.spec.expand import ends
 from tcdflow.spec.paths import at_home
-from tcdflow.spec.permission import permitted
 from tcdflow.sweep import planner
 
 SUFFIX = ".lock.json"

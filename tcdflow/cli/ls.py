@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from tcdflow import embedded
 from tcdflow.cli import flags
+from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, Problem, one_line
-from tcdflow.spec.compose import Composer
 from tcdflow.spec.nearest import nearest
 
 

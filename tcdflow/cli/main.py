@@ -27,7 +27,7 @@ def main() -> NoReturn:
     try:
         guard()
         listen()
-        # What libraries warn each other of belongs into the log, not between a person and their pictures. A log that
+        # What libraries warn each other of belongs into the log, not between a person and their images. A log that
         # cannot be written is no reason to show a traceback.
         logging.captureWarnings(True)
         logging.raiseExceptions = False

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import yaml
 
-from tcdflow.artifacts.resolve import fetch
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.warn import warn
+from tcdflow.config.compose import Composer
+from tcdflow.config.plugins import Drive
 from tcdflow.engine.result import Result
 from tcdflow.errors import RecordError, printable
-from tcdflow.multirun import HydraSweep
+from tcdflow.files.resolve import fetch
+from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.record import document
-from tcdflow.spec.compose import Composer
-from tcdflow.spec.plugins import Drive
 from tcdflow.sweep.directory import alone
 
 
@@ -36,7 +36,7 @@ def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
 
 
 def show(result: Result) -> None:
-    """Print the paths of a job's pictures."""
+    """Print the paths of a job's images."""
     for path in result.paths:
         print(path, flush=True)
 

@@ -22,26 +22,26 @@ class StepBar:
     """Shows the denoising steps of a single run.
 
     Args:
-        pictures: how many the run makes.
+        images: how many the run makes.
     """
 
-    def __init__(self, pictures: int) -> None:
-        self._pictures = pictures
+    def __init__(self, images: int) -> None:
+        self._images = images
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def step(self, picture: int, done: int, of: int) -> None:
+    def step(self, image: int, done: int, of: int) -> None:
         """Report one step done."""
         if not sys.stderr.isatty():
             return
         if self._progress is None or self._task is None:
             self._progress = _bars()
-            self._task = self._progress.add_task("denoising", total=of * self._pictures)
+            self._task = self._progress.add_task("denoising", total=of * self._images)
             self._progress.start()
-        self._progress.update(self._task, completed=picture * of + done)
+        self._progress.update(self._task, completed=image * of + done)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -51,7 +51,7 @@ class StepBar:
 
 
 class SweepBar:
-    """Shows the cells of a sweep, and the steps of the current one; without a terminal, the path of each picture.
+    """Shows the cells of a sweep, and the steps of the current one; without a terminal, the path of each image.
 
     Args:
         directory: of the sweep.
@@ -62,7 +62,7 @@ class SweepBar:
         self._progress: Progress | None = None
         self._cells: TaskID | None = None
         self._steps: TaskID | None = None
-        self._pictures = 0
+        self._images = 0
         self._failed = 0
         self._start = 0.0
         self._left = 0
@@ -87,10 +87,10 @@ class SweepBar:
             yield
         self._progress = None
 
-    def step(self, picture: int, done: int, of: int) -> None:
+    def step(self, image: int, done: int, of: int) -> None:
         """Report one step of the current cell done."""
         if self._progress is not None and self._steps is not None:
-            told = f"picture {picture + 1}" if picture else ""
+            told = f"image {image + 1}" if image else ""
             self._progress.update(self._steps, completed=done, total=of, told=told)
 
     def advance(self, outcome: Outcome) -> None:
@@ -99,7 +99,7 @@ class SweepBar:
             self._reached += 1
             self._failed += outcome.status == "failed"
             if outcome.status == "done" and outcome.record is not None:
-                self._pictures += len(outcome.record.outputs)
+                self._images += len(outcome.record.outputs)
             pace, left = self._told()
             self._progress.update(self._cells, advance=1, told=pace, left=left)
         elif outcome.status == "done" and not sys.stderr.isatty():
@@ -109,8 +109,8 @@ class SweepBar:
 
     def _told(self) -> tuple[str, str]:
         seconds = time.monotonic() - self._start
-        speed = self._pictures / seconds
-        pace = f"{speed:.1f} pictures/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s/picture"
+        speed = self._images / seconds
+        pace = f"{speed:.1f} images/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s/image"
         failed = f", {self._failed} failed" if self._failed else ""
         left = (self._left - self._reached) * seconds / self._reached
         return pace + failed, f"{duration(left)} left"
@@ -145,5 +145,5 @@ def _sweep_bars() -> Progress:
         TextColumn("{task.fields[told]}"),
         TextColumn("{task.fields[left]}"),
     )
-    # Four times a second is smooth enough for cells, and leaves the processor to the pictures.
+    # Four times a second is smooth enough for cells, and leaves the processor to the images.
     return Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)

@@ -15,15 +15,15 @@ from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.run import summary
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
+from tcdflow.config.compose import Composer, Composition
+from tcdflow.config.permission import permitted
+from tcdflow.config.vary import split, vary
 from tcdflow.errors import ConfigError, Problem, printable
 from tcdflow.rerun.pin import Pinned, pin
 from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec import rules
-from tcdflow.spec.compose import Composer, Composition
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
-from tcdflow.spec.permission import permitted
-from tcdflow.spec.vary import split, vary
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result
@@ -60,14 +60,14 @@ def rerun(argv: Sequence[str]) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Arguments("rerun", rerun.__doc__)
     parser.add_argument(
-        "path", nargs="?", type=Path, help="a run directory, a run.json, a picture; with --verify a sweep too"
+        "path", nargs="?", type=Path, help="a run directory, a run.json, an image; with --verify a sweep too"
     )
     parser.add_argument("overrides", nargs="*", help="key=value makes a variation; hydra.run.dir=... says where")
     parser.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
     parser.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
     args = parser.parse_intermixed_args(list(argv))
     if args.path is None:
-        raise ConfigError([Problem("rerun", "name what is to be made again: a run directory, a run.json or a picture")])
+        raise ConfigError([Problem("rerun", "name what is to be made again: a run directory, a run.json or an image")])
     if args.sample is not None and args.sample < 1:
         parser.error(f"argument --sample: must be at least 1, not {args.sample}")
     return args
@@ -88,13 +88,13 @@ def _pinned(recorded: Recorded, spec: RunSpec, *, allow_pickle: bool) -> Pinned:
 
 def _again(recorded: Recorded, spec: RunSpec, pinned: Pinned, overrides: Sequence[str], where: Sequence[str]) -> Result:
     from tcdflow.app import Job, WarmEngine, directory_config, run_single
-    from tcdflow.artifacts.sizes import settle
     from tcdflow.cli.progress import StepBar
+    from tcdflow.files.sizes import resolve_size
 
     start = time.perf_counter()
     warnings = (*rules.warnings(spec), *pinned.artifacts.told())
     config = directory_config(Composer(), where)
-    composition = Composition(settle(spec, pinned.artifacts), tuple(overrides), {}, warnings, config)
+    composition = Composition(resolve_size(spec, pinned.artifacts), tuple(overrides), {}, warnings, config)
     warn(warnings)
     job = Job(composition, pinned.artifacts, pinned.lock, recorded.key, recorded.batch)
     with StepBar(len(spec.sampling.seeds)) as bar:
@@ -125,7 +125,7 @@ def _told(verified: Verified, recorded: Recorded) -> int:
         return 0
     _tell_why(verified)
     if recorded.record is None:
-        print("a picture alone does not say on which device, versions and threads it was made; its run.json does")
+        print("an image alone does not say on which device, versions and threads it was made; its run.json does")
     return 1
 
 

@@ -14,8 +14,8 @@ from hydra._internal.utils import get_args_parser
 from tcdflow.cli import flags
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.warn import warn
+from tcdflow.config.compose import CONFIG_NAME, Composer
 from tcdflow.errors import ConfigError, Problem, printable
-from tcdflow.spec.compose import CONFIG_NAME, Composer
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result
@@ -58,7 +58,7 @@ def summary(result: Result, seconds: float) -> str:
     stages = result.record.execution["seconds"]
     parts = ", ".join(f"{name} {spent:.2f}" for name, spent in stages.items())
     count = len(result.images)
-    what = f"{count} picture{'s' if count != 1 else ''}"
+    what = f"{count} image{'s' if count != 1 else ''}"
     return f"{what} in {seconds:.1f} s ({parts}); record: {printable(str(result.directory / 'run.json'))}"
 
 

@@ -9,22 +9,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tcdflow.artifacts.artifact import refuse_pickles
-from tcdflow.artifacts.resolve import fetch
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.launchers import Launcher
 from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.warn import warn
+from tcdflow.config.compose import Composer
+from tcdflow.config.overrides import parse
+from tcdflow.config.permission import ALLOW_PICKLE, permitted
+from tcdflow.config.plugins import drive
 from tcdflow.errors import ConfigError, OutputError, Problem, printable
+from tcdflow.files.artifact import refuse_pickles
+from tcdflow.files.resolve import fetch
 from tcdflow.record.data import is_directory
 from tcdflow.record.environment import versions
-from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.overrides import parse
 from tcdflow.spec.paths import at_home
-from tcdflow.spec.permission import ALLOW_PICKLE, permitted
-from tcdflow.spec.plugins import drive
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner, results, timings

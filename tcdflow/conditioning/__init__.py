@@ -1,1 +1,1 @@
-"""From a user's picture to what a pipeline is given: loaded, brought to size, made a control picture."""
+"""From a user's image to what a pipeline is given: loaded, brought to size, made a control image."""

@@ -1,4 +1,4 @@
-"""Edges as a control picture."""
+"""Edges as a control image."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from PIL import Image
 
 
 def edges(image: Image.Image, low: int, high: int) -> Image.Image:
-    """Draw the edges of a picture, white on black, by OpenCV's Canny with its 3 × 3 Sobel gradients.
+    """Draw the edges of an image, white on black, by OpenCV's Canny with its 3 × 3 Sobel gradients.
 
     Args:
-        image: RGB picture.
+        image: RGB image.
         low: L1 norm of the gradient, in grey levels, below which nothing is an edge.
         high: above it everything is; between, what touches an edge. OpenCV swaps the two if ``low`` is larger.
 
     Returns:
-        RGB picture of the same size; its three channels are equal, each value 0 or 255.
+        RGB image of the same size; its three channels are equal, each value 0 or 255.
     """
     import cv2  # only who asks for edges waits for OpenCV
     import numpy as np

@@ -1,4 +1,4 @@
-"""Depth as a control picture."""
+"""Depth as a control image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tcdflow.errors import RunError, SourceError
-from tcdflow.pipeline.noise import quiet
+from tcdflow.libraries.quiet import quiet
 
 # DPT's first fusion layer has no residual to take in. The published checkpoints leave its weights out, and the model
 # never uses what stands in for them.
@@ -64,15 +64,15 @@ class DepthEstimator:
         self._device, self._dtype = device, dtype
 
     def __call__(self, image: Image.Image, width: int, height: int) -> Image.Image:
-        """Draw the depth of a picture.
+        """Draw the depth of an image.
 
         Args:
-            image: RGB picture of any size.
+            image: RGB image of any size.
             width: of the result, in pixels.
             height: of the result, in pixels.
 
         Returns:
-            RGB picture with three equal channels, stretched over 0 (farthest) to 255 (nearest); all black if the
+            RGB image with three equal channels, stretched over 0 (farthest) to 255 (nearest); all black if the
             depth is the same everywhere.
 
         Raises:

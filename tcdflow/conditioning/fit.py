@@ -1,4 +1,4 @@
-"""Loading an input picture and bringing it to the size of the run."""
+"""Loading an input image and bringing it to the size of the run."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from tcdflow.artifacts.pictures import FORMATS, check_picture, reading
+from tcdflow.files.images import FORMATS, check_image, reading
 from tcdflow.spec.tasks import Fit
 
 
 def load(path: Path) -> Image.Image:
-    """Decode a picture as ``diffusers.utils.load_image`` does: orientation applied, RGB, transparency dropped.
+    """Decode an image as ``diffusers.utils.load_image`` does: orientation applied, RGB, transparency dropped.
 
-    Of an animated picture it is the first frame. As there, 16-bit grey is not scaled to 8 bits but clipped.
+    Of an animated image it is the first frame. As there, 16-bit grey is not scaled to 8 bits but clipped.
 
     Raises:
-        SourceError: in one line, if the file is missing, no picture, over 64 megapixels, damaged or cut short.
+        SourceError: in one line, if the file is missing, no image, over 64 megapixels, damaged or cut short.
     """
-    check_picture(path)
+    check_image(path)
     with reading(path), Image.open(path, formats=FORMATS) as image:
         return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def fit(image: Image.Image, width: int, height: int, how: Fit) -> Image.Image:
-    """Bring a picture to a size, in pixels.
+    """Bring an image to a size, in pixels.
 
     Args:
-        image: any picture.
+        image: any image.
         width: of the result, at least 1.
         height: of the result, at least 1.
         how: ``resize`` stretches it, with Pillow's default filter (bicubic), as ``image.resize((width, height))``;
             ``crop`` first takes the largest centred cut of the shape of the result, to within half a pixel;
-            ``none`` returns the very picture, whatever its size.
+            ``none`` returns the very image, whatever its size.
     """
     if how == "none":
         return image

@@ -1,8 +1,8 @@
 """What a small model can draw, and what a prompt asks of it beyond that.
 
-A model that memorised some hundred captions answers any other prompt with a picture too, only with a wrong
+A model that memorised some hundred captions answers any other prompt with an image too, only with a wrong
 one. So a prompt is read the way the captions were written, "a SUBJECT on a COLOUR background", and what does
-not fit is named. The reading is lenient about case, articles, plurals and words such as "emoji" or "picture
+not fit is named. The reading is lenient about case, articles, plurals and words such as "emoji" or "image
 of". The model is not, hence :attr:`Reading.as_trained`.
 """
 
@@ -51,7 +51,7 @@ class Reading:
 
     Attributes:
         prompt: as it was given.
-        subjects: the names found, in the prompt's order; a picture shows one.
+        subjects: the names found, in the prompt's order; an image shows one.
         colour: that of the background, or None where none is given.
         findings: what the model cannot know.
     """
@@ -74,7 +74,7 @@ class Reading:
     def as_trained(self) -> bool:
         """Whether the prompt is such a caption, in any case and with either article.
 
-        The model follows no other wording: "the fox", "foxes" and "picture of a fox" come out as mush, and
+        The model follows no other wording: "the fox", "foxes" and "image of a fox" come out as mush, and
         "a fox, green background" is a fox on white.
         """
         if self.caption is None:

@@ -1,4 +1,4 @@
-"""The warm engine: one pipeline that moves from run to run, and makes their pictures.
+"""The warm engine: one pipeline that moves from run to run, and makes their images.
 
 A run on a warm engine has the bits of the same run in a fresh process: what a run changes is either set anew for each
 (scheduler, generators) or undone exactly (adapters, the LoRA stack).
@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from PIL import Image
 
-from tcdflow.artifacts.resolve import Artifacts
 from tcdflow.engine.loaded import Loaded, Needs
-from tcdflow.engine.making import Maker, Step, Taken, Wanted
+from tcdflow.engine.sampler import Sampled, SampleInput, Sampler, Step
 from tcdflow.engine.watch import Stopwatch, peak_memory
-from tcdflow.pipeline import adapters, device, levers, schedulers
+from tcdflow.files.resolve import Artifacts
+from tcdflow.pipeline import adapters, device, optimizations, schedulers
 from tcdflow.pipeline.unpickle import without_pickles
-from tcdflow.record.made import Made
+from tcdflow.record.sample import Sample
 from tcdflow.spec.batch import Batch, batches_of
 from tcdflow.spec.model import RunSpec
 
@@ -29,7 +29,7 @@ from tcdflow.spec.model import RunSpec
 class Generated:
     """What a run made, of which inputs, what was really done, and what shared the UNet's calls."""
 
-    made: list[Made]
+    made: list[Sample]
     inputs: dict[str, Image.Image]
     execution: dict[str, Any]
     environment: dict[str, Any]
@@ -52,7 +52,7 @@ class Engine:
         self.bases_loaded = 0
 
     def run(self, spec: RunSpec, artifacts: Artifacts, on_step: Step | None = None) -> Generated:
-        """Make the pictures of a spec.
+        """Make the images of a spec.
 
         Args:
             spec: what to make.
@@ -67,7 +67,7 @@ class Engine:
     def run_together(
         self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None = None
     ) -> list[Generated]:
-        """Make the pictures of several specs, ``runtime.batch_size`` of them to each call of the pipeline.
+        """Make the images of several specs, ``runtime.batch_size`` of them to each call of the pipeline.
 
         Args:
             specs: what to make; all alike but for prompts and seeds (:func:`tcdflow.spec.batch.alike`).
@@ -80,7 +80,7 @@ class Engine:
         Raises:
             ConfigError: if this machine or the files cannot do what the specs ask for.
         """
-        with levers.computing(specs[0].runtime):
+        with optimizations.computing(specs[0].runtime):
             return self._run(specs, without_pickles(artifacts), on_step)
 
     def _run(self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None) -> list[Generated]:
@@ -92,16 +92,18 @@ class Engine:
             torch.cuda.reset_peak_memory_stats(loaded.device)
         pipe = loaded.pipe
         pipe.scheduler = schedulers.make(first.scheduler, loaded.scheduler_config)
-        wanted: list[Wanted] = []
+        wanted: list[SampleInput] = []
         for spec, watch in zip(specs, watches, strict=True):
             with watch.stage("encode"):
                 embeds = loaded.prompts.embeds(pipe, spec)
-            wanted += [Wanted(seed, embeds) for seed in spec.sampling.seeds]
+            wanted += [SampleInput(seed, embeds) for seed in spec.sampling.seeds]
         with watches[0].stage("inputs"):
             inputs = loaded.inputs.inputs(first, artifacts)
             adapters.set_ip_scales(pipe, first)
             adapters.check_frames(pipe, first)
-        maker = Maker(pipe, loaded.device, first, inputs.arguments, inference=loaded.levers.still, on_step=on_step)
+        maker = Sampler(
+            pipe, loaded.device, first, inputs.arguments, inference=loaded.optimizations.still, on_step=on_step
+        )
         taken = maker.make(wanted)
         generated = []
         for spec, watch, batch in zip(specs, watches, batches_of(specs), strict=True):
@@ -112,7 +114,7 @@ class Engine:
     def _ready(self, spec: RunSpec, artifacts: Artifacts, watch: Stopwatch) -> Loaded:
         """Move to the state that a spec needs: the base is loaded anew only if it is another one."""
         where, dtype = device.choose(spec.runtime)
-        levers.check(spec.runtime, where)
+        optimizations.check(spec.runtime, where)
         needs = Needs.of(spec, artifacts, where, dtype)
         try:
             if self._loaded is not None and self._loaded.leads_to(needs):
@@ -132,7 +134,7 @@ class Engine:
         self,
         spec: RunSpec,
         loaded: Loaded,
-        taken: Sequence[Taken],
+        taken: Sequence[Sampled],
         inputs: dict[str, Image.Image],
         watch: Stopwatch,
         batch: Batch,

@@ -7,19 +7,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tcdflow.artifacts.lock import LockedFile, lock
-from tcdflow.artifacts.resolve import Artifacts
-from tcdflow.artifacts.unchanged import Unchanged
 from tcdflow.engine.interrupts import Interrupts
 from tcdflow.engine.result import Result
-from tcdflow.errors import FlawedError
+from tcdflow.errors import InvalidOutputError
+from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.resolve import Artifacts
+from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.rundir import RunDirectory
-from tcdflow.spec.batch import Batch, company
+from tcdflow.spec.batch import Batch, batch_members
 from tcdflow.spec.model import RunSpec
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine, Generated
-    from tcdflow.engine.making import Step
+    from tcdflow.engine.sampler import Step
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def execute(
     locked: Sequence[LockedFile] | None = None,
     batch: Batch | None = None,
 ) -> Result:
-    """Make a run's pictures and write them with their record.
+    """Make a run's images and write them with their record.
 
     Args:
         spec: the run.
@@ -47,9 +47,9 @@ def execute(
     Raises:
         SourceError: if a file has gone since it was found.
         RunError: if one was changed while it was read.
-        FlawedError: if what came out are no pictures.
+        FlawedError: if what came out are no images.
     """
-    specs, own = company(spec, batch)
+    specs, own = batch_members(spec, batch)
     files = Unchanged.since_now(artifacts)
     if locked is not None:
         run.lock(locked)
@@ -71,17 +71,17 @@ def _locked(files: Unchanged) -> Sequence[LockedFile]:
 def generate(
     specs: Sequence[RunSpec], files: Unchanged, engine: Callable[[], Engine], on_step: Step | None = None
 ) -> list[Generated]:
-    """Make the pictures of runs that share files and calls; an interrupt that a library has caught is raised again.
+    """Make the images of runs that share files and calls; an interrupt that a library has caught is raised again.
 
     Raises:
         RunError: if a file was written anew before all of it was loaded.
     """
 
-    def after_step(picture: int, done: int, of: int) -> None:
-        if (picture, done) == (0, 1):  # by now everything is loaded
+    def after_step(image: int, done: int, of: int) -> None:
+        if (image, done) == (0, 1):  # by now everything is loaded
             files.check()
         if on_step is not None:
-            on_step(picture, done, of)
+            on_step(image, done, of)
 
     with Interrupts() as interrupts:
         return engine().run_together(specs, files.artifacts, interrupts.at_each(after_step))
@@ -98,9 +98,9 @@ def keep(generated: Generated, run: RunDirectory) -> Result:
     run.record.environment |= generated.environment
     run.save(generated.made, generated.inputs, generated.batch)
     for made in generated.made:
-        if made.flaw is not None:
-            raise FlawedError(f"the picture of seed {made.seed} is not kept: {made.flaw}")
-    log.info("made %d picture(s): %s", len(generated.made), generated.execution["seconds"])
+        if made.invalid is not None:
+            raise InvalidOutputError(f"the image of seed {made.seed} is not kept: {made.invalid}")
+    log.info("made %d image(s): %s", len(generated.made), generated.execution["seconds"])
     images = tuple(made.frames[0] for made in generated.made)
     animations = tuple(made.frames for made in generated.made if made.animated)
     return Result(images, run.record, run.path, animations)

@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 if TYPE_CHECKING:
-    from tcdflow.engine.making import Step
+    from tcdflow.engine.sampler import Step
 
 
 class Interrupts:
@@ -39,11 +39,11 @@ class Interrupts:
     def at_each(self, on_step: Step | None) -> Step:
         """Return a step's callback that first raises the interrupt, if one came."""
 
-        def step(picture: int, done: int, of: int) -> None:
+        def step(image: int, done: int, of: int) -> None:
             if self._came:
                 raise KeyboardInterrupt
             if on_step is not None:
-                on_step(picture, done, of)
+                on_step(image, done, of)
 
         return step
 

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tcdflow.artifacts.resolve import Artifacts
-from tcdflow.engine.content import content
+from tcdflow.engine.fingerprint import fingerprint
 from tcdflow.engine.inputs import InputCache
 from tcdflow.engine.prompts import PromptCache
 from tcdflow.engine.watch import Stopwatch
-from tcdflow.pipeline import base, levers
+from tcdflow.files.resolve import Artifacts
+from tcdflow.pipeline import base, optimizations
 from tcdflow.pipeline.classes import pipeline_class
-from tcdflow.pipeline.levers import Levers
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
+from tcdflow.pipeline.optimizations import Optimizations
 from tcdflow.spec.adapters import IPAdapter
 from tcdflow.spec.model import RunSpec
 
@@ -37,14 +37,14 @@ class Needs(NamedTuple):
         """Return what a run needs of its files as they are now."""
         config = artifacts.base_config
         encoders = [f"adapters.{name}.image_encoder" for name in spec.adapters_of(IPAdapter)]
-        stack = tuple((name, content(artifacts.lora(name))) for name in spec.loras)
+        stack = tuple((name, fingerprint(artifacts.lora(name))) for name in spec.loras)
         return cls(
             base=(
-                content(artifacts.base),
-                config and content(config),
+                fingerprint(artifacts.base),
+                config and fingerprint(config),
                 spec.base.safety_checker,
                 spec.runtime.for_loading,
-                spec.runtime.tiny_vae and content(artifacts.by_role["runtime.tiny_vae"]),
+                spec.runtime.tiny_vae and fingerprint(artifacts.by_role["runtime.tiny_vae"]),
                 # A motion adapter turns the UNet into another one, and leaves no way back.
                 spec.task.name == "animation",
                 where,
@@ -52,8 +52,8 @@ class Needs(NamedTuple):
             ),
             pipeline=(
                 pipeline_class(spec).__name__,
-                tuple((name, content(artifacts.by_role[f"adapters.{name}"])) for name in spec.adapters),
-                tuple(content(artifacts.by_role[role]) for role in encoders),
+                tuple((name, fingerprint(artifacts.by_role[f"adapters.{name}"])) for name in spec.adapters),
+                tuple(fingerprint(artifacts.by_role[role]) for role in encoders),
             ),
             stack=(stack, spec.lora_stack) if stack else (),
             weights=tuple(repr(lora.weight) for lora in spec.loras.values()),
@@ -91,7 +91,7 @@ class Loaded:
         stack: the LoRAs.
         levers: of the runtime.
         reusable: whether what the stack changes can be restored.
-        inputs: pictures that runs were given.
+        inputs: images that runs were given.
         prompts: embeddings, of this pipeline and stack.
         attached: what LoRAs were found to fit.
         parts: the pipeline's components that hold weights.
@@ -104,7 +104,7 @@ class Loaded:
     dtype: torch.dtype
     scheduler_config: dict[str, Any]
     stack: LoraStack
-    levers: Levers
+    optimizations: Optimizations
     reusable: bool
     inputs: InputCache
     prompts: PromptCache
@@ -116,47 +116,47 @@ class Loaded:
     def load(cls, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch, *, reusable: bool) -> Loaded:
         """Load the base of a run with its adapters, and put its LoRAs on."""
         *_, where, dtype = needs.base
-        home = Levers.home(spec.runtime, where)
+        home = Optimizations.home(spec.runtime, where)
         with watch.stage("load"):
             pipe = base.load(spec, artifacts, home, dtype)
             if spec.runtime.tiny_vae is not None:
-                tiny = levers.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
+                tiny = optimizations.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
                 pipe.register_modules(vae=tiny.to(home))
             config = dict(pipe.scheduler.config)
             if spec.runtime.offload == "none":
                 base.stay(pipe, where)
-            held = Levers(pipe, spec.runtime, where, dtype)
+            held = Optimizations(pipe, spec.runtime, where, dtype)
             held.before_loras()
             stack = LoraStack(pipe, restorable=reusable, device=where)
         loaded = cls(needs, pipe, where, dtype, config, stack, held, reusable, InputCache(where), PromptCache())
         with watch.stage("loras"):
-            loaded._put_on(spec, artifacts)
+            loaded._attach_loras(spec, artifacts)
         return loaded
 
     def leads_to(self, needs: Needs) -> bool:
         """Say whether another run can be reached without loading the base anew."""
         if self.needs == needs:
             return True
-        movable = self.needs.base == needs.base and self.reusable and not self.levers.final
-        return movable and (self.needs.pipeline == needs.pipeline or self.levers.portable)
+        movable = self.needs.base == needs.base and self.reusable and not self.optimizations.final
+        return movable and (self.needs.pipeline == needs.pipeline or self.optimizations.portable)
 
     def move(self, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch) -> None:
         """Fulfil what another run needs. If that fails, nothing is known of what is loaded."""
         if self.needs == needs:
             return
         switch = self.needs.pipeline != needs.pipeline
-        if not switch and self.needs.stack == needs.stack and self.stack.weighable:
+        if not switch and self.needs.stack == needs.stack and self.stack.reweightable:
             with watch.stage("loras"):
                 self.attached = self.stack.reweight([lora.weight for lora in spec.loras.values()])
         else:
             with watch.stage("loras"):
-                self.levers.suspend()
-                self.stack.take_off()
+                self.optimizations.suspend()
+                self.stack.detach()
             if switch:
                 with watch.stage("adapters"):
                     self._switch(spec, artifacts)
             with watch.stage("loras"):
-                self._put_on(spec, artifacts)
+                self._attach_loras(spec, artifacts)
         self.prompts = PromptCache()
         self.needs = needs
 
@@ -164,16 +164,16 @@ class Loaded:
         self.pipe = base.switch(self.pipe, spec, artifacts, self.dtype)
         if spec.runtime.offload == "none":
             base.stay(self.pipe, self.device)
-        self.levers = Levers(self.pipe, spec.runtime, self.device, self.dtype)
-        self.levers.before_loras()
+        self.optimizations = Optimizations(self.pipe, spec.runtime, self.device, self.dtype)
+        self.optimizations.before_loras()
         self.stack = LoraStack(self.pipe, restorable=self.reusable, device=self.device)
 
-    def _put_on(self, spec: RunSpec, artifacts: Artifacts) -> None:
+    def _attach_loras(self, spec: RunSpec, artifacts: Artifacts) -> None:
         entries = [
             StackEntry(name, artifacts.lora(name).path, lora.weight, lora.partial) for name, lora in spec.loras.items()
         ]
-        self.attached = self.stack.put_on(entries, fuse=spec.lora_stack.fuse, merge=spec.lora_stack.merge)
-        self.levers.after_loras()
+        self.attached = self.stack.attach(entries, fuse=spec.lora_stack.fuse, merge=spec.lora_stack.merge)
+        self.optimizations.after_loras()
         found = self.pipe.components.items()
         self.parts = {name: Component(part) for name, part in found if isinstance(part, torch.nn.Module)}
         self.attention = tuple(sorted({type(p).__name__ for p in self.pipe.unet.attn_processors.values()}))

@@ -16,10 +16,10 @@ class Result:
     """A finished run.
 
     Attributes:
-        images: its pictures, in the order of their seeds; of animations the first frames.
+        images: its images, in the order of their seeds; of animations the first frames.
         record: the content of its ``run.json``.
         directory: where both are.
-        animations: the frames of its animations, in the order of their seeds; empty for pictures that do not move.
+        animations: the frames of its animations, in the order of their seeds; empty for images that do not move.
     """
 
     images: tuple[Image.Image, ...]
@@ -29,14 +29,14 @@ class Result:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files of the pictures."""
+        """The files of the images."""
         return tuple(self.directory / output.file for output in self.record.outputs)
 
     def __repr__(self) -> str:
-        return f"<Result: {len(self.images)} picture(s) in {self.directory}>"
+        return f"<Result: {len(self.images)} image(s) in {self.directory}>"
 
     def _repr_png_(self) -> bytes:
-        """Show the pictures in a notebook, side by side."""
+        """Show the images in a notebook, side by side."""
         width, height = self.images[0].size
         strip = Image.new("RGB", (width * len(self.images), height))
         for number, image in enumerate(self.images):

@@ -38,7 +38,7 @@ class Stopwatch:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
-class UNetWatch:
+class DenoiserWatch:
     """Sees, while open, each call of a UNet: the timesteps it was given, and when the last one ended."""
 
     def __init__(self, unet: torch.nn.Module) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from tcdflow.artifacts.resolve import Artifact, Artifacts
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.pipeline.noise import quiet
+from tcdflow.files.resolve import Artifact, Artifacts
+from tcdflow.libraries.quiet import quiet
 from tcdflow.spec.adapters import ControlNet, IPAdapter, MotionAdapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import Animation
@@ -73,7 +73,7 @@ def _image_encoder(key: str, artifact: Artifact, dtype: torch.dtype) -> Any:
         )
 
 
-def put_ip_adapters(pipe: Any, spec: RunSpec, artifacts: Artifacts) -> None:
+def attach_ip_adapters(pipe: Any, spec: RunSpec, artifacts: Artifacts) -> None:
     """Put all IP-Adapters of a spec on a pipeline that has its image encoder; diffusers takes them in one call.
 
     Raises:

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from tcdflow.artifacts.resolve import Artifacts
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.resolve import Artifacts
+from tcdflow.libraries.quiet import quiet
 from tcdflow.pipeline import adapters
 from tcdflow.pipeline.classes import pipeline_class
-from tcdflow.pipeline.noise import quiet
 from tcdflow.spec.model import RunSpec
 
 _OF_ADAPTERS = ("controlnet", "image_encoder")
@@ -37,7 +37,7 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
         what = f"cannot be loaded as {cls.__name__}: {type(error).__name__}: {reason}"
         raise ConfigError([Problem("base.source", what, spec.base.source)]) from error
     pipe.set_progress_bar_config(disable=True)
-    adapters.put_ip_adapters(pipe, spec, artifacts)
+    adapters.attach_ip_adapters(pipe, spec, artifacts)
     return pipe.to(device)
 
 
@@ -59,14 +59,14 @@ def switch(pipe: Any, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -
     with quiet():
         other = cls.from_pipe(pipe, dtype=dtype, **{**_options(cls, spec), **shared, **parts})
     other.set_progress_bar_config(disable=True)
-    adapters.put_ip_adapters(other, spec, artifacts)
+    adapters.attach_ip_adapters(other, spec, artifacts)
     return other.to(where)
 
 
 def stay(pipe: Any, device: torch.device) -> None:
     """Tell a pipeline that its weights stay on a device.
 
-    diffusers looks through all modules for a hook that would move them, at each call: 2 ms, of the 70 that a picture of
+    diffusers looks through all modules for a hook that would move them, at each call: 2 ms, of the 70 that an image of
     the embedded model takes.
     """
     cls = type(pipe)

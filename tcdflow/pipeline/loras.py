@@ -18,10 +18,10 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError, safe_open
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.libraries.quiet import quiet
 from tcdflow.pipeline import block_weights
 from tcdflow.pipeline.adapter_names import adapter_name
 from tcdflow.pipeline.merge import merge as merged
-from tcdflow.pipeline.noise import quiet
 from tcdflow.spec.model import MergeSpec
 
 _DOWN = (".lora_A.weight", ".lora_down.weight", ".lora.down.weight", "_lora.down.weight", ".down.weight")
@@ -72,7 +72,7 @@ class LoraStack:
     """The stack of one pipeline.
 
     The pipeline must be free of offloading, layerwise casting and compilation whenever the stack changes: see
-    ``tcdflow.pipeline.levers``.
+    ``tcdflow.pipeline.optimizations``.
 
     Args:
         pipe: a pipeline with diffusers' LoRA loader.
@@ -96,11 +96,11 @@ class LoraStack:
         return self._fused
 
     @property
-    def weighable(self) -> bool:
+    def reweightable(self) -> bool:
         """Whether other weights can be set on the LoRAs as they are: they are there, neither fused nor merged."""
         return bool(self._entries) and not self._fused and not self._merged
 
-    def put_on(
+    def attach(
         self, entries: Sequence[StackEntry], *, fuse: bool, merge: MergeSpec | None = None
     ) -> tuple[Attached, ...]:
         """Put a stack on a bare pipeline. If that fails it is bare again, unless it is fused beyond restoring.
@@ -122,15 +122,15 @@ class LoraStack:
             self._attached = tuple(self._attach(entry) for entry in entries)
             self._check_weights(entries, merge)
             if merge is None:
-                self._weigh({entry.adapter: entry.weight for entry in entries})
-                self._attached = self._weighed()
+                self._set_weights({entry.adapter: entry.weight for entry in entries})
+                self._attached = self._with_weights()
             else:
                 self._merge(merge)
             if fuse:
                 self._fuse()
         except BaseException:
             if self._restorable or not self._fused:
-                self.take_off()
+                self.detach()
             raise
         return self._attached
 
@@ -140,15 +140,15 @@ class LoraStack:
         Raises:
             ConfigError: if a weight names what is not there; the weights stay as they were.
         """
-        assert self.weighable, "a fused or merged stack is taken off and put on again"
+        assert self.reweightable, "a fused or merged stack is taken off and put on again"
         entries = tuple(replace(e, weight=weight) for e, weight in zip(self._entries, weights, strict=True))
         self._check_weights(entries, None)
-        self._weigh({entry.adapter: entry.weight for entry in entries})
+        self._set_weights({entry.adapter: entry.weight for entry in entries})
         self._entries = entries
-        self._attached = self._weighed()
+        self._attached = self._with_weights()
         return self._attached
 
-    def take_off(self) -> None:
+    def detach(self) -> None:
         """Leave the pipeline as it was loaded, bit for bit."""
         assert self._restorable or not self._fused, "this stack was fused for good"
         self._pipe.unload_lora_weights()
@@ -175,11 +175,11 @@ class LoraStack:
             # A file may ask for dropout in its metadata, and layers made by peft start out in training mode.
             getattr(self._pipe, component).eval()
 
-    def _weigh(self, weights: Mapping[str, Any]) -> None:
+    def _set_weights(self, weights: Mapping[str, Any]) -> None:
         # A list with one item for each: a single mapping would be used up by the first LoRA.
         self._pipe.set_adapters(list(weights), adapter_weights=list(weights.values()))
 
-    def _weighed(self) -> tuple[Attached, ...]:
+    def _with_weights(self) -> tuple[Attached, ...]:
         layers = [layer for _, _, layer in self._layers()]
         return tuple(
             replace(one, weights=tuple(sorted({_weight(la, name) for la in layers if name in _adapters(la)})))
@@ -196,7 +196,7 @@ class LoraStack:
         self._pipe.unload_lora_weights()
         with quiet():
             self._pipe.load_lora_weights(tensors, adapter_name=_MERGED)
-        self._weigh({_MERGED: 1.0})
+        self._set_weights({_MERGED: 1.0})
         self._merged = True
 
     def _fuse(self) -> None:

@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from tcdflow.artifacts.artifact import Artifact, Artifacts
-from tcdflow.artifacts.hashes import cache_dir, sha256_file
-from tcdflow.artifacts.model_index import read_json
-from tcdflow.artifacts.pickles import REFUSED, as_safetensors, is_pickle, is_pickles_index
 from tcdflow.errors import ConfigError, OutputError, Problem
+from tcdflow.files.artifact import Artifact, Artifacts
+from tcdflow.files.hashes import cache_dir, sha256_file
+from tcdflow.files.model_index import read_json
+from tcdflow.files.pickles import REFUSED, as_safetensors, is_pickle, is_pickles_index
 
 
 def without_pickles(artifacts: Artifacts) -> Artifacts:

@@ -1,1 +1,1 @@
-"""The run directory: atomic writes, run.json, metadata inside pictures, and reading them back. No torch here."""
+"""The run directory: atomic writes, run.json, metadata inside images, and reading them back. No torch here."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from tcdflow._version import __version__
-from tcdflow.artifacts.lock import LockedFile
+from tcdflow.files.lock import LockedFile
 from tcdflow.spec.model import RunSpec
 
 _SAMPLERS = {

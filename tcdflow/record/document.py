@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tcdflow.artifacts.lock import LockedFile
+from tcdflow.files.lock import LockedFile
 from tcdflow.record.atomic import write_bytes
 from tcdflow.record.data import read_model
 
@@ -25,7 +25,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 
 
 class Output(BaseModel):
-    """One picture or animation.
+    """One image or animation.
 
     Attributes:
         file: its name in the run directory.
@@ -34,8 +34,8 @@ class Output(BaseModel):
         width: in pixels, as written.
         height: in pixels, as written.
         seed: of its noise.
-        frames: that an animation's file stores; None for a picture. Equal neighbours are one frame, shown longer.
-        sidecar: file with its recipe, where the format or its limits keep that out of the picture.
+        frames: that an animation's file stores; None for an image. Equal neighbours are one frame, shown longer.
+        sidecar: file with its recipe, where the format or its limits keep that out of the image.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,8 +50,8 @@ class Output(BaseModel):
     sidecar: FileName | None = None
 
 
-class InputPicture(BaseModel):
-    """A picture that the run was given, as it was used: sized, and preprocessed for an adapter."""
+class InputImage(BaseModel):
+    """An image that the run was given, as it was used: sized, and preprocessed for an adapter."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -103,7 +103,7 @@ class Record(BaseModel):
     lock: list[LockedFile] = Field(default_factory=list)
     environment: dict[str, Any] = Field(default_factory=dict)
     execution: dict[str, Any] = Field(default_factory=dict)
-    inputs: list[InputPicture] = Field(default_factory=list)
+    inputs: list[InputImage] = Field(default_factory=list)
     outputs: list[Output] = Field(default_factory=list)
     grid: Sheet | None = None
     error: Failure | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from PIL.PngImagePlugin import PngInfo
 
-from tcdflow.artifacts.lock import LockedFile
+from tcdflow.files.lock import LockedFile
 from tcdflow.record.a1111 import parameters
 from tcdflow.record.recipe import recipe_json
 from tcdflow.spec.batch import Batch
@@ -30,7 +30,7 @@ XMP_NAMESPACE = "urn:tcdflow:xmp:1#"
 
 @dataclass(frozen=True)
 class Carried:
-    """What one picture carries.
+    """What one image carries.
 
     Attributes:
         parameters: the A1111 text.

@@ -11,7 +11,7 @@ MAX_SIDE = 4096
 """Pixels a side that a sheet has at the most; cells are reduced to fit."""
 
 _SMALL = 192
-"""Pixels: pictures below that are enlarged by a whole factor, so that their labels can be read."""
+"""Pixels: images below that are enlarged by a whole factor, so that their labels can be read."""
 
 _LEAST_CELL = 24
 _GAP = 12
@@ -21,13 +21,13 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def sheet(tiles: Sequence[tuple[str, Image.Image]], columns: int | None = None) -> Image.Image:
-    """Return one RGB picture with all tiles, row by row, each with its label below it.
+    """Return one RGB image with all tiles, row by row, each with its label below it.
 
     All cells are as wide as the widest tile and as high as the highest. A tile of another shape or size is centred in
     its cell and never cut: reduced if it is too large, enlarged by a whole factor if it fits several times.
 
     Args:
-        tiles: label and picture; labels are cut to the width of a cell.
+        tiles: label and image; labels are cut to the width of a cell.
         columns: tiles in a row. None: one row of up to four, else as square as may be.
 
     Raises:

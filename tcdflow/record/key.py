@@ -1,4 +1,4 @@
-"""The run key: one hash over what decides the pixels, the lock included. Runs with one key make one picture."""
+"""The run key: one hash over what decides the pixels, the lock included. Runs with one key make one image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tcdflow.artifacts.lock import LockedFile
+from tcdflow.files.lock import LockedFile
 from tcdflow.spec.model import RunSpec
 
 _RUNTIME = ("dtype", "vae_tiling", "layerwise_casting")
@@ -30,7 +30,7 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     plain.pop("output")
     plain["runtime"] = {name: plain["runtime"][name] for name in _RUNTIME}
     plain["base"] = {name: plain["base"][name] for name in ("family", "safety_checker")}
-    # The size of a picture counts, not whether it was said or is the base's own.
+    # The size of an image counts, not whether it was said or is the base's own.
     plain["sampling"] |= {"width": spec.width, "height": spec.height, "seed": list(spec.sampling.seeds)}
     plain["sampling"].pop("num_images")
     if spec.sampling.generator == "device":

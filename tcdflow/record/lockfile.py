@@ -13,9 +13,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tcdflow._version import __version__
-from tcdflow.artifacts.lock import LockedFile
-from tcdflow.artifacts.pins import FREE, Pins
 from tcdflow.errors import ConfigError, Problem, RecordError
+from tcdflow.files.lock import LockedFile
+from tcdflow.files.pins import FREE, Pins
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
 from tcdflow.spec.paths import at_home

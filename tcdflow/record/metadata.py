@@ -1,4 +1,4 @@
-"""Reads back the recipe that a picture carries. Strangers' files are data: bounded, parsed by hand, never rendered."""
+"""Reads back the recipe that an image carries. Strangers' files are data: bounded, parsed by hand, never rendered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _XMP_RECIPE = re.compile(rb"\btcdflow:recipe(?:=[\"']|>)([A-Za-z0-9+/=\s]+)")
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """Return the recipe of a picture or animation: its own metadata, else the ``.json`` beside it.
+    """Return the recipe of an image or animation: its own metadata, else the ``.json`` beside it.
 
     Args:
         path: a PNG, JPEG, WebP, GIF or MP4 file, or a sidecar itself.
@@ -60,7 +60,7 @@ def _error(path: Path, what: str) -> RecordError:
 
 
 def _opened(path: Path) -> BinaryIO:
-    # Not to wait for the other end of a pipe that somebody named like a picture.
+    # Not to wait for the other end of a pipe that somebody named like an image.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -111,7 +111,7 @@ def _from_png(file: BinaryIO) -> bytes | None:
 def _from_jpeg(file: BinaryIO) -> bytes | None:
     for _ in range(_MAX_PARTS):
         marker = file.read(2)
-        if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xD9, 0xDA):  # end, or the picture itself
+        if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xD9, 0xDA):  # end, or the image itself
             return None
         if marker[1] == 0xFF:  # a fill byte
             file.seek(-1, os.SEEK_CUR)

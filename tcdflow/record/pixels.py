@@ -12,14 +12,14 @@ from PIL import Image, UnidentifiedImageError
 from tcdflow.errors import RecordError, printable
 
 MAX_PIXELS = 8192 * 8192
-"""Of one picture or frame: as many as a run can ask for."""
+"""Of one image or frame: as many as a run can ask for."""
 
 MAX_FRAMES = 1024
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """Return a picture as RGB that has nothing but pixels: no profile, comment, place or camera from where it was."""
+    """Return an image as RGB that has nothing but pixels: no profile, comment, place or camera from where it was."""
     rgb = image.convert("RGB")
     rgb = rgb.copy() if rgb is image else rgb
     rgb.info = {}
@@ -40,7 +40,7 @@ def frames_sha256(frames: Iterable[Image.Image]) -> str:
 
 
 def frames_of(path: Path) -> Iterator[Image.Image]:
-    """Yield the RGB frames that a file holds: one for a picture, and those stored for an animation.
+    """Yield the RGB frames that a file holds: one for an image, and those stored for an animation.
 
     Args:
         path: a PNG, JPEG, WebP or GIF file, or an MP4 by its suffix.
@@ -63,7 +63,7 @@ def frames_of(path: Path) -> Iterator[Image.Image]:
         Image.DecompressionBombError,
         Image.DecompressionBombWarning,
     ) as error:
-        what = "is no picture" if isinstance(error, UnidentifiedImageError) else f"cannot be decoded: {error}"
+        what = "is no image" if isinstance(error, UnidentifiedImageError) else f"cannot be decoded: {error}"
         raise RecordError(printable(" ".join(f"{path}: {what}"[:600].splitlines()))) from None
 
 

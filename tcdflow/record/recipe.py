@@ -1,4 +1,4 @@
-"""The recipe that a picture carries: enough to make it again, alone. It may come back from a stranger."""
+"""The recipe that an image carries: enough to make it again, alone. It may come back from a stranger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from tcdflow._version import __version__
-from tcdflow.artifacts.lock import LockedFile
+from tcdflow.files.lock import LockedFile
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.types import MAX_SEED

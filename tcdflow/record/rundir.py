@@ -14,16 +14,16 @@ from typing import Any
 
 from PIL import Image
 
-from tcdflow.artifacts.lock import LockedFile
 from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt, unsigned
+from tcdflow.files.lock import LockedFile
 from tcdflow.record.atomic import Room
+from tcdflow.record.cleanup import INPUTS, remove_earlier, remove_link, remove_partial
 from tcdflow.record.document import FILE_NAME, Failure, Record
-from tcdflow.record.earlier import INPUTS, remove_earlier, remove_link, remove_partial
 from tcdflow.record.embed import Carried
 from tcdflow.record.environment import versions
+from tcdflow.record.images import save_animation, save_image, save_input, save_sheet
 from tcdflow.record.key import run_key
-from tcdflow.record.made import Made
-from tcdflow.record.pictures import save_animation, save_input, save_picture, save_sheet
+from tcdflow.record.sample import Sample
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
 
@@ -108,20 +108,20 @@ class RunDirectory:
         self.record.key = run_key(self._spec, files)
 
     def save(
-        self, made: Sequence[Made], inputs: Mapping[str, Image.Image] | None = None, batch: Batch | None = None
+        self, made: Sequence[Sample], inputs: Mapping[str, Image.Image] | None = None, batch: Batch | None = None
     ) -> None:
         """Write what was made, and what it was made from, and list it in the record. What is flawed is left out.
 
-        Pictures become ``000.png`` (or ``.jpg``, ``.webp``) and so on; animations ``animation.gif`` (or ``.webp``,
+        Images become ``000.png`` (or ``.jpg``, ``.webp``) and so on; animations ``animation.gif`` (or ``.webp``,
         ``.mp4``), or ``animation_000.gif`` and so on if there are several. Where the spec asks for it and there are
         several of them or inputs, ``grid.png`` shows all, inputs first, with first, middle and last frame of
         animations.
 
         Args:
             made: in the order of their seeds.
-            inputs: pictures the run was given, by name: letters, digits, ``_`` and ``-``. One whose name begins with
+            inputs: images the run was given, by name: letters, digits, ``_`` and ``-``. One whose name begins with
                 ``control_`` becomes ``control_<name>.png``, another ``inputs/<name>.png``.
-            batch: what the pictures were made together with.
+            batch: what the images were made together with.
 
         Raises:
             OutputError: if a file cannot be written.
@@ -134,16 +134,16 @@ class RunDirectory:
         numbers = {True: itertools.count(), False: itertools.count()}
         for place, one in enumerate(made):
             number = next(numbers[one.still])
-            if one.flaw is not None:
+            if one.invalid is not None:
                 continue
-            shared = batch.of_picture(place) if batch is not None else None
+            shared = batch.of_image(place) if batch is not None else None
             carried = Carried.of(self._spec, record.lock, one.seed, shared) if output.metadata == "full" else None
             if one.still:
-                record.outputs.append(save_picture(one, self.path, f"{number:03d}", output, carried))
+                record.outputs.append(save_image(one, self.path, f"{number:03d}", output, carried))
             else:
                 stem = "animation" if animations == 1 else f"animation_{number:03d}"
                 record.outputs.append(save_animation(one, self.path, stem, output, carried))
-        sound = [one for one in made if one.flaw is None]
+        sound = [one for one in made if one.invalid is None]
         if output.grid and (len(sound) > 1 or (sound and inputs)):
             from tcdflow.record.grid import sheet
 
@@ -222,7 +222,7 @@ def held(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _tiles(made: Made) -> list[tuple[str, Image.Image]]:
+def _tiles(made: Sample) -> list[tuple[str, Image.Image]]:
     if made.still:
         return [(f"seed {made.seed}", made.frames[0])]
     count = len(made.frames)

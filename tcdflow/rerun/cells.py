@@ -14,7 +14,7 @@ from tcdflow.record import document
 from tcdflow.rerun.pin import Pinned, pin
 from tcdflow.rerun.source import CELLS, Recorded, find
 from tcdflow.rerun.verify import Verified, comparable, verify, verify_batch
-from tcdflow.spec.batch import alike, is_in
+from tcdflow.spec.batch import batch_key, is_in
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -97,7 +97,7 @@ def _batch(recorded: Recorded) -> Any:
     batch = recorded.batch
     if batch is None or not is_in(recorded.spec, batch):
         return str(recorded.path)
-    return batch.pictures, alike(recorded.spec), recorded.lock
+    return batch.pictures, batch_key(recorded.spec), recorded.lock
 
 
 def _is_done(cell: Path) -> bool:
@@ -112,7 +112,7 @@ def _is_done(cell: Path) -> bool:
 def _cost(recorded: Recorded) -> tuple[str, ...]:
     plain = recorded.spec.model_dump(mode="json")
     heavy = [plain[part] for part in ("base", "runtime", "adapters", "loras", "lora_stack")]
-    together = f"{recorded.batch.pictures}{alike(recorded.spec)}" if recorded.batch else ""
+    together = f"{recorded.batch.pictures}{batch_key(recorded.spec)}" if recorded.batch else ""
     return json.dumps(heavy), together, str(recorded.path)
 
 

@@ -1,4 +1,4 @@
-"""How far two pictures, or two animations, are apart."""
+"""How far two images, or two animations, are apart."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Distance:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of making one picture again."""
+    """What came of making one image again."""
 
     name: str
     identical: bool
@@ -72,7 +72,7 @@ def compare(expected: Expected, made: Path, output: Output) -> Verdict:
         what = "made again as it was recorded, but the file has been changed since"
         return Verdict(name, False, f"{what}: {_apart(expected.file, made)}")
     if not there:
-        return Verdict(name, False, "differs; how far cannot be said without the picture itself")
+        return Verdict(name, False, "differs; how far cannot be said without the image itself")
     if output.pixel_sha256 == original:
         return Verdict(name, False, "identical to the file, but not to what was recorded of its pixels")
     return Verdict(name, False, f"differs: {_apart(expected.file, made)}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tcdflow.artifacts.finders import Finder
-from tcdflow.artifacts.lock import LockedFile, lock
-from tcdflow.artifacts.pins import Pins
-from tcdflow.artifacts.resolve import Artifacts, Progress, fetch, look
+from tcdflow.files.finder import Finder
+from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.pins import Pins
+from tcdflow.files.resolve import Artifacts, Progress, fetch, look
 from tcdflow.rerun.source import Recorded
 from tcdflow.spec.model import RunSpec
 
@@ -41,13 +41,11 @@ def pin(
         ConfigError: if a source cannot be had, naming each file that is missing or has changed, with its hash then
             and now.
     """
-    looked, locked = look_again(recorded, spec, unpickle=unpickle)
+    looked, locked = recheck(recorded, spec, unpickle=unpickle)
     return Pinned(Artifacts.of(fetch(looked, progress)), locked)
 
 
-def look_again(
-    recorded: Recorded, spec: RunSpec, *, unpickle: bool = False
-) -> tuple[Artifacts, tuple[LockedFile, ...]]:
+def recheck(recorded: Recorded, spec: RunSpec, *, unpickle: bool = False) -> tuple[Artifacts, tuple[LockedFile, ...]]:
     """Find the files of a recorded run, as :func:`pin` does, and download nothing large."""
     pins = Pins(recorded.lock)
     looked = look(spec, Finder(unpickle=unpickle), pins)

@@ -1,4 +1,4 @@
-"""What to make again: a run directory, its record, a picture. All of it may be a stranger's, and is read as data."""
+"""What to make again: a run directory, its record, an image. All of it may be a stranger's, and is read as data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tcdflow.artifacts.lock import LockedFile
+from tcdflow.config.guard import MAX_NODES, forbidden, walk
 from tcdflow.errors import RecordError, printable
+from tcdflow.files.lock import LockedFile
 from tcdflow.record import document
 from tcdflow.record.data import is_directory
 from tcdflow.record.document import Output, Record
@@ -20,7 +21,6 @@ from tcdflow.record.key import run_key
 from tcdflow.record.metadata import read_recipe
 from tcdflow.spec import rules
 from tcdflow.spec.batch import Batch
-from tcdflow.spec.guard import MAX_NODES, forbidden, walk
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 
@@ -30,7 +30,7 @@ _ANIMATED = (".gif", ".mp4", ".webp", ".png", ".jpg")
 
 @dataclass(frozen=True)
 class Expected:
-    """A picture or animation that was made.
+    """An image or animation that was made.
 
     Attributes:
         file: where it was written; it may have gone.
@@ -53,7 +53,7 @@ class Recorded:
         tcdflow: version that made it.
         outputs: what it made, as far as it is asked for.
         record: its record, where that is at hand.
-        batch: what its pictures were made together with; None where each had its call to itself.
+        batch: what its images were made together with; None where each had its call to itself.
         doubts: where spec and lock do not agree with what else lies there.
     """
 
@@ -72,7 +72,7 @@ def find(path: Path) -> Recorded:
     """Read what was recorded.
 
     Args:
-        path: a run directory, a ``run.json``, a picture or animation, or the sidecar of one.
+        path: a run directory, a ``run.json``, an image or animation, or the sidecar of one.
 
     Raises:
         RecordError: if there is nothing that can be made again; one line.
@@ -88,9 +88,9 @@ def find(path: Path) -> Recorded:
         try:
             record = document.read_file(path)
         except RecordError:
-            return _of_picture(path, next(filter(_is_file, map(path.with_suffix, _ANIMATED)), None))
+            return _of_image(path, next(filter(_is_file, map(path.with_suffix, _ANIMATED)), None))
         return _of_record(path, path.parent, record)
-    return _of_picture(path, path)
+    return _of_image(path, path)
 
 
 def is_sweep(path: Path) -> bool:
@@ -117,32 +117,32 @@ def _of_record(path: Path, directory: Path, record: Record) -> Recorded:
     return Recorded(path, spec, tuple(record.lock), key, _version(record), outputs, record, batch, tuple(doubts))
 
 
-def _of_picture(path: Path, picture: Path | None) -> Recorded:
-    beside = _beside(picture) if picture else None
+def _of_image(path: Path, image: Path | None) -> Recorded:
+    beside = _beside(image) if image else None
     try:
         recipe = read_recipe(path)
     except RecordError:
-        if beside is None or path != picture:
+        if beside is None or path != image:
             raise
         record, output = beside
         shared = _batch(path, record)
-        shared = shared and shared.of_picture(record.outputs.index(output))
+        shared = shared and shared.of_image(record.outputs.index(output))
         recipe = {"spec": record.spec, "lock": record.lock, "seed": output.seed, "tcdflow": _version(record)}
         recipe["batch"] = shared and shared.model_dump()
     spec = _spec(path, recipe["spec"])
     lock = tuple(LockedFile.model_validate(file) for file in recipe["lock"])
     key = _key(path, spec, lock)
-    # One of several: this picture's own noise, and no other's.
+    # One of several: this image's own noise, and no other's.
     own = {"seed": recipe["seed"], "num_images": 1}
     alone = spec.model_copy(update={"sampling": spec.sampling.model_copy(update=own)})
-    record_, expected, doubts = None, (Expected(picture),) if picture else (), []
-    if beside is not None and picture is not None:
+    record_, expected, doubts = None, (Expected(image),) if image else (), []
+    if beside is not None and image is not None:
         record, output = beside
-        doubts = _unlike(record, recipe, picture.name)
-        if not doubts or _sha256(picture) == output.sha256:
-            record_, expected = record, (Expected(picture, output.pixel_sha256),)
+        doubts = _unlike(record, recipe, image.name)
+        if not doubts or _sha256(image) == output.sha256:
+            record_, expected = record, (Expected(image, output.pixel_sha256),)
         else:
-            doubts = []  # another run's record, beside which the picture was put
+            doubts = []  # another run's record, beside which the image was put
     batch = Batch.model_validate(recipe["batch"]) if recipe["batch"] else None
     return Recorded(path, alone, lock, key, recipe["tcdflow"], expected, record_, batch, tuple(doubts))
 
@@ -158,13 +158,13 @@ def _batch(path: Path, record: Record) -> Batch | None:
         raise RecordError(_line(path, str(problem))) from None
 
 
-def _beside(picture: Path) -> tuple[Record, Output] | None:
-    """Return the record beside a picture with its entry of it."""
+def _beside(image: Path) -> tuple[Record, Output] | None:
+    """Return the record beside an image with its entry of it."""
     try:
-        record = document.read(picture.parent)
+        record = document.read(image.parent)
     except RecordError:
         return None
-    return next(((record, output) for output in record.outputs if output.file == picture.name), None)
+    return next(((record, output) for output in record.outputs if output.file == image.name), None)
 
 
 def _spec(path: Path, plain: dict[str, Any]) -> RunSpec:
@@ -194,7 +194,7 @@ def _key(path: Path, spec: RunSpec, lock: tuple[LockedFile, ...] | list[LockedFi
 
 
 def _unlike(record: Record, recipe: dict[str, Any], name: str) -> list[str]:
-    """Say where a record and the recipe of one of its pictures differ, key by key."""
+    """Say where a record and the recipe of one of its images differ, key by key."""
     lines = [
         f"spec: {key} is {told(here)} in run.json and {told(there)} in {name}"
         for key, here, there in differences(record.spec, recipe["spec"])

@@ -20,7 +20,7 @@ def suspects(then: Recorded, now: Record) -> list[str]:
     """List what differs between a recorded run and the one made from it, in order of suspicion.
 
     Args:
-        then: the recorded run; of a picture alone, only spec, lock and the version of tcdflow are known.
+        then: the recorded run; of an image alone, only spec, lock and the version of tcdflow are known.
         now: the record of the new one.
     """
     lines = [*_lock(then, now), *then.doubts, *_spec(then, now)]

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcdflow.artifacts.sizes import settle
-from tcdflow.artifacts.unchanged import Unchanged
 from tcdflow.engine.execute import execute, generate, keep
 from tcdflow.errors import RecordError
+from tcdflow.files.sizes import resolve_size
+from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.rerun.pin import Pinned
 from tcdflow.rerun.source import Recorded
 from tcdflow.rerun.suspects import suspects
-from tcdflow.spec.batch import Batch, gathered
+from tcdflow.spec.batch import Batch, expand_batch
 from tcdflow.spec.model import RunSpec
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
-    from tcdflow.engine.making import Step
+    from tcdflow.engine.sampler import Step
     from tcdflow.rerun.compare import Verdict
 
 
@@ -32,8 +32,8 @@ class Verified:
 
     Attributes:
         name: of the run.
-        verdicts: one for each picture.
-        suspects: what differs between then and now; of interest where a picture does.
+        verdicts: one for each image.
+        suspects: what differs between then and now; of interest where an image does.
         failed: why it could not be made or compared, in one line.
     """
 
@@ -56,7 +56,7 @@ def comparable(recorded: Recorded) -> Recorded:
     """
     if not recorded.outputs:
         status = f": its status is {recorded.record.status}" if recorded.record else ""
-        raise RecordError(f"{recorded.path}: has no pictures to compare with{status}")
+        raise RecordError(f"{recorded.path}: has no images to compare with{status}")
     return recorded
 
 
@@ -83,9 +83,9 @@ def verify(
     """Make a run again where nobody sees it, and compare."""
     with tempfile.TemporaryDirectory(prefix="tcdflow-verify-") as name:
         where = Path(name) / "run"
-        settled = settle(spec, pinned.artifacts)
-        with RunDirectory.open(where, settled, overrides=overrides, derived_from=recorded.key) as run:
-            execute(settled, pinned.artifacts, run, engine, on_step, pinned.lock, recorded.batch)
+        sized = resolve_size(spec, pinned.artifacts)
+        with RunDirectory.open(where, sized, overrides=overrides, derived_from=recorded.key) as run:
+            execute(sized, pinned.artifacts, run, engine, on_step, pinned.lock, recorded.batch)
         return judge(recorded, where, run.record)
 
 
@@ -99,8 +99,8 @@ def verify_batch(
         pinned: the files of each, which are the same.
         engine: gives the engine.
     """
-    specs = [settle(recorded.spec, files.artifacts) for (recorded, _), files in zip(runs, pinned, strict=True)]
-    everyone, places = gathered([(spec, batch) for spec, (_, batch) in zip(specs, runs, strict=True)])
+    specs = [resolve_size(recorded.spec, files.artifacts) for (recorded, _), files in zip(runs, pinned, strict=True)]
+    everyone, places = expand_batch([(spec, batch) for spec, (_, batch) in zip(specs, runs, strict=True)])
     made = generate(everyone, Unchanged.since_now(pinned[0].artifacts), engine)
     verified = []
     for spec, place, (recorded, _), files in zip(specs, places, runs, pinned, strict=True):

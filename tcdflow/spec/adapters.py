@@ -36,9 +36,9 @@ class ControlNet(Part):
     family: Family
     source: SourceText
     config: SourceText | None = Field(None, description="folder or repository whose config.json a single file follows")
-    image: SourceText = Field(description="path or URL of the control picture, or of what it is made from")
+    image: SourceText = Field(description="path or URL of the control image, or of what it is made from")
     fit: Fit = "resize"
-    preprocessor: Preprocessor | None = Field(None, description="makes the control picture; None takes it as given")
+    preprocessor: Preprocessor | None = Field(None, description="makes the control image; None takes it as given")
     scale: Float = Field(1.0, ge=0.0, le=10.0, description="weight of its residuals")
     start: Float = Field(0.0, ge=0.0, le=1.0, description="share of the steps after which it begins")
     end: Float = Field(1.0, ge=0.0, le=1.0, description="share of the steps after which it ends")
@@ -49,7 +49,7 @@ def _as_tuple(value: object) -> object:
 
 
 class IPAdapter(Part):
-    """An IP-Adapter (arXiv 2308.06721): pictures as prompt."""
+    """An IP-Adapter (arXiv 2308.06721): images as prompt."""
 
     kind: Literal["ip_adapter"]
     description: Text = ""
@@ -58,7 +58,7 @@ class IPAdapter(Part):
     image_encoder: SourceText = Field(description="folder of the CLIP vision model that it was trained with")
     images: Annotated[tuple[SourceText, ...], BeforeValidator(_as_tuple)] = Field(min_length=1, max_length=64)
     size: Int | None = Field(
-        None, ge=8, le=8192, description="pixels a side to stretch the pictures to; None leaves them"
+        None, ge=8, le=8192, description="pixels a side to stretch the images to; None leaves them"
     )
     scale: Annotated[Any, PlainValidator(block_weights)] = Field(1.0, description="a number, or numbers by block")
 

@@ -1,6 +1,6 @@
-"""Pictures that share the UNet's calls: which may, and how a picture's company is written down and found again.
+"""Images that share the UNet's calls: which may, and how an image's company is written down and found again.
 
-On every device the size of a batch decides last bits, so a picture of a batch is made again in the same batch.
+On every device the size of a batch decides last bits, so an image of a batch is made again in the same batch.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tcdflow.spec.model import MAX_BATCH, RunSpec
-from tcdflow.spec.types import MAX_PICTURES, MAX_SEED, FilledText, Int, Part, Text
+from tcdflow.spec.types import MAX_IMAGES, MAX_SEED, FilledText, Int, Part, Text
 
 
 class Member(Part):
-    """One picture of a batch: what may differ between those that share a call."""
+    """One image of a batch: what may differ between those that share a call."""
 
     prompt: FilledText
     negative_prompt: Text = ""
@@ -24,33 +24,33 @@ class Member(Part):
 
 
 class Batch(Part):
-    """What a run's pictures were made together with.
+    """What a run's images were made together with.
 
     Attributes:
-        size: pictures that a call takes at the most.
-        position: of the run's first picture among all.
-        pictures: all of them in order, those of other runs included; each ``size`` of them are one call.
+        size: images that a call takes at the most.
+        position: of the run's first image among all.
+        images: all of them in order, those of other runs included; each ``size`` of them are one call.
     """
 
     size: Int = Field(ge=1, le=MAX_BATCH)
     position: Int = Field(0, ge=0)
-    pictures: tuple[Member, ...] = Field(min_length=1, max_length=MAX_PICTURES)
+    pictures: tuple[Member, ...] = Field(min_length=1, max_length=MAX_IMAGES)
 
     @model_validator(mode="after")
     def _within(self) -> Self:
         if self.position >= len(self.pictures):
-            raise ValueError(f"position {self.position} is not among its {len(self.pictures)} pictures")
+            raise ValueError(f"position {self.position} is not among its {len(self.pictures)} images")
         return self
 
-    def of_picture(self, number: int) -> Batch | None:
-        """Return what one picture of the run shared its call with, or None if it had the call to itself."""
+    def of_image(self, number: int) -> Batch | None:
+        """Return what one image of the run shared its call with, or None if it had the call to itself."""
         call, position = divmod(self.position + number, self.size)
         pictures = self.pictures[call * self.size : (call + 1) * self.size]
         return Batch(size=self.size, position=position, pictures=pictures) if len(pictures) > 1 else None
 
 
 def members(specs: Sequence[RunSpec]) -> tuple[Member, ...]:
-    """Return all pictures of runs that are made together."""
+    """Return all images of runs that are made together."""
     return tuple(
         Member(prompt=spec.prompt, negative_prompt=spec.negative_prompt, seed=seed)
         for spec in specs
@@ -68,30 +68,30 @@ def batches_of(specs: Sequence[RunSpec]) -> list[Batch]:
     ]
 
 
-def alike(spec: RunSpec) -> str:
+def batch_key(spec: RunSpec) -> str:
     """Return a text that is the same for runs that may share calls: all but prompts and seeds."""
     return spec.model_dump_json(exclude={"prompt": True, "negative_prompt": True, "sampling": {"seed", "num_images"}})
 
 
-def company(spec: RunSpec, batch: Batch | None) -> tuple[list[RunSpec], int]:
+def batch_members(spec: RunSpec, batch: Batch | None) -> tuple[list[RunSpec], int]:
     """Return the runs that a run was made with, itself among them, and its place there.
 
     A run that is another than the one that was in the batch, in its prompts, seeds or size of batch, is made alone.
     """
     if batch is None or not is_in(spec, batch):
         return [spec], 0
-    specs, (own,) = gathered([(spec, batch)])
+    specs, (own,) = expand_batch([(spec, batch)])
     return specs, own
 
 
 def is_in(spec: RunSpec, batch: Batch) -> bool:
-    """Say whether a batch holds a run's pictures at its position."""
+    """Say whether a batch holds a run's images at its position."""
     own = members([spec])
     return batch.size == spec.runtime.batch_size and own == batch.pictures[batch.position :][: len(own)]
 
 
-def gathered(runs: Sequence[tuple[RunSpec, Batch]]) -> tuple[list[RunSpec], list[int]]:
-    """Return all runs of one batch, and where among them those are of which more is known than their pictures.
+def expand_batch(runs: Sequence[tuple[RunSpec, Batch]]) -> tuple[list[RunSpec], list[int]]:
+    """Return all runs of one batch, and where among them those are of which more is known than their images.
 
     Args:
         runs: some that are in the batch, by position.

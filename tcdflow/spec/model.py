@@ -49,7 +49,7 @@ class BaseModelSpec(Part):
     size: Int = Field(ge=8, le=8192, description="pixels a side the base was trained on; default width and height")
     size_multiple: Int = Field(8, ge=1, le=512, description="width and height must be divisible by this")
     tasks: tuple[str, ...] = Field((), description="tasks that its UNet was made for; empty is any")
-    safety_checker: bool = Field(False, description="load the base's safety checker, which blackens pictures")
+    safety_checker: bool = Field(False, description="load the base's safety checker, which blackens images")
 
 
 class SchedulerSpec(Part):
@@ -123,7 +123,7 @@ class SamplingSpec(Part):
     eta: Float = Field(ge=0.0, le=1.0, description="stochasticity of each step, gamma in the TCD paper")
     guidance_scale: Float = Field(ge=0.0, le=100.0, description="classifier-free guidance; at most 1 is off")
     seed: Seed = 0
-    num_images: Int = Field(1, ge=1, le=1024, description="pictures, with seeds seed, seed + 1, ...")
+    num_images: Int = Field(1, ge=1, le=1024, description="images, with seeds seed, seed + 1, ...")
     width: Int | None = Field(None, ge=8, le=8192)
     height: Int | None = Field(None, ge=8, le=8192)
     clip_skip: Int | None = Field(None, ge=1, le=11, description="layers of the text encoder to leave out at its end")
@@ -133,7 +133,7 @@ class SamplingSpec(Part):
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seed of each picture, in order."""
+        """The seed of each image, in order."""
         if isinstance(self.seed, tuple):
             return self.seed
         return tuple(range(self.seed, self.seed + self.num_images))
@@ -167,11 +167,11 @@ class RuntimeSpec(Part):
         1,
         ge=1,
         le=MAX_BATCH,
-        description="pictures that share the UNet's calls: those of a run, and of a sweep's cells that differ only in "
-        "prompt, negative prompt and seed; more pictures a second, and other last bits (about 1e-6 in float32)",
+        description="images that share the UNet's calls: those of a run, and of a sweep's cells that differ only in "
+        "prompt, negative prompt and seed; more images a second, and other last bits (about 1e-6 in float32)",
     )
     vae_slicing: bool = Field(
-        False, description="decode the pictures of a batch or frames one by one: less memory; last bits change"
+        False, description="decode the images of a batch or frames one by one: less memory; last bits change"
     )
     vae_tiling: bool = Field(
         False,
@@ -194,7 +194,7 @@ class RuntimeSpec(Part):
     deterministic: bool = Field(
         False, description="torch's deterministic algorithms only: slower on cuda; same bits on a cpu"
     )
-    tiny_vae: SourceText | None = Field(None, description="an AutoencoderTiny to decode with: faster, coarser pictures")
+    tiny_vae: SourceText | None = Field(None, description="an AutoencoderTiny to decode with: faster, coarser images")
 
     @property
     def for_loading(self) -> RuntimeSpec:
@@ -206,14 +206,14 @@ class OutputSpec(Part):
     """What is written (group ``output``)."""
 
     description: Text = ""
-    format: Literal["png", "jpeg", "webp"] = Field("png", description="of pictures; only png keeps every pixel")
+    format: Literal["png", "jpeg", "webp"] = Field("png", description="of images; only png keeps every pixel")
     quality: Int = Field(95, ge=1, le=100, description="of jpeg and webp; 100 makes webp lossless")
     animation: Literal["gif", "webp", "mp4"] = Field("gif", description="format of animations")
     fps: Int = Field(
         10, ge=1, le=60, description="frames a second of animations; a gif counts in hundredths of a second"
     )
     loop: bool = Field(True, description="whether gif and webp animations start again")
-    grid: bool = Field(True, description="a labelled sheet beside several pictures, or beside one that had inputs")
+    grid: bool = Field(True, description="a labelled sheet beside several images, or beside one that had inputs")
     metadata: Literal["full", "none"] = Field("full", description="put spec, lock and A1111 text into the files")
 
 
@@ -234,12 +234,12 @@ class RunSpec(Part):
 
     @property
     def width(self) -> int:
-        """Width of the pictures in pixels."""
+        """Width of the images in pixels."""
         return self.sampling.width or self.base.size
 
     @property
     def height(self) -> int:
-        """Height of the pictures in pixels."""
+        """Height of the images in pixels."""
         return self.sampling.height or self.base.size
 
     @property

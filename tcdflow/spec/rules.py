@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tcdflow import embedded
 from tcdflow.errors import Problem
-from tcdflow.spec import adapter_rules, levers
+from tcdflow.spec import adapter_rules, runtime_rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import ImageToImage, Inpainting
 
@@ -34,7 +34,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
     yield from size_problems(spec)
     yield from _task(spec)
     yield from adapter_rules.problems(spec)
-    yield from levers.problems(spec)
+    yield from runtime_rules.problems(spec)
     for name, lora in spec.loras.items():
         if lora.families and spec.base.family not in lora.families:
             fits = ", ".join(lora.families)
@@ -45,7 +45,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
     if isinstance(spec.sampling.seed, tuple) and spec.sampling.num_images != 1:
         yield Problem(
             "sampling.num_images",
-            "a list of seeds already says how many pictures; leave it at 1",
+            "a list of seeds already says how many images; leave it at 1",
             spec.sampling.num_images,
         )
 
@@ -71,13 +71,13 @@ def _scheduler(spec: RunSpec) -> Iterator[Problem]:
     if scheduler.rescale_betas_zero_snr and spec.base.prediction_type == "epsilon":
         yield Problem(
             "scheduler.rescale_betas_zero_snr",
-            "a base that predicts epsilon gives non-finite pictures at zero SNR; it needs v_prediction",
+            "a base that predicts epsilon gives non-finite images at zero SNR; it needs v_prediction",
             True,
         )
 
 
 def size_problems(spec: RunSpec) -> Iterator[Problem]:
-    """Yield what is wrong with the size of the pictures."""
+    """Yield what is wrong with the size of the images."""
     multiple = spec.base.size_multiple
     for side, pixels in (("width", spec.width), ("height", spec.height)):
         if pixels % multiple:

@@ -1,4 +1,4 @@
-"""What a run makes of what (group ``task``): from text alone, from a picture, within a mask, or frames that move."""
+"""What a run makes of what (group ``task``): from text alone, from an image, within a mask, or frames that move."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from pydantic import Field
 from tcdflow.spec.types import Float, Int, Part, SourceText, Text
 
 Fit = Literal["resize", "crop", "none"]
-"""How an input picture comes to the size of the run: stretched to it, cut to its shape and scaled, or as it is."""
+"""How an input image comes to the size of the run: stretched to it, cut to its shape and scaled, or as it is."""
 
 
 class TextToImage(Part):
-    """A picture from a prompt."""
+    """An image from a prompt."""
 
     name: Literal["text_to_image"]
     description: Text = ""
 
 
 class ImageToImage(Part):
-    """A picture from a picture: noise is added to it, and the last part of the schedule takes it away again."""
+    """An image from an image: noise is added to it, and the last part of the schedule takes it away again."""
 
     name: Literal["image_to_image"]
     description: Text = ""
-    image: SourceText = Field(description="path or URL of the picture to start from")
+    image: SourceText = Field(description="path or URL of the image to start from")
     fit: Fit = "resize"
     strength: Float = Field(0.8, gt=0.0, le=1.0, description="share of the schedule that is run; 1 starts from noise")
 
 
 class Inpainting(Part):
-    """A picture with the white part of a mask made anew."""
+    """An image with the white part of a mask made anew."""
 
     name: Literal["inpainting"]
     description: Text = ""
-    image: SourceText = Field(description="path or URL of the picture to change")
-    mask: SourceText = Field(description="path or URL of the mask, white where the picture is made anew")
+    image: SourceText = Field(description="path or URL of the image to change")
+    mask: SourceText = Field(description="path or URL of the mask, white where the image is made anew")
     fit: Fit = "resize"
     strength: Float = Field(0.99, gt=0.0, le=1.0, description="share of the schedule that is run; 1 starts from noise")
 

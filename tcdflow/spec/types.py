@@ -31,13 +31,13 @@ Int = Annotated[int, BeforeValidator(_no_bool)]
 Float = Annotated[float, BeforeValidator(_no_bool)]
 
 MAX_SEED = 2**63 - 1
-MAX_PICTURES = 1024
+MAX_IMAGES = 1024
 
 
 def _seed(value: object) -> int | tuple[int, ...]:
     if isinstance(value, list | tuple):
-        if not 0 < len(value) <= MAX_PICTURES:
-            raise ValueError(f"a list of seeds holds 1 to {MAX_PICTURES} of them")
+        if not 0 < len(value) <= MAX_IMAGES:
+            raise ValueError(f"a list of seeds holds 1 to {MAX_IMAGES} of them")
         return tuple(_one_seed(item) for item in value)
     return _one_seed(value)
 
@@ -88,4 +88,4 @@ def _filled(value: str) -> str:
 Text = Annotated[str, Field(max_length=20_000)]
 FilledText = Annotated[Text, BeforeValidator(lambda v: _filled(v) if isinstance(v, str) else v)]
 SourceText = Annotated[str, Field(min_length=1, max_length=4096)]
-"""A place where weights are: see ``tcdflow.artifacts.source``."""
+"""A place where weights are: see ``tcdflow.files.source``."""

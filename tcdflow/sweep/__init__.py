@@ -1,1 +1,1 @@
-"""Sweeps: planned and frozen before the first picture, run on a warm engine, resumed by content."""
+"""Sweeps: planned and frozen before the first image, run on a warm engine, resumed by content."""

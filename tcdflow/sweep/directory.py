@@ -15,8 +15,8 @@ from typing import Literal
 
 from tcdflow.errors import ConfigError, NoRoomError, OutputError, Problem, RecordError
 from tcdflow.record import document
+from tcdflow.record.cleanup import remove_link, remove_partial
 from tcdflow.record.document import Record
-from tcdflow.record.earlier import remove_link, remove_partial
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.plan import CELLS, Cell, Plan
 

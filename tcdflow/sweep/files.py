@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tcdflow.artifacts import store
-from tcdflow.artifacts.artifact import Artifact, Artifacts
-from tcdflow.artifacts.finders import Finder
-from tcdflow.artifacts.lock import LockedFile, lock
-from tcdflow.artifacts.pins import Pins
-from tcdflow.artifacts.resolve import Progress, fetch, look
-from tcdflow.artifacts.resolver import problem
 from tcdflow.errors import ConfigError, Problem, SourceError
+from tcdflow.files import store
+from tcdflow.files.artifact import Artifact, Artifacts
+from tcdflow.files.finder import Finder
+from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.pins import Pins
+from tcdflow.files.resolve import Progress, fetch, look
+from tcdflow.files.resolver import problem
 from tcdflow.record import lockfile
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep.plan import Plan, PlannedFiles

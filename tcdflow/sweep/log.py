@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tcdflow.errors import PrintableFormatter
-from tcdflow.record.earlier import remove_link
+from tcdflow.record.cleanup import remove_link
 
 FILE_NAME = "sweep.log"
 

@@ -1,4 +1,4 @@
-"""Numbers that say something of a picture and need no further weights."""
+"""Numbers that say something of an image and need no further weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ONCE = ("load", "loras")
 
 
 def sharpness(image: Image.Image) -> float:
-    """Return the variance of the Laplacian of the grey picture, from 0 to 255 a pixel: blur makes it small.
+    """Return the variance of the Laplacian of the grey image, from 0 to 255 a pixel: blur makes it small.
 
     As a measure of focus it is Pech-Pacheco et al.'s (ICPR 2000), and OpenCV's ``Laplacian(grey).var()`` away from the
-    border. A picture under 3 pixels a side has none: 0.
+    border. An image under 3 pixels a side has none: 0.
     """
     grey = np.asarray(image.convert("L"), dtype=np.float32)
     if min(grey.shape) < 3:
@@ -37,7 +37,7 @@ def complexity(image: Image.Image) -> float:
 
 
 def measured(images: Sequence[Image.Image]) -> dict[str, float]:
-    """Return the means over the pictures of a run."""
+    """Return the means over the images of a run."""
     return {
         "sharpness": round(fmean(map(sharpness, images)), 4),
         "complexity": round(fmean(map(complexity, images)), 6),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tcdflow.spec.batch import alike
+from tcdflow.spec.batch import batch_key
 from tcdflow.spec.model import RunSpec
 
 
@@ -14,7 +14,7 @@ def costs(spec: RunSpec) -> tuple[Any, ...]:
 
     Where prompts share the UNet's calls, the rest of the sampling is dearer to change than they are.
     """
-    sampling = alike(spec) if spec.runtime.batch_size > 1 else (spec.prompt, spec.negative_prompt)
+    sampling = batch_key(spec) if spec.runtime.batch_size > 1 else (spec.prompt, spec.negative_prompt)
     return (
         (spec.base.source, spec.base.config, spec.base.variant, spec.base.safety_checker),
         (spec.runtime.for_loading.model_dump_json(), spec.task.name == "animation"),
@@ -63,21 +63,21 @@ def changes(specs: Sequence[tuple[Any, ...]]) -> dict[str, int]:
 def batches(cells: Sequence[tuple[tuple[Any, ...], int, int]]) -> list[int | None]:
     """Return the number of each cell's batch, or None for a cell that is made alone.
 
-    Neighbours that differ only in prompts and seeds go together, as long as all their pictures fit into one call.
+    Neighbours that differ only in prompts and seeds go together, as long as all their images fit into one call.
 
     Args:
-        cells: in the order in which they run: what :func:`costs` returns, the pictures, and how many of them may
+        cells: in the order in which they run: what :func:`costs` returns, the images, and how many of them may
             share a call.
     """
     numbers: list[int | None] = []
     room, latest, number = 0, None, -1
-    for parts, pictures, size in cells:
+    for parts, images, size in cells:
         if size == 1:
             numbers.append(None)
             latest = None
             continue
-        if (parts, size) != latest or pictures > room:
+        if (parts, size) != latest or images > room:
             number, room, latest = number + 1, size, (parts, size)
-        room -= pictures
+        room -= images
         numbers.append(number)
     return numbers

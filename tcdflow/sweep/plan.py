@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from tcdflow.artifacts.artifact import Artifact, Artifacts
-from tcdflow.artifacts.lock import LockedFile
-from tcdflow.artifacts.store import moved_here
 from tcdflow.errors import ConfigError
+from tcdflow.files.artifact import Artifact, Artifacts
+from tcdflow.files.lock import LockedFile
+from tcdflow.files.store import moved_here
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
 from tcdflow.spec.model import RunSpec
@@ -89,7 +89,7 @@ class Cell(_Data):
         values: what is set on the template, by dotted key.
         overrides: what tells it from the other cells, as a single run would be told.
         key: its run key.
-        how: hash of what does not decide the picture: how it is computed, and how it is written.
+        how: hash of what does not decide the image: how it is computed, and how it is written.
         files: numbers of the files that it reads.
         batch: number of the batch that it is made in; None alone. Neighbours of one number share the UNet's calls.
     """

@@ -14,24 +14,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tcdflow.artifacts.artifact import Artifact
-from tcdflow.artifacts.finders import Finder
-from tcdflow.artifacts.pins import Pins
-from tcdflow.artifacts.sizes import settle
+from tcdflow.config.axes import Axes, Axis, Point, axes, without
+from tcdflow.config.compose import Composer, Draft
+from tcdflow.config.permission import permitted
+from tcdflow.config.references import behind_interpolation, overlap
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.artifact import Artifact
+from tcdflow.files.finder import Finder
+from tcdflow.files.pins import Pins
+from tcdflow.files.sizes import resolve_size
 from tcdflow.record.environment import versions
 from tcdflow.record.key import run_key
 from tcdflow.spec import rules
-from tcdflow.spec.compose import Composer, Draft
-from tcdflow.spec.expand import Axes, Axis, Point, axes, without
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.permission import permitted
-from tcdflow.spec.references import behind_interpolation, overlap
 from tcdflow.sweep import order
 from tcdflow.sweep.files import SweepFiles
 from tcdflow.sweep.names import cell_names, sweep_name
 from tcdflow.sweep.plan import Cell, Plan, PlannedAxis, PlannedOverride, with_values
-from tcdflow.sweep.wrong import Wrong
+from tcdflow.sweep.problems import ProblemCollector
 
 MAX_CELLS = 1_000_000
 MAX_WARNINGS = 40
@@ -50,11 +50,11 @@ class Planned:
 
 @dataclass
 class _Sketch:
-    """A cell before it is named, what has to be loaded or set for it, its pictures, and how many share a call."""
+    """A cell before it is named, what has to be loaded or set for it, its images, and how many share a call."""
 
     fields: dict[str, Any]
     costs: tuple[Any, ...]
-    pictures: int
+    images: int
     batch_size: int
 
 
@@ -90,7 +90,7 @@ class _Planner:
         self._templates: dict[tuple[str, ...], int | None] = {}
         self._drafts: list[Draft] = []
         self._merged: list[dict[str, Any]] = []
-        self._wrong = Wrong()
+        self._wrong = ProblemCollector()
         self._warnings: dict[str, None] = {}
         self._hows: dict[Any, str] = {}
 
@@ -134,7 +134,7 @@ class _Planner:
         unordered = list(cells.values())
         ordered = [unordered[number] for number in order.by_cost([cell.costs for cell in unordered])]
         names = cell_names([cell.fields["overrides"] for cell in ordered])
-        batches = order.batches([(cell.costs, cell.pictures, cell.batch_size) for cell in ordered])
+        batches = order.batches([(cell.costs, cell.images, cell.batch_size) for cell in ordered])
         keys = [point.key for axis in self._axes.axes for point in axis[0]]
         plan = Plan.model_construct(
             environment=versions(),
@@ -176,7 +176,7 @@ class _Planner:
             self._warnings |= dict.fromkeys(rules.warnings(spec))
         try:
             artifacts, files, locked = self._files.of(spec)
-            settled = settle(spec, artifacts)
+            sized = resolve_size(spec, artifacts)
         except ConfigError as error:
             self._wrong.add(error.problems, texts)
             return None
@@ -184,11 +184,11 @@ class _Planner:
             "template": number,
             "values": values,
             "overrides": texts,
-            "key": run_key(settled, locked),
-            "how": self._how(settled),
+            "key": run_key(sized, locked),
+            "how": self._how(sized),
             "files": files,
         }
-        return _Sketch(fields, order.costs(settled), len(settled.sampling.seeds), settled.runtime.batch_size)
+        return _Sketch(fields, order.costs(sized), len(sized.sampling.seeds), sized.runtime.batch_size)
 
     def _how(self, spec: RunSpec) -> str:
         parts = (spec.runtime, spec.output)

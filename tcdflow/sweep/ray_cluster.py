@@ -104,7 +104,7 @@ def _connect(settings: RaySettings) -> None:
     import ray
     from ray._private import worker
 
-    worker.print_to_stdstream = _log  # whatever log_to_driver says, deaths are told on stdout, among paths of pictures
+    worker.print_to_stdstream = _log  # whatever log_to_driver says, deaths are told on stdout, among paths of images
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if settings.address is not None:
         check_address(settings)

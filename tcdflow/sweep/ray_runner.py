@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tcdflow.artifacts.hashes import sha256_file
 from tcdflow.errors import ConfigError, OutputError, Problem, RecordError, RunError
+from tcdflow.files.hashes import sha256_file
 from tcdflow.record import document
 from tcdflow.record.document import Failure
 from tcdflow.sweep import order

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcdflow.artifacts.hashes import sha256_file
 from tcdflow.errors import TcdflowError
+from tcdflow.files.hashes import sha256_file
 from tcdflow.record.atomic import flushed_behind
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.directory import among_others, state
@@ -111,6 +111,6 @@ class CellMaker:
         """Have all that was written on the disk."""
         self._open.close()
 
-    def _step(self, picture: int, done: int, of: int) -> None:
+    def _step(self, image: int, done: int, of: int) -> None:
         if self._stopped.is_set():
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""``results.csv`` and ``results.jsonl``: a row a cell, with its axes, status, timings and pictures."""
+"""``results.csv`` and ``results.jsonl``: a row a cell, with its axes, status, timings and images."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tcdflow.sweep.worker import Worker
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
-    from tcdflow.engine.making import Step
+    from tcdflow.engine.sampler import Step
 
 
 def pending(plan: Plan, directory: Path, *, retry_failed: bool = False) -> list[Outcome]:

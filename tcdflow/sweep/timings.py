@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tcdflow.artifacts.hashes import cache_dir
 from tcdflow.errors import TcdflowError
+from tcdflow.files.hashes import cache_dir
 from tcdflow.record.atomic import write_text
 from tcdflow.record.document import Record
 from tcdflow.spec.model import RunSpec
@@ -117,7 +117,7 @@ def estimate(specs: Iterable[tuple[RunSpec, bool, bool]], seen: Seen | None = No
         if stages is None:
             unknown += 1
             continue
-        pictures = len(spec.sampling.seeds)
-        total += pictures * (spec.effective_steps * stages["call"] + stages["decode"])
+        images = len(spec.sampling.seeds)
+        total += images * (spec.effective_steps * stages["call"] + stages["decode"])
         total += stages["load"] * loads + stages["switch"] * (switches or loads)
     return total, unknown

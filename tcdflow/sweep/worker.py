@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcdflow.artifacts.again import look_again
-from tcdflow.artifacts.artifact import Artifacts
-from tcdflow.artifacts.lock import LockedFile, lock
-from tcdflow.artifacts.sizes import settle
-from tcdflow.artifacts.unchanged import Unchanged
 from tcdflow.engine.execute import generate, keep
-from tcdflow.errors import ConfigError, FlawedError, NoRoomError, RequestError, SourceError, TcdflowError
+from tcdflow.errors import ConfigError, InvalidOutputError, NoRoomError, RequestError, SourceError, TcdflowError
+from tcdflow.files.artifact import Artifacts
+from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.recheck import recheck
+from tcdflow.files.sizes import resolve_size
+from tcdflow.files.unchanged import Unchanged
+from tcdflow.record.cleanup import remove_link
 from tcdflow.record.document import Record
-from tcdflow.record.earlier import remove_link
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
@@ -28,7 +28,7 @@ from tcdflow.sweep.plan import Cell, Plan
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine, Generated
-    from tcdflow.engine.making import Step
+    from tcdflow.engine.sampler import Step
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Worker:
     def make(self, batch: Sequence[Cell], left: Sequence[Cell]) -> list[Outcome]:
         """Make the cells of a batch that are left, in the company of those that are not, as often as the plan allows.
 
-        A wrong request is not tried again, nor are flawed pictures: both would come out the same way.
+        A wrong request is not tried again, nor are flawed images: both would come out the same way.
         """
         start = time.perf_counter()
         tries = self.plan.settings.retry
@@ -86,7 +86,7 @@ class Worker:
                 raise KeyboardInterrupt from failure
             self._empty(failure)
             memory = out_of_memory(failure) and not emptied
-            if isinstance(failure, RequestError | FlawedError) or not (tries or memory):
+            if isinstance(failure, RequestError | InvalidOutputError) or not (tries or memory):
                 outcomes |= {c.name: self._failed(c, failures[c.name], took, attempts) for c in left}
                 break
             emptied = emptied or memory
@@ -106,7 +106,7 @@ class Worker:
         spec = self.plan.spec(cell)
         if problems := list(rules.problems(spec)):
             raise ConfigError(problems)
-        return settle(spec, self._artifacts_of(cell))
+        return resolve_size(spec, self._artifacts_of(cell))
 
     def _once(
         self,
@@ -121,7 +121,7 @@ class Worker:
         warnings = [*told, *artifacts.told()]
         try:
             specs = {cell.name: self.spec(cell) for cell in batch}
-        except TcdflowError as error:  # a picture of another size than when the plan was made, say
+        except TcdflowError as error:  # an image of another size than when the plan was made, say
             for cell in left:
                 self._begin(cell, self.plan.spec(cell), warnings).end(error)
             raise
@@ -173,7 +173,7 @@ class Worker:
 
     def _empty(self, failure: BaseException) -> None:
         """Let go of all that a failed cell may have left in an unknown state, its tensors' frames included."""
-        if isinstance(failure, FlawedError):  # nothing of the engine's failed
+        if isinstance(failure, InvalidOutputError):  # nothing of the engine's failed
             return
         seen: set[int] = set()
         link: BaseException | None = failure
@@ -189,7 +189,7 @@ class Worker:
     def _artifacts_of(self, cell: Cell) -> Artifacts:
         if cell.files not in self._artifacts:
             safety_checker = self.plan.spec(cell).base.safety_checker
-            found = (look_again(artifact, safety_checker=safety_checker) for artifact in self.plan.artifacts(cell))
+            found = (recheck(artifact, safety_checker=safety_checker) for artifact in self.plan.artifacts(cell))
             self._artifacts[cell.files] = Artifacts.of(found)
         return self._artifacts[cell.files]
 

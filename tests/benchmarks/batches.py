@@ -1,34 +1,34 @@
-"""How far the pictures of a batch are from those made one by one."""
+"""How far the images of a batch are from those made one by one."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tcdflow.app import Job
+from tcdflow.config.compose import Composer
 from tcdflow.engine.engine import Engine
-from tcdflow.spec.compose import Composer
 from tests.benchmarks.table import Figure
 
-PICTURES = 32
+IMAGES = 32
 SIZES = (2, 4, 16)
 
 
 def run() -> list[Figure]:
-    """Make the same pictures of the embedded model in batches of several sizes."""
+    """Make the same images of the embedded model in batches of several sizes."""
     engine, composer = Engine(), Composer()
 
     def made(size: int) -> np.ndarray:
-        said = ["prompt=a fox on a green background", f"sampling.num_images={PICTURES}", f"runtime.batch_size={size}"]
+        said = ["prompt=a fox on a green background", f"sampling.num_images={IMAGES}", f"runtime.batch_size={size}"]
         job = Job.prepare(composer.compose(said))
         pictures = [one.frames[0] for one in engine.run(job.composition.spec, job.artifacts).made]
-        return np.stack([np.asarray(picture, np.int16) for picture in pictures])
+        return np.stack([np.asarray(image, np.int16) for image in pictures])
 
     alone = made(1)
     apart = {size: np.abs(made(size) - alone) for size in SIZES}
     pixels = alone[..., 0].size
     return [
         Figure(
-            f"pictures of {PICTURES} that are not those made alone, in batches of 2, 4, 16",
+            f"images of {IMAGES} that are not those made alone, in batches of 2, 4, 16",
             [float(gap.any(axis=(1, 2, 3)).sum()) for gap in apart.values()],
             "",
         ),

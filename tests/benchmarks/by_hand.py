@@ -1,4 +1,4 @@
-"""The smallest script that makes the benchmark's picture by hand; arguments: model folder, LoRA file, output."""
+"""The smallest script that makes the benchmark's image by hand; arguments: model folder, LoRA file, output."""
 
 import sys
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tcdflow.app import WarmEngine
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tcdflow.sweep import planner
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import Runner, pending
@@ -20,8 +20,8 @@ PARTS = {
     "record, begun and ended": ("rundir.py", "open"),
     "record, written": ("document.py", "write"),
     "files, flushed to the disk": ("~", "<built-in method posix.fsync>"),
-    "pictures, encoded and written": ("pictures.py", "save_picture"),
-    "recipe in the picture": ("embed.py", "of"),
+    "images, encoded and written": ("images.py", "save_image"),
+    "recipe in the image": ("embed.py", "of"),
     "spec, from the plan": ("plan.py", "spec"),
     "key": ("key.py", "run_key"),
     "earlier files, looked for": ("earlier.py", "remove_earlier"),

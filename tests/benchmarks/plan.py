@@ -12,7 +12,7 @@ ROUNDS = 3
 AXES = ["sampling.eta=range(0,1,0.1)", "prompt=a red heart,a blue star,a green leaf,a sun,a moon,x1,x2,x3,x4,x5"]
 PLAN = """
 import json, pathlib, re, sys, time
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tcdflow.sweep import planner
 start = time.perf_counter()
 plan = planner.make(Composer(), sys.argv[1:]).plan
@@ -23,7 +23,7 @@ print(json.dumps([len(plan.cells), seconds, int(peak[1]) / 1024]))
 """
 COMPOSE = """
 import json, sys, time
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 composer = Composer()
 composer.compose(sys.argv[1:])
 start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A whole process of tcdflow, from the shell and back, against the smallest script that makes the same picture."""
+"""A whole process of tcdflow, from the shell and back, against the smallest script that makes the same image."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ROUNDS = 7
 
 
 def run() -> list[Row]:
-    """Alternate the two, and make sure that they made one picture."""
+    """Alternate the two, and make sure that they made one image."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "by_hand.png"
+        image = Path(folder) / "by_hand.png"
         run_dir = Path(folder) / "run"
         script = Path(__file__).with_name("by_hand.py")
         by_hand = [
@@ -27,13 +27,13 @@ def run() -> list[Row]:
             str(script),
             str(embedded.model_path("emoji")),
             str(embedded.lora_path("emoji")),
-            str(picture),
+            str(image),
         ]
         ours = [sys.executable, "-m", "tcdflow", "prompt=a red heart", f"hydra.run.dir={run_dir}"]
         times = compare({"tcdflow": lambda: _timed(ours), "by hand": lambda: _timed(by_hand)}, ROUNDS)
-        same = ImageChops.difference(Image.open(picture), Image.open(run_dir / "000.png")).getbbox() is None
-        assert same, "the two pictures differ"
-        return [Row("one picture, whole process, seconds", times["tcdflow"], times["by hand"])]
+        same = ImageChops.difference(Image.open(image), Image.open(run_dir / "000.png")).getbbox() is None
+        assert same, "the two images differ"
+        return [Row("one image, whole process, seconds", times["tcdflow"], times["by hand"])]
 
 
 def _timed(command: list[str]) -> float:

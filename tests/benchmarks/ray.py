@@ -1,9 +1,9 @@
 """Two Ray workers with one thread each against one process with two threads, on the same two cores and cells.
 
-What the first ratio shows is how well the work of one picture spreads over threads: much of the embedded model is too
+What the first ratio shows is how well the work of one image spreads over threads: much of the embedded model is too
 small to be split, so that the second thread of one process gains little, or costs more than it gains (the third row
-says it), while a second process has a whole picture of its own to make. Two workers can at best be twice as fast as
-one process with one thread. Against that stands what they cost before the first picture, which the second row has in
+says it), while a second process has a whole image of its own to make. Two workers can at best be twice as fast as
+one process with one thread. Against that stands what they cost before the first image, which the second row has in
 it: Ray itself is started for each sweep, and each worker imports torch and loads the base. So on the CPU of one
 machine Ray pays once a sweep is long, and with large models, whose layers keep all threads busy, hardly at all. What
 it is meant for are several GPUs and machines.
@@ -59,7 +59,7 @@ def _timed(words: list[str], threads: int) -> tuple[float, float]:
         stderr=subprocess.DEVNULL,
     )
     assert process.stdout is not None
-    ends = [time.perf_counter() for _ in process.stdout]  # a line a picture
+    ends = [time.perf_counter() for _ in process.stdout]  # a line an image
     assert process.wait() == 0 and len(ends) == CELLS
     # From where every worker has made some cells, to where none is without one yet.
     first, last = 5 * WORKERS, CELLS - WORKERS

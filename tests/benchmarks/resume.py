@@ -1,4 +1,4 @@
-"""Resuming a finished sweep of 10,000 cells: each record is read, each picture hashed, and nothing imported or made."""
+"""Resuming a finished sweep of 10,000 cells: each record is read, each image hashed, and nothing imported or made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tcdflow.sweep import planner
 from tcdflow.sweep.runner import Runner, pending
 from tests.benchmarks.table import Figure

@@ -16,7 +16,7 @@ from diffusers import StableDiffusionPipeline, TCDScheduler
 
 from tcdflow import embedded
 from tcdflow.app import WarmEngine
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tcdflow.sweep import planner, results
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import Runner, pending

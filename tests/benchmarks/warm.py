@@ -1,4 +1,4 @@
-"""A picture on a warm engine against a picture of a hand-written loop on a loaded pipeline with the LoRA fused."""
+"""An image on a warm engine against an image of a hand-written loop on a loaded pipeline with the LoRA fused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline, TCDScheduler
 
 from tcdflow import embedded
 from tcdflow.app import Job, WarmEngine, run_single
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tests.benchmarks.table import Row, compare
 
 ROUNDS = 60
@@ -56,6 +56,6 @@ def run() -> list[Row]:
 
         times = compare({"by hand": by_hand, "engine": engine_alone, "run": whole_run}, ROUNDS)
     return [
-        Row("one picture, warm engine, seconds", times["engine"], times["by hand"]),
-        Row("one picture, warm, with directory and record, seconds", times["run"], times["by hand"]),
+        Row("one image, warm engine, seconds", times["engine"], times["by hand"]),
+        Row("one image, warm, with directory and record, seconds", times["run"], times["by hand"]),
     ]

@@ -1,4 +1,4 @@
-"""A hub cache, and a cache of pictures, filled as if everything that ``conf/`` names had been downloaded before."""
+"""A hub cache, and a cache of images, filled as if everything that ``conf/`` names had been downloaded before."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from tcdflow.config.compose import Composer
 from tcdflow.spec.adapters import ControlNet, IPAdapter
-from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import ImageToImage, Inpainting
 from tests.standins import StandIns
@@ -51,8 +51,8 @@ def fill_hub(home: Path, standins: StandIns) -> None:
                 link.symlink_to(file)
 
 
-def fill_pictures(cache: Path) -> None:
-    """Put a picture into tcdflow's cache for each URL that an experiment names."""
+def fill_images(cache: Path) -> None:
+    """Put an image into tcdflow's cache for each URL that an experiment names."""
     composer = Composer()
     folder = cache / "pictures"
     folder.mkdir(parents=True)

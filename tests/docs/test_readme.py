@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.docs.prefilled import fill_hub, fill_pictures
+from tests.docs.prefilled import fill_hub, fill_images
 from tests.standins import StandIns
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def commands() -> list[list[str]]:
 def results(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[list[str], int, str, Path]]:
     folder = tmp_path_factory.mktemp("readme")
     fill_hub(folder / "hf", standins)
-    fill_pictures(folder / "cache")
+    fill_images(folder / "cache")
     hub = ("experiment=text", "experiment=styled", "experiment=control", "experiment=inpaint")
     argvs = [[*argv, SMALL] if any(a.startswith(hub) for a in argv) else argv for argv in commands()]
     env = os.environ | {
@@ -63,7 +63,7 @@ def test_every_command_works(results: list[tuple[list[str], int, str, Path]]) ->
         assert status == 0, f"tcdflow {shlex.join(argv)}\n{shown}"
 
 
-def test_commands_that_draw_leave_pictures(results: list[tuple[list[str], int, str, Path]]) -> None:
+def test_commands_that_draw_leave_images(results: list[tuple[list[str], int, str, Path]]) -> None:
     drawn = [line for _, _, shown, _ in results for line in shown.splitlines() if line.endswith(".png")]
     assert len(drawn) >= 14
     assert all((results[0][3] / line).is_file() for line in drawn)

@@ -26,7 +26,7 @@ Mount = Callable[[str], AbstractContextManager[Path]]
 
 
 @dataclass(frozen=True)
-class Said:
+class ParsedOverride:
     """What a process answered."""
 
     status: int
@@ -56,8 +56,8 @@ class Started:
             return False
         return True
 
-    def end(self) -> Said:
-        return Said(self._zygote.read(), *(path.read_text("utf-8") for path in (self._out, self._err)))
+    def end(self) -> ParsedOverride:
+        return ParsedOverride(self._zygote.read(), *(path.read_text("utf-8") for path in (self._out, self._err)))
 
 
 class Zygote:
@@ -138,7 +138,7 @@ def remount(where: Path, options: str) -> None:
 def records(directory: Path) -> list[Record]:
     """All records below a directory, each of which must be whole, and true of what lies beside it.
 
-    What bears a final name must be whole: pictures can be decoded, and those of a run that is done have their hash.
+    What bears a final name must be whole: images can be decoded, and those of a run that is done have their hash.
     """
     found = []
     for path in sorted(directory.rglob("*.png")):

@@ -17,7 +17,7 @@ AXES = ("-m", "sampling.steps=1", "sampling.seed=1,2,3")
 
 
 def test_it_jumps_by_years(zygote: Zygote, at: Path) -> None:
-    """Pictures and keys have nothing to do with the time of day; dates are what the clock said."""
+    """Images and keys have nothing to do with the time of day; dates are what the clock said."""
     wanted = zygote.start(*RUN, "hydra.run.dir=run", cwd=at, drawn=True).end()
     assert wanted.status == 0
     for seed in "123":
@@ -47,7 +47,7 @@ MANY = """
 import datetime, sys
 from hydra.core import utils
 from tcdflow.app import Job, run_single
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tests.sweep.fake import FakeEngine
 class Stopped(datetime.datetime):
     @classmethod

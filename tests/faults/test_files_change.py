@@ -1,4 +1,4 @@
-"""Weights and pictures that change, are damaged or vanish between plan and run, during a run and during a sweep."""
+"""Weights and images that change, are damaged or vanish between plan and run, during a run and during a sweep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGE = ("task=image_to_image", "task.image=in.png", "sampling.steps=2")
 
 @pytest.fixture
 def own(at: Path) -> Path:
-    """A directory with a model, a LoRA and a picture of its own."""
+    """A directory with a model, a LoRA and an image of its own."""
     shutil.copytree(embedded.model_path("emoji"), at / "own")
     shutil.copy(embedded.lora_path("emoji"), at / LORA)
     Image.new("RGB", (64, 64), "orange").save(at / "in.png")
@@ -58,7 +58,7 @@ def test_damage_is_found_before_anything_is_made(how: str, file: str, zygote: Zy
 
 
 def changing(path: str, at: int, how: str = "b = bytearray(open(p, 'rb').read()); b[-1] ^= 1") -> dict[str, str]:
-    """Change a file in place, its time of modification put back, when a picture is about to be made."""
+    """Change a file in place, its time of modification put back, when an image is about to be made."""
     code = f"import os\np = {path!r}\nif n == {at}:\n    t = os.stat(p).st_mtime_ns\n    {how}\n"
     code += "    open(p, 'wb').write(b)\n    os.utime(p, ns=(t, t))"
     return {"before": "before_each", "twist": code}
@@ -100,7 +100,7 @@ def test_a_sweep_whose_weights_vanish_or_are_cut(zygote: Zygote, own: Path) -> N
 
 
 @pytest.mark.parametrize("drawn", [True, False])
-def test_an_input_picture_that_vanishes(drawn: bool, zygote: Zygote, own: Path) -> None:
+def test_an_input_image_that_vanishes(drawn: bool, zygote: Zygote, own: Path) -> None:
     gone = {"before": "before_each", "twist": "import os\nif n == 1: os.remove('in.png')"}
     axes = ("-m", *IMAGE, "sampling.seed=1,2", "hydra.sweep.dir=s")
     said = zygote.start(*axes, cwd=own, drawn=drawn, **gone).end()
@@ -113,7 +113,7 @@ def test_an_input_picture_that_vanishes(drawn: bool, zygote: Zygote, own: Path) 
 
 
 def test_what_a_sweep_cannot_even_measure_has_a_record(zygote: Zygote, own: Path) -> None:
-    """A mask that is not of its picture's size any more."""
+    """A mask that is not of its image's size any more."""
     Image.new("L", (64, 64), 255).save(own / "mask.png")
     shrunk = "from PIL import Image\nif n == 1: Image.new('L', (32, 32), 255).save('mask.png')"
     task = ("task=inpainting", "task.image=in.png", "task.mask=mask.png", "sampling.steps=2")

@@ -18,7 +18,7 @@ FULL = "cannot be written: No space left on device"
 
 @pytest.mark.parametrize("kilobytes", [4, 72, 80, 96, 120])
 def test_a_run_on_a_full_disk(kilobytes: int, zygote: Zygote, at: Path, mount: Mount) -> None:
-    """The last byte goes with the record itself, a file of ``.hydra``, the first picture, the second, their sheet."""
+    """The last byte goes with the record itself, a file of ``.hydra``, the first image, the second, their sheet."""
     with mount(f"size={kilobytes}k") as disk:
         said = zygote.start(*RUN, f"hydra.run.dir={disk}/run", cwd=at, drawn=True).end()
         (record,) = records(disk)
@@ -95,7 +95,7 @@ def test_a_sweep_whose_results_have_no_room(zygote: Zygote, at: Path) -> None:
 
 @pytest.mark.parametrize("size", [1000, 2000, 8000, 20_000])
 def test_files_that_may_not_be_large(size: int, zygote: Zygote, at: Path) -> None:
-    """As a quota does, the limit hits the record, ``.hydra``, a picture, or their sheet alone."""
+    """As a quota does, the limit hits the record, ``.hydra``, an image, or their sheet alone."""
     said = zygote.start(*RUN, "hydra.run.dir=run", cwd=at, drawn=True, fsize=size).end()
     assert said.status == 1 and said.line().endswith("cannot be written: File too large")
     assert [record.status for record in records(at)] == ["failed"] * (size > 7000)

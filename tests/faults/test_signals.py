@@ -48,7 +48,7 @@ class Shooter:
         said = started.end()
         (record,) = records(self._at)  # that of the former run, if it was hit before its own
         made = pictures(self._at)
-        assert made.items() <= self.expected.items(), "each picture is whole"
+        assert made.items() <= self.expected.items(), "each image is whole"
         if said.status == 0:
             assert record.status == "done" and made == self.expected
         elif number != signal.SIGKILL and said.status not in BEFORE_LISTENING:

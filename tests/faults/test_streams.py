@@ -51,7 +51,7 @@ def test_messages_that_nobody_hears(zygote: Zygote, at: Path) -> None:
 def test_a_pipe_without_a_reader(zygote: Zygote, at: Path) -> None:
     """A run was made all the same; a sweep ends, as any filter does, and says how to go on."""
     said = zygote.start(*RUN, cwd=at, drawn=True, before="without_reader").end()
-    assert said.status == 0 and "1 picture in" in said.line()
+    assert said.status == 0 and "1 image in" in said.line()
     said = zygote.start(*AXES, cwd=at, drawn=True, before="without_reader").end()
     assert said.status == 1
     assert said.line() == "stopped with 1 of 2 cells done; go on with: tcdflow resume s"

@@ -18,7 +18,7 @@ _noise = fake.draw
 
 
 def draw_at_once() -> None:
-    """Have pictures drawn at once by an engine without a model."""
+    """Have images drawn at once by an engine without a model."""
     import tcdflow.engine.engine
 
     def made(**_: Any) -> FakeEngine:
@@ -28,8 +28,8 @@ def draw_at_once() -> None:
 
 
 def before_each(code: str) -> None:
-    """Run code before each picture is drawn, or each run of a real engine is made; ``n`` counts from 1."""
-    import tcdflow.engine.making
+    """Run code before each image is drawn, or each run of a real engine is made; ``n`` counts from 1."""
+    import tcdflow.engine.sampler
 
     done = [0]
 
@@ -42,13 +42,13 @@ def before_each(code: str) -> None:
         return _noise(spec, seed)
 
     fake.draw = drawn
-    make = tcdflow.engine.making.Maker.make
+    make = tcdflow.engine.sampler.Sampler.make
 
     def made(self: Any, wanted: Any) -> Any:
         step()
         return make(self, wanted)
 
-    tcdflow.engine.making.Maker.make = made  # type: ignore[method-assign]
+    tcdflow.engine.sampler.Sampler.make = made  # type: ignore[method-assign]
 
 
 def without_reader(_: str) -> None:

@@ -27,7 +27,7 @@ class Order:
         closed: numbers of standard streams that are closed.
         env: set on top of the environment.
         fsize: bytes that a file may have, or None.
-        drawn: pictures are drawn at once by an engine without a model.
+        drawn: images are drawn at once by an engine without a model.
         before: name of a function of :mod:`tests.faults.twists`, called with ``twist`` first.
         twist: its argument.
     """
@@ -56,8 +56,8 @@ def main() -> None:
     import tcdflow.engine.engine  # noqa: F401
     from tcdflow.cli.rerun import rerun  # noqa: F401
     from tcdflow.cli.sweep import resume  # noqa: F401
+    from tcdflow.config.compose import Composer
     from tcdflow.record.mp4 import encode  # noqa: F401
-    from tcdflow.spec.compose import Composer
 
     torch.set_num_threads(1)  # a pool of threads would not live through a fork
     Composer().compose([])

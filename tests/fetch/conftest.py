@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import constants
 
 from tcdflow.cli.main import dispatch
-from tests.artifacts.fakes import pipeline, weights
+from tests.files.fakes import pipeline, weights
 from tests.hub import StandInHub
 from tests.hub.fixtures import hub
 
@@ -21,7 +21,7 @@ LORA = {"tcd.safetensors": weights(1.5, "lora"), "other.safetensors": weights(2.
 
 
 @dataclass(frozen=True)
-class Said:
+class ParsedOverride:
     """What a command answered."""
 
     status: int
@@ -29,7 +29,7 @@ class Said:
     err: str
 
 
-Tcdflow = Callable[..., Said]
+Tcdflow = Callable[..., ParsedOverride]
 
 
 @pytest.fixture
@@ -45,11 +45,11 @@ def tcd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    def run(*argv: str, offline: bool = False) -> Said:
+    def run(*argv: str, offline: bool = False) -> ParsedOverride:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(constants, "HF_HUB_OFFLINE", offline)
             capfd.readouterr()
-            return Said(dispatch(argv), *capfd.readouterr())
+            return ParsedOverride(dispatch(argv), *capfd.readouterr())
 
     return run
 

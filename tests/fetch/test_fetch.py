@@ -19,8 +19,8 @@ from huggingface_hub import constants
 import tcdflow
 from tcdflow import embedded
 from tcdflow.record import document
-from tests.artifacts.fakes import needed, pipeline, weights
 from tests.fetch.conftest import LORA, WORDS, Tcdflow, cached
+from tests.files.fakes import needed, pipeline, weights
 from tests.helpers import environment, left_behind
 from tests.hub import FaultKind, StandInHub
 
@@ -126,7 +126,7 @@ class TestCheck:
         assert cached() == ALL
 
     def test_a_plan_has_the_keys_that_it_has_once_all_is_here(self, repositories: StandInHub, tcd: Tcdflow) -> None:
-        from tcdflow.spec.compose import Composer
+        from tcdflow.config.compose import Composer
         from tcdflow.sweep import planner
 
         before = planner.make(Composer(), [*WORDS, "sampling.seed=1,2"])
@@ -234,8 +234,8 @@ class TestCutOff:
         assert cached() == {"o/big/x.safetensors": self.BIG}
 
     def test_two_at_once_download_a_file_once(self, repositories: StandInHub, tcd: Tcdflow) -> None:
-        from tcdflow.artifacts.resolve import fetch, look
-        from tests.artifacts.fakes import spec
+        from tcdflow.files.resolve import fetch, look
+        from tests.files.fakes import spec
 
         looked = [look(spec("o/sd")) for _ in range(3)]
         repositories.requests.clear()
@@ -340,7 +340,7 @@ class TestRecorded:
     def test_a_plan_that_leaves_its_folders_is_refused(
         self, moved: None, tcd: Tcdflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from tcdflow.spec.compose import Composer
+        from tcdflow.config.compose import Composer
         from tcdflow.sweep import planner
 
         planner.make(Composer(), [*self.WORDS, "sampling.seed=1,2"]).plan.write(Path("swept"))

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tcdflow import embedded
-from tcdflow.artifacts.lock import lock
-from tcdflow.artifacts.pins import Pins
-from tcdflow.artifacts.resolve import look
+from tcdflow.files.lock import lock
+from tcdflow.files.pins import Pins
+from tcdflow.files.resolve import look
 from tcdflow.record import document, lockfile
-from tests.artifacts.fakes import needed, pipeline, spec, weights
 from tests.fetch.conftest import LORA, WORDS, Tcdflow, cached
+from tests.files.fakes import needed, pipeline, spec, weights
 from tests.helpers import Write, left_behind
 from tests.hub import StandInHub
 

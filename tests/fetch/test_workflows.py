@@ -11,9 +11,9 @@ from huggingface_hub import constants
 
 import tcdflow
 from tcdflow.cli.main import dispatch
+from tcdflow.config.compose import Composer
 from tcdflow.record import lockfile
-from tcdflow.spec.compose import Composer
-from tests.docs.prefilled import fill_pictures, repositories
+from tests.docs.prefilled import fill_images, repositories
 from tests.fetch.conftest import cached
 from tests.hub import StandInHub
 from tests.hub.fixtures import point_client_at
@@ -29,14 +29,14 @@ RUN = {"controlnet_depth", "ip_adapter"}
 
 @pytest.fixture(scope="module")
 def everything(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInHub]:
-    """A hub with a stand-in of each repository that ``conf/`` names, and the pictures of its URLs at hand."""
+    """A hub with a stand-in of each repository that ``conf/`` names, and the images of its URLs at hand."""
     home = tmp_path_factory.mktemp("workflows")
     with StandInHub() as hub, pytest.MonkeyPatch.context() as patch:
         for name, folder in repositories(standins).items():
             hub.add(name, folder)
         point_client_at(hub.endpoint, home, patch)
         patch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 10)
-        fill_pictures(home / "tcdflow")
+        fill_images(home / "tcdflow")
         yield hub
 
 

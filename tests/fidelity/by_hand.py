@@ -1,7 +1,7 @@
 """The guide's scripts, as they have to be written today, on files of one's own: nothing here knows tcdflow.
 
 What differs from the guide: ``dtype`` for ``torch_dtype``, float32 on a CPU for float16 on a GPU, the sources, the edge
-of the pictures, TCDScheduler from diffusers itself, and diffusers' own IP-Adapter. The depth map is made without
+of the images, TCDScheduler from diffusers itself, and diffusers' own IP-Adapter. The depth map is made without
 autocast, which would give bfloat16 on a CPU. Prompts, steps, strengths and scales are the guide's: a test that compares
 an experiment with one of these must not read them from the experiment.
 """

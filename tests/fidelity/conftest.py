@@ -1,4 +1,4 @@
-"""Runs of tcdflow, and the pictures that they and the scripts are given."""
+"""Runs of tcdflow, and the images that they and the scripts are given."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def thin(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Thin:
 
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture whose size and shape are not those of a run: coarse blocks of colour, with noise on them."""
+    """An image whose size and shape are not those of a run: coarse blocks of colour, with noise on them."""
     rng = np.random.default_rng(1)
     blocks = rng.integers(0, 256, (5, 7, 3)).repeat(16, 0).repeat(16, 1)
     return _saved(blocks + rng.integers(-20, 20, blocks.shape), tmp_path_factory, "photo.png")
@@ -79,7 +79,7 @@ def mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def edges(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """White lines on black, 96 × 64: a control picture that is given as it is decides the size of a run."""
+    """White lines on black, 96 × 64: a control image that is given as it is decides the size of a run."""
     y, x = np.mgrid[:64, :96]
     return _saved(((x - y) % 23 < 2) * 255, tmp_path_factory, "edges.png")
 

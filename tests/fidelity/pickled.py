@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from tcdflow.artifacts.model_index import read_json
+from tcdflow.files.model_index import read_json
 
 
 class Evil:

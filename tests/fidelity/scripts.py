@@ -71,7 +71,7 @@ def pipeline(cls: Any, base: Path, **options: Any) -> Any:
     return load(cls, base, **options)
 
 
-def picture(pipe: Any, prompt: str | None, **arguments: Any) -> Image.Image:
+def image(pipe: Any, prompt: str | None, **arguments: Any) -> Image.Image:
     """Call a pipeline as the guide does, where ``arguments`` (``seed`` is one more) say nothing else."""
     generator = torch.Generator("cpu").manual_seed(arguments.pop("seed", 0))
     call = {"guidance_scale": 0, "eta": 0.3, "num_inference_steps": 4} | arguments

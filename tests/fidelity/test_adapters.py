@@ -67,7 +67,7 @@ def test_two_controlnets(run: Run, standins: StandIns, thin: Thin, photo: Path, 
         controlnets=(depth, edges),
     )
     control = by_hand.depth_map(standins.depth_estimator, load_image(str(photo)))
-    expected = scripts.picture(
+    expected = scripts.image(
         pipe,
         PROMPT,
         image=[control, canny(second_photo)],
@@ -109,7 +109,7 @@ def test_controlnet_in_other_tasks(
         "sampling.steps=5",
     )
     pipe = scripts.pipeline(CONTROLLED[family, task], base, loras=((tcd, 1.0),), fuse=True, controlnets=(net,))
-    expected = scripts.picture(
+    expected = scripts.image(
         pipe,
         PROMPT,
         image=scripts.photo(photo),
@@ -125,7 +125,7 @@ def test_controlnet_in_other_tasks(
 def test_two_ip_adapters(
     run: Run, standins: StandIns, thin: Thin, photo: Path, second_photo: Path, configs: Write
 ) -> None:
-    """The first has two pictures and a scale by block."""
+    """The first has two images and a scale by block."""
     base, tcd = standins.sdxl, thin("sdxl", "tcd")
     folder = standins.ip_adapter / "sdxl_models"
     made = run(
@@ -152,7 +152,7 @@ def test_two_ip_adapters(
     )
     pipe.set_ip_adapter_scale([{"down": {"block_2": [0.2, 0.9]}, "up": {"block_0": [0.1, 0.7, 0.3]}}, 0.8])
     first, second = load_image(str(photo)), load_image(str(second_photo))
-    expected = scripts.picture(pipe, PROMPT, ip_adapter_image=[[first, second], second.resize((48, 48))])
+    expected = scripts.image(pipe, PROMPT, ip_adapter_image=[[first, second], second.resize((48, 48))])
     assert_same(made.images[0], expected)
 
 
@@ -198,6 +198,6 @@ def test_controlnet_and_ip_adapter_and_two_loras(
         "controlnet_conditioning_scale": 0.6,
         "ip_adapter_image": load_image(str(second_photo)),
     }
-    assert_same(run(*asked, "lora_stack.fuse=false").images[0], scripts.picture(pipe, PROMPT, **call))
+    assert_same(run(*asked, "lora_stack.fuse=false").images[0], scripts.image(pipe, PROMPT, **call))
     pipe.fuse_lora(adapter_names=["lora0", "lora1"])
-    assert_same(run(*asked, "lora_stack.fuse=true").images[0], scripts.picture(pipe, PROMPT, **call))
+    assert_same(run(*asked, "lora_stack.fuse=true").images[0], scripts.image(pipe, PROMPT, **call))

@@ -1,4 +1,4 @@
-"""Pictures that share calls are those of a plain diffusers call of that many, and near those made one by one."""
+"""Images that share calls are those of a plain diffusers call of that many, and near those made one by one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from tcdflow.app import Job
+from tcdflow.config.compose import Composer
 from tcdflow.engine.engine import Engine
-from tcdflow.spec.compose import Composer
 from tests.fidelity import scripts
 from tests.fidelity.conftest import Thin
 from tests.fidelity.same import assert_same
@@ -27,7 +27,7 @@ NEAR = 2
 
 
 def together(composer: Composer, *overrides: str, size: int = 3) -> list[Image.Image]:
-    """The pictures of three runs, made at once."""
+    """The images of three runs, made at once."""
     jobs = [
         Job.prepare(
             composer.compose(
@@ -90,7 +90,7 @@ def test_sdxl(composer: Composer, standins: StandIns, thin: Thin) -> None:
 
 @pytest.mark.parametrize("task", ["image_to_image", "inpainting", "controlnet", "ip_adapter"])
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
-def test_inputs_are_those_of_each_picture(
+def test_inputs_are_those_of_each_image(
     composer: Composer, standins: StandIns, photo: Path, mask: Path, family: AdapterFamily, task: str
 ) -> None:
     suffix, models = ("", "sdxl_models") if family == "sdxl" else ("_sd15", "models")

@@ -34,7 +34,7 @@ def test_single_file(run: Run, standins: StandIns, thin: Thin, family: AdapterFa
     )
     loras = ((tcd, 1.0),)
     pipe = scripts.load(pipeline_class(family), file, config=folder, loras=loras, fuse=True)
-    assert_same(made.images[0], scripts.picture(pipe, PROMPT))
+    assert_same(made.images[0], scripts.image(pipe, PROMPT))
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
@@ -50,20 +50,20 @@ def test_fp16_files_in_a_float32_run(run: Run, standins: StandIns, thin: Thin, f
     ]
     made = run(*asked, "base.variant=fp16")
     pipe = scripts.load(pipeline_class(family), folder, variant="fp16", loras=((tcd, 1.0),), fuse=True)
-    assert_same(made.images[0], scripts.picture(pipe, PROMPT))
-    assert not equal(made.images[0], run(*asked).images[0]), "the files of fp16 make the picture of those of float32"
+    assert_same(made.images[0], scripts.image(pipe, PROMPT))
+    assert not equal(made.images[0], run(*asked).images[0]), "the files of fp16 make the image of those of float32"
 
 
 def test_safety_checker(run: Run, standins: StandIns) -> None:
     folder = standins.sd15_with_safety_checker
     asked = ["base=sd15", "base.size=64", f"base.source={folder}", "loras=[]", f"prompt={PROMPT}"]
-    by_hand = scripts.picture(scripts.load(diffusers.StableDiffusionPipeline, folder), PROMPT)
+    by_hand = scripts.image(scripts.load(diffusers.StableDiffusionPipeline, folder), PROMPT)
     assert_same(run(*asked, "base.safety_checker=true").images[0], by_hand)
     assert_same(run(*asked).images[0], by_hand)
 
 
 def test_a_controlnet_of_one_file(run: Run, standins: StandIns, thin: Thin, photo: Path) -> None:
-    """One file makes the picture that the folder makes, and follows the folder's config alone."""
+    """One file makes the image that the folder makes, and follows the folder's config alone."""
     net = standins.controlnet("sdxl", "canny")
     asked = [
         "base=sdxl",

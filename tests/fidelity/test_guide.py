@@ -76,7 +76,7 @@ def test_controlnet_canny(run: Run, standins: StandIns, edges: Path) -> None:
         f"adapters.canny.source={net}",
         f"adapters.canny.image={edges}",
     )
-    assert made.images[0].size == (96, 64), "the guide names no size: the control picture's is taken"
+    assert made.images[0].size == (96, 64), "the guide names no size: the control image's is taken"
     assert_same(made.images[0], by_hand.controlnet_canny(standins.sdxl, tcd, net, edges))
 
 

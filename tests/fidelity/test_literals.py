@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tests.fidelity.conftest import Run
 from tests.fidelity.same import equal
 from tests.standins import StandIns
@@ -105,7 +105,7 @@ CHANGES = [
 
 
 def test_the_stand_ins_notice_what_is_changed(run: Run, standins: StandIns, photo: Path) -> None:
-    """Equal pictures say something only if each of an experiment's settings is to be seen in them."""
+    """Equal images say something only if each of an experiment's settings is to be seen in them."""
     experiment = [
         "experiment=controlnet_depth",
         "base.size=64",

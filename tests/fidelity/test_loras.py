@@ -40,10 +40,10 @@ def pipeline(standins: StandIns, thin: Thin, family: Family, weights: tuple[Any,
 
 
 def compare(run: Run, asked: list[str], pipe: Any) -> None:
-    unfused = scripts.picture(pipe, PROMPT)
+    unfused = scripts.image(pipe, PROMPT)
     assert_same(run(*asked, "lora_stack.fuse=false").images[0], unfused)
     pipe.fuse_lora(adapter_names=["lora0", "lora1"])
-    assert_same(run(*asked, "lora_stack.fuse=true").images[0], scripts.picture(pipe, PROMPT))
+    assert_same(run(*asked, "lora_stack.fuse=true").images[0], scripts.image(pipe, PROMPT))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -74,7 +74,7 @@ def test_the_order_of_a_stack_is_kept(run: Run, standins: StandIns, thin: Thin) 
     )
     weight = {"unet": 0.7, "text_encoder": 0.2, "text_encoder_2": 1.1}
     pipe = scripts.load(diffusers.StableDiffusionXLPipeline, standins.sdxl, loras=((text, weight), (tcd, 1.0)))
-    by_hand = scripts.picture(pipe, PROMPT)
+    by_hand = scripts.image(pipe, PROMPT)
     assert_same(made.images[0], by_hand)
     pipe.set_adapters(["lora0", "lora1"], [0.7, 1.0])
-    assert not equal(by_hand, scripts.picture(pipe, PROMPT)), "the weights of the text encoders are not to be seen"
+    assert not equal(by_hand, scripts.image(pipe, PROMPT)), "the weights of the text encoders are not to be seen"

@@ -41,7 +41,7 @@ def safe(standins: StandIns) -> Sources:
 
 @pytest.fixture
 def asked(thin: Thin, photo: Path, safe: Sources) -> Sources:
-    """The same with the LoRA and the pictures."""
+    """The same with the LoRA and the images."""
     pictures = {"adapters.depth.image": photo, "adapters.ip_adapter.images": photo}
     return {**safe, "loras.tcd.source": thin("sd15", "tcd"), **pictures}
 

@@ -61,9 +61,7 @@ def test_scheduler(run: Run, standins: StandIns, family: Family, name: str) -> N
     )
     pipe = pipeline(standins, family)
     pipe.scheduler = SCHEDULERS[name](pipe.base_scheduler_config)
-    by_hand = scripts.picture(
-        pipe, PROMPT, num_inference_steps=4, eta=0.4, guidance_scale=7.5, negative_prompt=NEGATIVE
-    )
+    by_hand = scripts.image(pipe, PROMPT, num_inference_steps=4, eta=0.4, guidance_scale=7.5, negative_prompt=NEGATIVE)
     assert_same(made.images[0], by_hand)
 
 
@@ -73,9 +71,9 @@ def test_guidance_without_negative_prompt(run: Run, standins: StandIns, family: 
     made = run(*bare(family), f"base.source={standins.base(family)}", "sampling.guidance_scale=4.5")
     pipe = pipeline(standins, family)
     pipe.scheduler = diffusers.TCDScheduler.from_config(pipe.base_scheduler_config)
-    by_hand = scripts.picture(pipe, PROMPT, guidance_scale=4.5)
+    by_hand = scripts.image(pipe, PROMPT, guidance_scale=4.5)
     assert_same(made.images[0], by_hand)
-    assert not equal(by_hand, scripts.picture(pipe, PROMPT, guidance_scale=4.5, negative_prompt=NEGATIVE))
+    assert not equal(by_hand, scripts.image(pipe, PROMPT, guidance_scale=4.5, negative_prompt=NEGATIVE))
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
@@ -92,11 +90,11 @@ def test_clip_skip_and_size(run: Run, standins: StandIns, family: Family) -> Non
     pipe.scheduler = diffusers.TCDScheduler.from_config(pipe.base_scheduler_config)
     call = {"width": 96, "height": 72, "guidance_scale": 3}
     if family == "sdxl":
-        by_hand = scripts.picture(pipe, PROMPT, clip_skip=1, **call)
+        by_hand = scripts.image(pipe, PROMPT, clip_skip=1, **call)
     else:
-        by_hand = scripts.picture(pipe, None, **embeddings_without_last_layer(pipe), **call)
+        by_hand = scripts.image(pipe, None, **embeddings_without_last_layer(pipe), **call)
     assert_same(made.images[0], by_hand)
-    assert not equal(by_hand, scripts.picture(pipe, PROMPT, **call))
+    assert not equal(by_hand, scripts.image(pipe, PROMPT, **call))
 
 
 def embeddings_without_last_layer(pipe: Any) -> dict[str, torch.Tensor]:
@@ -116,13 +114,13 @@ def embeddings_without_last_layer(pipe: Any) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("seeds", ["sampling.seed=7 sampling.num_images=3", "sampling.seed=[9,7,8]"])
-def test_each_of_several_pictures_is_as_if_made_alone(run: Run, standins: StandIns, seeds: str) -> None:
+def test_each_of_several_images_is_as_if_made_alone(run: Run, standins: StandIns, seeds: str) -> None:
     made = run(*bare("sd15"), f"base.source={standins.sd15}", *seeds.split())
     pipe = pipeline(standins, "sd15")
     pipe.scheduler = diffusers.TCDScheduler.from_config(pipe.base_scheduler_config)
     order = [9, 7, 8] if "[" in seeds else [7, 8, 9]
     for image, seed in zip(made.images, order, strict=True):
-        assert_same(image, scripts.picture(pipe, PROMPT, seed=seed))
+        assert_same(image, scripts.image(pipe, PROMPT, seed=seed))
 
 
 def test_a_seed_of_its_generators_device_is_the_same_on_the_cpu(run: Run, standins: StandIns) -> None:

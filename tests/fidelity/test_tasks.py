@@ -40,7 +40,7 @@ def test_image_to_image(
         "sampling.steps=7",
     )
     pipe = scripts.pipeline(cls, base, loras=((tcd, 1.0),), fuse=True)
-    by_hand = scripts.picture(
+    by_hand = scripts.image(
         pipe, "a tiger on a bench", image=scripts.photo(photo), strength=0.65, num_inference_steps=7
     )
     assert_same(made.images[0], by_hand)
@@ -70,21 +70,21 @@ def test_inpainting_with_a_unet_of_four_channels(
     )
     pipe = scripts.pipeline(cls, base, loras=((tcd, 1.0),), fuse=True)
     image, white = scripts.photo(photo), scripts.photo(mask)
-    by_hand = scripts.picture(pipe, "a tiger on a bench", image=image, mask_image=white, strength=0.99)
+    by_hand = scripts.image(pipe, "a tiger on a bench", image=image, mask_image=white, strength=0.99)
     assert_same(made.images[0], by_hand)
 
 
 def test_embedded_quickstart(run: Run) -> None:
     made = run("experiment=quickstart")
     pipe = scripts.pipeline(diffusers.StableDiffusionPipeline, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
-    assert_same(made.images[0], scripts.picture(pipe, "a fox on a green background"))
+    assert_same(made.images[0], scripts.image(pipe, "a fox on a green background"))
 
 
 def test_embedded_image_to_image(run: Run, photo: Path) -> None:
     made = run("task=image_to_image", f"task.image={photo}", "prompt=a red heart", "sampling.steps=8")
     cls = diffusers.StableDiffusionImg2ImgPipeline
     pipe = scripts.pipeline(cls, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
-    by_hand = scripts.picture(pipe, "a red heart", image=scripts.photo(photo), strength=0.8, num_inference_steps=8)
+    by_hand = scripts.image(pipe, "a red heart", image=scripts.photo(photo), strength=0.8, num_inference_steps=8)
     assert_same(made.images[0], by_hand)
 
 
@@ -93,5 +93,5 @@ def test_embedded_inpainting(run: Run, photo: Path, mask: Path) -> None:
     cls = diffusers.StableDiffusionInpaintPipeline
     pipe = scripts.pipeline(cls, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
     image, white = scripts.photo(photo), scripts.photo(mask)
-    by_hand = scripts.picture(pipe, "a red heart", image=image, mask_image=white, strength=0.99)
+    by_hand = scripts.image(pipe, "a red heart", image=image, mask_image=white, strength=0.99)
     assert_same(made.images[0], by_hand)

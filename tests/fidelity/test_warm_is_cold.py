@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tcdflow.app import Job
+from tcdflow.config.compose import Composer
 from tcdflow.engine.engine import Engine
-from tcdflow.spec.compose import Composer
 from tests.fidelity.conftest import Thin
 from tests.fidelity.same import equal
 from tests.standins import AdapterFamily, StandIns
@@ -23,7 +23,7 @@ Frames = tuple[Image.Image, ...]
 
 
 def make(composer: Composer, engine: Engine, overrides: list[str]) -> Frames:
-    """All frames of all pictures of a run."""
+    """All frames of all images of a run."""
     job = Job.prepare(composer.compose([*overrides, "runtime.device=cpu"]))
     generated = engine.run(job.composition.spec, job.artifacts)
     return tuple(frame for made in generated.made for frame in made.frames)
@@ -98,13 +98,13 @@ def test_warm_is_cold(
 ) -> None:
     runs = specs(standins, thin, photo, second_photo, mask)
     cold = {name: make(composer, Engine(reusable=False), overrides) for name, overrides in runs.items()}
-    assert alike(cold) == [], "an engine that does nothing when it should move on would pass for a good one"
+    assert batch_key(cold) == [], "an engine that does nothing when it should move on would pass for a good one"
     rng = random.Random(1)
     order = near(list(runs), rng) + rng.sample(list(runs), 3)
     engine = Engine()
     for number, name in enumerate(order):
         made = make(composer, engine, runs[name])
-        assert not differ(made, cold[name]), f"{name} is another picture after {order[:number]}"
+        assert not differ(made, cold[name]), f"{name} is another image after {order[:number]}"
     bases = [name.startswith("emoji") for name in order]
     assert engine.bases_loaded == 1 + sum(one != other for one, other in itertools.pairwise(bases))
 
@@ -146,12 +146,12 @@ def test_any_run_after_any_other(
     for _ in range(cells):
         said = drawn(rng, standins, thin, photo, mask)
         cold = make(composer, Engine(reusable=False), said)
-        assert not differ(make(composer, engine, said), cold), f"{said} is another picture after {done}"
+        assert not differ(make(composer, engine, said), cold), f"{said} is another image after {done}"
         done.append(said)
     assert engine.bases_loaded < cells
 
 
-def alike(cold: dict[str, Frames]) -> list[tuple[str, str]]:
+def batch_key(cold: dict[str, Frames]) -> list[tuple[str, str]]:
     # Fused and unfused may agree in all 8 bits of all pixels.
     excused = {("fused", "unfused"), ("stack", "stack unfused")}
     pairs = set(itertools.combinations(cold, 2)) - excused
@@ -176,7 +176,7 @@ def test_a_lora_that_was_trained_on_is_loaded_again(
     assert not differ(after, make(composer, Engine(), run))
 
 
-def test_a_picture_that_was_painted_over_is_read_again(
+def test_a_image_that_was_painted_over_is_read_again(
     warm: Callable[[list[str]], Frames], photo: Path, second_photo: Path, tmp_path: Path
 ) -> None:
     file = Path(shutil.copy(photo, tmp_path / "input.png"))

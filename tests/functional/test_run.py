@@ -19,9 +19,9 @@ import tcdflow
 from tcdflow import embedded
 from tcdflow.app import Job, WarmEngine, run_single
 from tcdflow.cli.main import dispatch
+from tcdflow.config.compose import Composer
 from tcdflow.record import document
 from tcdflow.record.document import Record
-from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
 from tests.helpers import cli, environment, left_behind, python
 
@@ -75,7 +75,7 @@ class TestAgain:
         assert record.overrides == [*HEART, "hydra.run.dir=made"]
         assert {".hydra", ".hydra/config.yaml", "000.png", "run.json", "run.log"} <= set(left_behind(tmp_path / "made"))
 
-    def test_each_picture_of_a_list_is_the_one_made_alone(self, tmp_path: Path) -> None:
+    def test_each_image_of_a_list_is_the_one_made_alone(self, tmp_path: Path) -> None:
         together = run(tmp_path / "list", "prompt=a fox", "sampling.seed=[5,3,5]")
         counted = run(tmp_path / "count", "prompt=a fox", "sampling.seed=3", "sampling.num_images=3")
         alone = {seed: run(tmp_path / str(seed), "prompt=a fox", f"sampling.seed={seed}") for seed in (3, 4, 5)}
@@ -116,11 +116,11 @@ class TestRecord:
         assert execution["unet_calls"] == 4
         assert execution["batch"]["size"] == 1
 
-    def test_unet_calls_are_counted_over_all_pictures(self, tmp_path: Path) -> None:
+    def test_unet_calls_are_counted_over_all_images(self, tmp_path: Path) -> None:
         execution = run(tmp_path, *HEART, "sampling.num_images=2", "sampling.steps=3").record.execution
         assert (execution["unet_calls"], len(execution["timesteps"])) == (6, 3)
 
-    def test_what_made_the_picture_is_named(self, heart: tcdflow.Result) -> None:
+    def test_what_made_the_image_is_named(self, heart: tcdflow.Result) -> None:
         execution, environment = heart.record.execution, heart.record.environment
         assert (execution["pipeline"], execution["scheduler"]) == ("StableDiffusionPipeline", "TCDScheduler")
         (lora,) = execution["loras"]
@@ -157,7 +157,7 @@ class TestRecord:
             assert json.loads(written.info["tcdflow"])["spec"] == heart.record.spec
             assert "Steps: 4, Sampler: TCD" in written.info["parameters"]
 
-    def test_the_picture_is_a_red_heart(self, heart: tcdflow.Result) -> None:
+    def test_the_image_is_a_red_heart(self, heart: tcdflow.Result) -> None:
         """Not noise and not black: red in the middle, white in the corners."""
         (image,) = heart.images
         red, green, blue = image.resize((1, 1), Image.Resampling.BOX, (24, 24, 40, 36)).getpixel((0, 0))  # type: ignore[misc]
@@ -213,7 +213,7 @@ class TestEnds:
         engine = WarmEngine()
         steps: list[int] = []
 
-        def interrupt(picture: int, done: int, of: int) -> None:
+        def interrupt(image: int, done: int, of: int) -> None:
             steps.append(done)
             if (done, of) == (2, 4):
                 raise KeyboardInterrupt

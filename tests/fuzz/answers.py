@@ -53,7 +53,7 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
     elif event in _EFFECTS:
         _seen.append(f"{event} {args[0]!r}")
     elif event in ("socket.connect", "socket.getaddrinfo", "socket.bind"):
-        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))  # a picture may be at a URL; not here
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))  # an image may be at a URL; not here
     elif event == "import" and args[0].partition(".")[0] in HEAVY:
         _seen.append(f"import {args[0]}")
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.sweep import SweepSpec
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tcdflow.sweep import planner
 from tests.fuzz.answers import Runs, ask, wrong_with
 from tests.fuzz.config_files import config_dirs

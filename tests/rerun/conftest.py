@@ -25,7 +25,7 @@ TASKS = {
 
 
 @dataclass(frozen=True)
-class Said:
+class ParsedOverride:
     """What a command answered."""
 
     status: int
@@ -33,7 +33,7 @@ class Said:
     err: str
 
 
-Tcdflow = Callable[..., Said]
+Tcdflow = Callable[..., ParsedOverride]
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -51,7 +51,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the pictures that were given, and a run of each task in ``outputs/``."""
+    """A directory with the images that were given, and a run of each task in ``outputs/``."""
     from PIL import Image, ImageDraw
 
     folder = tmp_path_factory.mktemp("originals")
@@ -80,10 +80,10 @@ def here(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def tcd(here: Path, capfd: pytest.CaptureFixture[str]) -> Tcdflow:
     """Run a command in that directory."""
 
-    def run(*argv: str) -> Said:
+    def run(*argv: str) -> ParsedOverride:
         capfd.readouterr()
         status = dispatch(argv)
-        return Said(status, *capfd.readouterr())
+        return ParsedOverride(status, *capfd.readouterr())
 
     return run
 

@@ -47,7 +47,7 @@ def test_a_record_by_its_path(tcd: Tcdflow, here: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["000.png", "001.png"])
-def test_a_picture_of_several_alone_makes_itself(name: str, tcd: Tcdflow, here: Path) -> None:
+def test_a_image_of_several_alone_makes_itself(name: str, tcd: Tcdflow, here: Path) -> None:
     (here / "alone").mkdir()
     shutil.copy(f"outputs/text/{name}", "alone/found.png")
     assert tcd("rerun", "alone/found.png", TO).status == 0
@@ -69,7 +69,7 @@ def test_other_formats(kind: str, tcd: Tcdflow, here: Path) -> None:
         assert (said.status, said.out) == (0, f"{output.file}: identical\n")
 
 
-def test_a_picture_without_metadata_is_known_by_the_record_beside_it(tcd: Tcdflow, here: Path) -> None:
+def test_a_image_without_metadata_is_known_by_the_record_beside_it(tcd: Tcdflow, here: Path) -> None:
     tcdflow.run("prompt=a fox", "sampling.steps=2", "output.metadata=none", "hydra.run.dir=outputs/bare")
     assert tcd("rerun", "outputs/bare/000.png", "--verify").status == 0
     shutil.copy("outputs/bare/000.png", "bare.png")
@@ -175,7 +175,7 @@ def test_a_run_that_ended_early(tcd: Tcdflow, here: Path) -> None:
     record.outputs, record.status = [], "running"
     record.write(here / "outputs/image")
     (here / "outputs/image/000.png").unlink()
-    assert "no pictures to compare with: its status is running" in tcd("rerun", "outputs/image", "--verify").err
+    assert "no images to compare with: its status is running" in tcd("rerun", "outputs/image", "--verify").err
     assert tcd("rerun", "outputs/image", TO).status == 0
     record.lock, record.key = [], None
     record.write(here / "outputs/image")

@@ -1,4 +1,4 @@
-"""A picture that shared its call is made again in the same company, from whatever was left of it."""
+"""An image that shared its call is made again in the same company, from whatever was left of it."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_a_cell(tcd: Tcdflow, cells: list[Path], calls: list[Any]) -> None:
     assert calls == [COMPANY]
 
 
-def test_a_bare_picture(tcd: Tcdflow, cells: list[Path], calls: list[Any], tmp_path: Path) -> None:
-    picture = shutil.copy(cells[2] / "000.png", tmp_path / "alone.png")
-    assert tcd("rerun", str(picture), "--verify").out == "alone.png: identical\n"
+def test_a_bare_image(tcd: Tcdflow, cells: list[Path], calls: list[Any], tmp_path: Path) -> None:
+    image = shutil.copy(cells[2] / "000.png", tmp_path / "alone.png")
+    assert tcd("rerun", str(image), "--verify").out == "alone.png: identical\n"
     assert calls == [COMPANY]
 
 
-def test_a_picture_without_metadata(tcd: Tcdflow, calls: list[Any]) -> None:
+def test_a_image_without_metadata(tcd: Tcdflow, calls: list[Any]) -> None:
     said = ("sampling.seed=range(3)", "runtime.batch_size=2", "output.metadata=none", "sampling.steps=1")
     assert tcd("-m", *said, "hydra.sweep.dir=outputs/bare").status == 0
     calls.clear()
@@ -63,7 +63,7 @@ def test_a_picture_without_metadata(tcd: Tcdflow, calls: list[Any]) -> None:
     assert [[seed for _, seed in call] for call in calls] == [[0, 1]]
 
 
-def test_one_of_several_pictures_of_a_run(tcd: Tcdflow, calls: list[Any]) -> None:
+def test_one_of_several_images_of_a_run(tcd: Tcdflow, calls: list[Any]) -> None:
     said = ("sampling.num_images=5", "runtime.batch_size=2", "sampling.steps=1", "hydra.run.dir=outputs/five")
     assert tcd(*said).status == 0
     record = document.read(Path("outputs/five"))
@@ -76,7 +76,7 @@ def test_one_of_several_pictures_of_a_run(tcd: Tcdflow, calls: list[Any]) -> Non
 
 
 @pytest.mark.parametrize("change", ["runtime.batch_size=1", "sampling.seed=9", "prompt=a bear"])
-def test_another_picture_is_made_alone(tcd: Tcdflow, cells: list[Path], calls: list[Any], change: str) -> None:
+def test_another_image_is_made_alone(tcd: Tcdflow, cells: list[Path], calls: list[Any], change: str) -> None:
     assert tcd("rerun", str(cells[1]), change, "hydra.run.dir=outputs/other").status == 0
     assert [len(call) for call in calls] == [1]
     assert len(document.read(Path("outputs/other")).execution["batch"].get("pictures", [1])) == 1
@@ -88,16 +88,16 @@ def test_a_variation_keeps_its_company(tcd: Tcdflow, cells: list[Path], calls: l
 
 
 def test_the_size_of_a_batch_is_named_as_a_reason(tcd: Tcdflow, cells: list[Path], monkeypatch: Any) -> None:
-    from tcdflow.engine.making import Maker
+    from tcdflow.engine.sampler import Sampler
 
-    make = Maker.make
+    make = Sampler.make
 
-    def another(self: Maker, wanted: Any) -> Any:
+    def another(self: Sampler, wanted: Any) -> Any:
         taken = make(self, wanted)
         taken[0].made.frames[0].putpixel((3, 4), (1, 2, 3))
         return taken
 
-    monkeypatch.setattr(Maker, "make", another)
+    monkeypatch.setattr(Sampler, "make", another)
     said = tcd("rerun", str(cells[1]), "--verify", "runtime.batch_size=1")
     assert said.status == 1
     assert "spec: runtime.batch_size: 3 then, 1 now" in said.out and "\n  batch: {'size': 3" in said.out

@@ -50,7 +50,7 @@ def test_a_changed_file_is_refused_before_torch_is_imported(local: Path, tmp_pat
     assert left_behind(local) == before
 
 
-def test_a_picture_that_was_given_is_pinned_too(tcd: Tcdflow, here: Path) -> None:
+def test_a_image_that_was_given_is_pinned_too(tcd: Tcdflow, here: Path) -> None:
     shutil.copy(here / "mask.png", here / "shape.png")
     said = tcd("rerun", "outputs/image")
     assert said.status == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from tcdflow.engine import making
+from tcdflow.engine import sampler
 from tcdflow.pipeline import base, schedulers
 from tcdflow.pipeline.loras import LoraStack
 from tcdflow.record import document
@@ -44,8 +44,8 @@ def test_another_scheduler(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fewer_steps(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    common = making._common
-    monkeypatch.setattr(making, "_common", lambda *args: common(*args) | {"num_inference_steps": 2})
+    common = sampler._common
+    monkeypatch.setattr(sampler, "_common", lambda *args: common(*args) | {"num_inference_steps": 2})
     record, reasons = wrong()
     assert record.execution["unet_calls"] == len(record.execution["timesteps"]) == 1
     assert reasons[-1] == "unet_calls: 2 then, 1 now"
@@ -93,7 +93,7 @@ def test_steps_at_other_times(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_another_weight(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    weigh = LoraStack._weigh
+    weigh = LoraStack._set_weights
     monkeypatch.setattr(LoraStack, "_weigh", lambda self, weights: weigh(self, dict.fromkeys(weights, 0.25)))
     record, (reason,) = wrong()
     (lora,) = record.execution["loras"]
@@ -140,15 +140,15 @@ def test_a_lora_that_fits_in_part(tcd: Tcdflow, here: Path) -> None:
 def test_parts_that_are_elsewhere_or_of_another_kind(
     change: Any, told: tuple[str, str, str], tcd: Tcdflow, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As offloading leaves them, whole or in part, when the pictures are made."""
-    make = making.Maker.make
+    """As offloading leaves them, whole or in part, when the images are made."""
+    make = sampler.Sampler.make
 
-    def changed(self: making.Maker, *args: Any) -> Any:
+    def changed(self: sampler.Sampler, *args: Any) -> Any:
         taken = make(self, *args)
         change(self._pipe)
         return taken
 
-    monkeypatch.setattr(making.Maker, "make", changed)
+    monkeypatch.setattr(sampler.Sampler, "make", changed)
     assert tcd("rerun", "outputs/image", "hydra.run.dir=again").status == 0
     components = document.read(here / "again").execution["components"]
     name, dtype, device = told

@@ -45,7 +45,7 @@ def test_overrides_and_threads_are_named_in_order(here: Path) -> None:
 
 
 def test_threads_that_make_other_bits_are_the_reason(tcd: Tcdflow, here: Path) -> None:
-    """On pictures that are large enough for two threads to share sums."""
+    """On images that are large enough for two threads to share sums."""
     import torch
 
     import tcdflow
@@ -102,24 +102,24 @@ def test_every_suspect_in_order(tcd: Tcdflow) -> None:
 
 
 def test_nothing_differs_but_the_pixels(tcd: Tcdflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tcdflow.engine.making import Maker, Wanted
+    from tcdflow.engine.sampler import SampleInput, Sampler
 
-    make = Maker.make
+    make = Sampler.make
 
-    def another(self: Maker, wanted: Sequence[Wanted]) -> object:
+    def another(self: Sampler, wanted: Sequence[SampleInput]) -> object:
         taken = make(self, wanted)
         for one in taken:
             one.made.frames[0].putpixel((3, 4), (1, 2, 3))
         return taken
 
-    monkeypatch.setattr(Maker, "make", another)
+    monkeypatch.setattr(Sampler, "make", another)
     said = tcd("rerun", "outputs/image", "--verify")
     assert said.status == 1
     assert "000.png: differs: 1 of 4096 pixels (0.02 %)" in said.out
     assert said.out.endswith("nothing that was recorded differs between then and now\n")
 
 
-def test_a_picture_that_was_changed_since(tcd: Tcdflow) -> None:
+def test_a_image_that_was_changed_since(tcd: Tcdflow) -> None:
     with Image.open("outputs/image/000.png") as image:
         changed = image.convert("RGB")
     changed.putpixel((0, 0), (0, 0, 0))
@@ -129,15 +129,15 @@ def test_a_picture_that_was_changed_since(tcd: Tcdflow) -> None:
     assert "the file has been changed since: 1 of 4096 pixels" in said.out
 
 
-def test_a_record_without_its_pictures_is_enough(tcd: Tcdflow) -> None:
+def test_a_record_without_its_images_is_enough(tcd: Tcdflow) -> None:
     shutil.copy("outputs/image/run.json", "run.json")
     assert tcd("rerun", "run.json", "--verify").status == 0
     said = tcd("rerun", "run.json", "--verify", "sampling.eta=1")
     assert said.status == 1
-    assert "cannot be said without the picture itself" in said.out
+    assert "cannot be said without the image itself" in said.out
 
 
-def test_a_picture_alone_says_what_it_does_not_know(tcd: Tcdflow) -> None:
+def test_a_image_alone_says_what_it_does_not_know(tcd: Tcdflow) -> None:
     shutil.copy("outputs/image/000.png", "alone.png")
     said = tcd("rerun", "alone.png", "--verify", "sampling.seed=4")
     assert said.status == 1
@@ -145,10 +145,10 @@ def test_a_picture_alone_says_what_it_does_not_know(tcd: Tcdflow) -> None:
     assert said.out.endswith("its run.json does\n")
 
 
-def test_another_number_of_pictures(tcd: Tcdflow) -> None:
+def test_another_number_of_images(tcd: Tcdflow) -> None:
     said = tcd("rerun", "outputs/text", "--verify", "sampling.seed=3")
     assert said.status == 1
-    assert said.out.startswith("000.png: identical\npictures: 2 then, 1 now\n")
+    assert said.out.startswith("000.png: identical\nimages: 2 then, 1 now\n")
 
 
 def test_what_failed_has_nothing_to_compare(tcd: Tcdflow) -> None:
@@ -158,7 +158,7 @@ def test_what_failed_has_nothing_to_compare(tcd: Tcdflow) -> None:
     said = tcd("rerun", "outputs/image", "--verify")
     assert (said.status, said.err) == (
         2,
-        "tcdflow: outputs/image: has no pictures to compare with: its status is failed\n",
+        "tcdflow: outputs/image: has no images to compare with: its status is failed\n",
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.prefilled import fill_hub, fill_pictures
+from tests.docs.prefilled import fill_hub, fill_images
 from tests.helpers import environment
 from tests.standins import StandIns
 
@@ -29,7 +29,7 @@ WORKFLOWS = (
 )
 SMALL = {name: ["base.size=64"] for name in WORKFLOWS} | {
     "animation": ["base.size=32", "task.num_frames=2", "sampling.steps=2"],
-    "controlnet_canny": [],  # as large as its picture
+    "controlnet_canny": [],  # as large as its image
 }
 
 
@@ -39,7 +39,7 @@ class Workflows:
     def __init__(self, folder: Path, standins: StandIns) -> None:
         self.folder = folder
         fill_hub(folder / "hf", standins)
-        fill_pictures(folder / "cache")
+        fill_images(folder / "cache")
 
     def tell(self, *commands: Sequence[str]) -> list[tuple[int, str]]:
         """Run commands, one after the other in a process of their own."""
@@ -66,7 +66,7 @@ def workflows(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> W
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The one picture or animation of each workflow."""
+    """The one image or animation of each workflow."""
     names = {name: "animation.gif" if name == "animation" else "000.png" for name in WORKFLOWS}
     return [folder / "cells" / name / file for name, file in names.items()]
 
@@ -77,7 +77,7 @@ def last_line(answer: tuple[int, str]) -> tuple[int, str]:
 
 
 def test_from_their_directories_on_a_warm_engine_and_alone_on_a_cold_one(workflows: Workflows) -> None:
-    """The bare picture is enough, in another process, where no record lies beside it."""
+    """The bare image is enough, in another process, where no record lies beside it."""
     alone = workflows.folder / "alone"
     alone.mkdir()
     for path in pictures(workflows.folder):

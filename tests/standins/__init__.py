@@ -10,11 +10,11 @@ in a folder that later sessions reuse. The builders, each of which takes a desti
 
 from .names import (
     FAMILIES,
+    IMAGE_SIZE,
     IP_ADAPTER_FILES,
     IP_ADAPTER_SUBFOLDERS,
     LORA_FILES,
     MOTION_LORA_FILE,
-    PICTURE_SIZE,
     AdapterFamily,
     BaseName,
     ControlKind,
@@ -26,11 +26,11 @@ from .store import StandIns, shared_root
 
 __all__ = [
     "FAMILIES",
+    "IMAGE_SIZE",
     "IP_ADAPTER_FILES",
     "IP_ADAPTER_SUBFOLDERS",
     "LORA_FILES",
     "MOTION_LORA_FILE",
-    "PICTURE_SIZE",
     "AdapterFamily",
     "BaseName",
     "ControlKind",

@@ -35,7 +35,7 @@ def build_controlnet(family: AdapterFamily, kind: ControlKind, dest: Path) -> Pa
     fill(net, seed)
     with torch.no_grad():
         for parameter in net.controlnet_cond_embedding.parameters():
-            # Eight convolutions and no norm between them: without this the control picture fades away.
+            # Eight convolutions and no norm between them: without this the control image fades away.
             parameter.mul_(2.0)
     save_variants(net, dest)
     return dest

@@ -1,7 +1,7 @@
 """Tiny base models: SD 1.5, SD 2.1 base, SDXL, SDXL inpainting, and fine-tunes of two of them.
 
 Blocks, classes, flags and folders are those of the real repositories; channels and vocabularies are small.
-A latent is an eighth of a picture, as in the real ones, and the default picture is 64 × 64.
+A latent is an eighth of an image, as in the real ones, and the default image is 64 × 64.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, PNDMScheduler, UNet
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import CLIPConfig, CLIPTextConfig
 
-from .names import PICTURE_SIZE, BaseName, Family
+from .names import IMAGE_SIZE, BaseName, Family
 from .text import END, text_config, write_text_encoder, write_tokenizer
 from .weights import fill, save_variants, write_json
 
-#: Edge of the pictures that the image encoders and the safety checker see (224 in the real ones).
+#: Edge of the images that the image encoders and the safety checker see (224 in the real ones).
 CLIP_IMAGE_SIZE = 32
 
 _TEXT_WIDTH = {"sd15": 32, "sd21": 48, "sdxl": 32}
@@ -32,7 +32,7 @@ _TIME_ID_WIDTH = 8
 class BaseSpec:
     """What distinguishes one base stand-in from another.
 
-    ``flagging`` is for the safety checker: whether it finds every picture objectionable, or none.
+    ``flagging`` is for the safety checker: whether it finds every image objectionable, or none.
     """
 
     family: Family
@@ -65,7 +65,7 @@ def unet_config(family: Family, in_channels: int = 4) -> dict[str, Any]:
     """Give the UNet configuration of a family: the real one with few channels."""
     down, up = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
     common = {
-        "sample_size": PICTURE_SIZE // 8,
+        "sample_size": IMAGE_SIZE // 8,
         "in_channels": in_channels,
         "out_channels": 4,
         "layers_per_block": 2,
@@ -108,7 +108,7 @@ def text_configs(family: Family) -> tuple[CLIPTextConfig, ...]:
 def build_unet(spec: BaseSpec) -> UNet2DConditionModel:
     """Make the UNet of a base stand-in, filled with its weights."""
     unet = UNet2DConditionModel(**unet_config(spec.family, in_channels=9 if spec.inpainting else 4))
-    # Sharp and strong cross-attention, so that the words of a prompt are seen in the picture.
+    # Sharp and strong cross-attention, so that the words of a prompt are seen in the image.
     fill(unet, spec.seed, {"attn2.to_q.weight": 2.0, "attn2.to_k.weight": 2.0, "attn2.to_v.weight": 2.0})
     return unet
 
@@ -119,7 +119,7 @@ def build_vae(spec: BaseSpec) -> AutoencoderKL:
         "in_channels": 3,
         "out_channels": 3,
         "latent_channels": 4,
-        "sample_size": PICTURE_SIZE,
+        "sample_size": IMAGE_SIZE,
         "block_out_channels": (8, 16, 16, 16),
         "down_block_types": ("DownEncoderBlock2D",) * 4,
         "up_block_types": ("UpDecoderBlock2D",) * 4,

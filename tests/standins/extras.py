@@ -10,7 +10,7 @@ from transformers import DPTConfig, DPTForDepthEstimation
 
 from .weights import fill, save_variants, write_json
 
-#: Edge of the pictures the depth estimator sees (384 in the real one).
+#: Edge of the images the depth estimator sees (384 in the real one).
 DEPTH_IMAGE_SIZE = 64
 
 

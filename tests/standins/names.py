@@ -18,8 +18,8 @@ BaseName = Literal[
     "sdxl_inpainting",
 ]
 
-#: Edge of the pictures the stand-ins make when nothing else is asked for.
-PICTURE_SIZE = 64
+#: Edge of the images the stand-ins make when nothing else is asked for.
+IMAGE_SIZE = 64
 
 LoraKind = Literal["tcd", "style", "style_text", "none_match", "partial"]
 #: The file in the folder of each kind of LoRA.

@@ -76,12 +76,12 @@ class StandIns:
 
     @property
     def sd15_with_safety_checker(self) -> Path:
-        """Have the same weights as ``sd15`` and a safety checker that lets every picture pass."""
+        """Have the same weights as ``sd15`` and a safety checker that lets every image pass."""
         return self._base("sd15_with_safety_checker")
 
     @property
     def sd15_flagging(self) -> Path:
-        """Have the same weights as ``sd15`` and a safety checker that blackens every picture."""
+        """Have the same weights as ``sd15`` and a safety checker that blackens every image."""
         return self._base("sd15_flagging")
 
     @property

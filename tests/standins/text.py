@@ -16,7 +16,7 @@ MAX_LENGTH = 77
 
 #: Words with a token of their own; every other word is spelt in bytes, as CLIP does with rare words.
 _TEXT = """
-a an the of in on with and photo painting picture papercut cat dog bird tiger bench park man woman girl castle
+a an the of in on with and photo painting image papercut cat dog bird tiger bench park man woman girl castle
 mountain snow winter house red green blue orange best quality masterpiece style lecture wearing
 """
 WORDS = _TEXT.split()
@@ -91,7 +91,7 @@ def text_config(hidden_size: int, *, activation: str, projection_dim: int) -> CL
 def write_text_encoder(folder: Path, config: CLIPTextConfig, seed: int, *, with_projection: bool = False) -> None:
     """Write a text encoder in fp32 and fp16, its tensors named as on the hub."""
     model = (CLIPTextModelWithProjection if with_projection else CLIPTextModel)(config)
-    # Sharp attention: with flat attention the padding drowns the words and every prompt gives one picture.
+    # Sharp attention: with flat attention the padding drowns the words and every prompt gives one image.
     fill(model, seed, {"q_proj.weight": 2.0, "k_proj.weight": 2.0, "position_embedding.weight": 0.3})
     save_variants(model, folder)
     if not with_projection:

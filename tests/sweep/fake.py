@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from PIL import Image
 
-from tcdflow.artifacts.artifact import Artifacts
-from tcdflow.record.made import Made
+from tcdflow.config.compose import Composer
+from tcdflow.files.artifact import Artifacts
+from tcdflow.record.sample import Sample
 from tcdflow.spec.batch import Batch, batches_of
-from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import planner, results
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Generated(NamedTuple):
-    made: list[Made]
+    made: list[Sample]
     inputs: dict[str, Image.Image]
     execution: dict[str, Any]
     environment: dict[str, Any]
@@ -39,13 +39,13 @@ class FakeEngine:
 
     Attributes:
         fail: asked before each run; what it returns is raised.
-        flaw: asked of each seed; what it returns is wrong with the picture.
+        flaw: asked of each seed; what it returns is wrong with the image.
         runs: what was made.
         closed: times that everything was let go.
     """
 
     fail: Callable[[RunSpec], BaseException | None] = lambda spec: None
-    flaw: Callable[[int], str | None] = lambda seed: None
+    invalid: Callable[[int], str | None] = lambda seed: None
     runs: list[RunSpec] = field(default_factory=list)
     closed: int = 0
 
@@ -61,7 +61,7 @@ class FakeEngine:
         self.runs.append(spec)
         if error := self.fail(spec):
             raise error
-        made = [Made((draw(spec, seed),), seed, flaw=self.flaw(seed)) for seed in spec.sampling.seeds]
+        made = [Sample((draw(spec, seed),), seed, invalid=self.invalid(seed)) for seed in spec.sampling.seeds]
         execution = {
             "unet_calls": spec.effective_steps * len(made),
             "batch": batch.model_dump(mode="json"),
@@ -123,7 +123,7 @@ def statuses(outcomes: list[Outcome]) -> list[str]:
 
 
 def pictures(directory: Path) -> dict[str, str]:
-    """The hash of each picture of a sweep, by its path below it."""
+    """The hash of each image of a sweep, by its path below it."""
     return {
         path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(directory.rglob("*.png"))

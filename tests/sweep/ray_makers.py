@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tcdflow.artifacts.artifact import Artifacts
+from tcdflow.files.artifact import Artifacts
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep.ray_worker import CellMaker
 from tests.sweep.fake import FakeEngine, Generated

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tcdflow.errors import OutputError
 from tcdflow.record import document
 from tcdflow.record.rundir import RunDirectory
-from tcdflow.spec.batch import alike
+from tcdflow.spec.batch import batch_key
 from tcdflow.sweep import order
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.directory import cell_path
@@ -29,7 +29,7 @@ def test_prompts_and_seeds_go_together(sweep: Sweep) -> None:
     plan = sweep.plan(*AXES, "runtime.batch_size=4")
     assert shapes(plan) == [4, 2, 4, 2]
     for batch in plan.batches():
-        assert len({alike(plan.spec(cell)) for cell in batch}) == 1
+        assert len({batch_key(plan.spec(cell)) for cell in batch}) == 1
     assert shapes(sweep.plan(*AXES)) == [1] * 12, "who asks for no batches gets none"
 
 
@@ -130,11 +130,11 @@ def test_an_interrupt_while_writing_leaves_true_records(sweep: Sweep, monkeypatc
     assert statuses(sweep.resume()) == ["skipped", "done", "done"]
 
 
-def test_a_flawed_picture_is_one_cells_failure(sweep: Sweep) -> None:
-    sweep.engine.flaw = lambda seed: "it is black all over" if seed == 1 else None
+def test_a_flawed_image_is_one_cells_failure(sweep: Sweep) -> None:
+    sweep.engine.invalid = lambda seed: "it is black all over" if seed == 1 else None
     outcomes = sweep.run("sampling.seed=range(3)", "runtime.batch_size=3", "sweep.retry=3")
     assert statuses(outcomes) == ["done", "failed", "done"]
-    assert outcomes[1].reason == "the picture of seed 1 is not kept: it is black all over"
+    assert outcomes[1].reason == "the image of seed 1 is not kept: it is black all over"
     assert outcomes[1].attempts == 1, "it would come out the same way"
     where = cell_path(sweep.directory, outcomes[1].cell)
     record = document.read(where)
@@ -142,8 +142,8 @@ def test_a_flawed_picture_is_one_cells_failure(sweep: Sweep) -> None:
     assert sweep.engine.closed == 0, "nothing of the engine's failed"
 
 
-def test_of_several_pictures_the_sound_ones_are_kept(sweep: Sweep) -> None:
-    sweep.engine.flaw = lambda seed: "it is black all over" if seed == 1 else None
+def test_of_several_images_the_sound_ones_are_kept(sweep: Sweep) -> None:
+    sweep.engine.invalid = lambda seed: "it is black all over" if seed == 1 else None
     outcomes = sweep.run("sampling.seed=0,10", "sampling.num_images=3")
     assert statuses(outcomes) == ["failed", "done"]
     where = cell_path(sweep.directory, outcomes[0].cell)

@@ -11,14 +11,14 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from tcdflow.artifacts.lock import lock
-from tcdflow.artifacts.resolve import resolve
-from tcdflow.artifacts.sizes import settle
+from tcdflow.config.compose import Composer
+from tcdflow.config.overrides import FREE_TEXT, parse, quoted
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.lock import lock
+from tcdflow.files.resolve import resolve
+from tcdflow.files.sizes import resolve_size
 from tcdflow.record.key import run_key
-from tcdflow.spec.compose import Composer
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.overrides import FREE_TEXT, parse, quoted
 from tcdflow.sweep import order, planner
 from tests.helpers import GLOBAL
 
@@ -184,14 +184,14 @@ def hold(composer: Composer, overrides: list[str]) -> None:
     plan = planner.make(composer, overrides).plan
     typed = distinct([RunSpec.model_validate_json(text) for text in made if isinstance(text, str)])
     expected = [typed[number] for number in order.by_cost([order.costs(spec) for spec in typed])]
-    assert [settled(plan.spec(cell)) for cell in plan.cells] == [spec.model_dump_json() for spec in expected]
+    assert [sized(plan.spec(cell)) for cell in plan.cells] == [spec.model_dump_json() for spec in expected]
     assert len(plan.cells) + plan.folded == prod(len(axis.values) for axis in plan.axes)
     for cell, spec in zip(plan.cells, expected, strict=True):
         assert composed(composer, plan.said(cell)) == spec.model_dump_json()
 
 
 def distinct(specs: list[RunSpec]) -> list[RunSpec]:
-    """The first of those that make one picture in one way."""
+    """The first of those that make one image in one way."""
     found: dict[str, RunSpec] = {}
     for spec in specs:
         how = run_key(spec, lock(resolve(spec))) + spec.runtime.model_dump_json() + spec.output.model_dump_json()
@@ -203,13 +203,13 @@ def distinct(specs: list[RunSpec]) -> list[RunSpec]:
 def composed(composer: Composer, overrides: tuple[str, ...]) -> str | tuple[Problem, ...]:
     """A run as JSON, or what is wrong with it."""
     try:
-        return settled(composer.compose(overrides).spec)
+        return sized(composer.compose(overrides).spec)
     except ConfigError as error:
         return error.problems
 
 
-def settled(spec: RunSpec) -> str:
-    return settle(spec, resolve(spec)).model_dump_json()
+def sized(spec: RunSpec) -> str:
+    return resolve_size(spec, resolve(spec)).model_dump_json()
 
 
 def test_the_comparison_sees(mine: Composer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,14 +20,14 @@ from hydra.types import RunMode
 
 from tcdflow.cli.main import dispatch
 from tcdflow.cli.multirun import show
+from tcdflow.config import plugins
+from tcdflow.config.axes import ends
+from tcdflow.config.compose import Composer
+from tcdflow.config.plugins import Drive, drive
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.multirun import Task
+from tcdflow.multirun.hydra_sweep import Task
 from tcdflow.record import document
 from tcdflow.record.document import Record
-from tcdflow.spec import plugins
-from tcdflow.spec.compose import Composer
-from tcdflow.spec.expand import ends
-from tcdflow.spec.plugins import Drive, drive
 from tcdflow.sweep.metrics import value
 from tests.helpers import GLOBAL, Write, cli, environment
 
@@ -39,11 +39,11 @@ def records(directory: Path) -> dict[str, Record]:
     return {path.parent.name: document.read(path.parent) for path in sorted(directory.rglob("run.json"))}
 
 
-Said = Callable[..., tuple[int, str]]
+ParsedOverride = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def said(at: Path, capfd: pytest.CaptureFixture[str]) -> Said:
+def said(at: Path, capfd: pytest.CaptureFixture[str]) -> ParsedOverride:
     """Run a sweep in this process: its exit status, and what it says of itself."""
 
     def run(*overrides: str) -> tuple[int, str]:
@@ -82,7 +82,7 @@ def said(at: Path, capfd: pytest.CaptureFixture[str]) -> Said:
     ids=lambda part: " ".join(part) if isinstance(part[0], str) and "=" in part[0] else "",
 )
 def test_a_mistake_is_answered_before_anything_is_made(
-    overrides: list[str], words: list[str], said: Said, at: Path
+    overrides: list[str], words: list[str], said: ParsedOverride, at: Path
 ) -> None:
     status, err = said(*overrides)
     assert status == 2, err
@@ -124,7 +124,7 @@ def test_check_shows_what_is_known(at: Path, capsys: pytest.CaptureFixture[str])
     assert not list(at.iterdir())
 
 
-def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:
+def test_optuna_finds_the_best_of_what_it_tried(said: ParsedOverride, at: Path) -> None:
     sweeper = [f"hydra.sweeper.{said}" for said in ("n_trials=5", "n_jobs=1", "direction=maximize", "sampler.seed=1")]
     status, err = said(*OPTUNA, *SMALL, *sweeper, "loras.tcd.weight=0.5,1")
     assert status == 0, err
@@ -134,7 +134,7 @@ def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:
     tried = {name: record.execution["metrics"]["sharpness"] for name, record in found.items()}
     name = max(tried, key=lambda name: tried[name])
     assert best["best_value"] == pytest.approx(tried[name])
-    # The record has the trial's overrides, as a single run would be told, and such a run makes the same picture.
+    # The record has the trial's overrides, as a single run would be told, and such a run makes the same image.
     told = found[name].overrides
     assert f"sampling.eta={best['best_params']['sampling.eta']}" in told
     assert len({record.key for record in found.values()}) == 5
@@ -147,7 +147,7 @@ def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:
     assert status == 2 and "hydra.sweep.dir = 's': holds runs already" in err
 
 
-def test_a_failed_job_is_one_line(said: Said, at: Path, standin_lora: Path) -> None:
+def test_a_failed_job_is_one_line(said: ParsedOverride, at: Path, standin_lora: Path) -> None:
     overrides = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1", "sampling.seed=1"]
     status, err = said(*overrides, *SMALL, f"loras.tcd.source={standin_lora}")
     assert status == 1
@@ -158,7 +158,7 @@ def test_a_failed_job_is_one_line(said: Said, at: Path, standin_lora: Path) -> N
 
 
 @pytest.mark.parametrize(("launcher", "seeds"), [("joblib", "1,2"), ("submitit_local", "1")])
-def test_other_processes_make_the_same_pictures(launcher: str, seeds: str, said: Said, at: Path) -> None:
+def test_other_processes_make_the_same_images(launcher: str, seeds: str, said: ParsedOverride, at: Path) -> None:
     axes = (f"sampling.seed={seeds}", "sampling.steps=1")
     done = cli("-m", f"hydra/launcher={launcher}", *axes, "hydra.sweep.dir=there", cwd=at, env={"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
@@ -174,7 +174,7 @@ def test_other_processes_make_the_same_pictures(launcher: str, seeds: str, said:
 
 
 def pixels(found: dict[str, Record]) -> dict[int, str]:
-    """The hash of each picture, by its seed."""
+    """The hash of each image, by its seed."""
     return {record.outputs[0].seed: record.outputs[0].pixel_sha256 for record in found.values()}
 
 

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at any moment, a resumed sweep ends with the pictures of one never interrupted.
+"""Killed with SIGKILL at any moment, a resumed sweep ends with the images of one never interrupted.
 
 ``python -m pytest tests/sweep/test_kills.py -m slow`` kills far more often.
 """
@@ -152,10 +152,10 @@ def zygote(at: Path) -> Iterator[Zygote]:
     process.close()
 
 
-def wait_for_more(directory: Path, pictures_before: int, pid: int) -> None:
-    """Wait until a sweep has more pictures, or its process is gone."""
+def wait_for_more(directory: Path, images_before: int, pid: int) -> None:
+    """Wait until a sweep has more images, or its process is gone."""
     with contextlib.suppress(ProcessLookupError):
-        while len(list(directory.rglob("*.png"))) <= pictures_before:
+        while len(list(directory.rglob("*.png"))) <= images_before:
             os.kill(pid, 0)
             time.sleep(0.005)
 
@@ -199,7 +199,7 @@ def kill_for_real(zygote: Zygote, at: Path, kills: int, axes: tuple[str, ...], c
     assert partial(at / "sweep") == []
 
 
-def test_killed_while_it_makes_pictures(zygote: Zygote, at: Path) -> None:
+def test_killed_while_it_makes_images(zygote: Zygote, at: Path) -> None:
     axes = ("sampling.seed=range(12)", "loras.tcd.weight=0.5,1", "sampling.steps=2")
     kill_for_real(zygote, at, 8, axes, random.Random(2))
 
@@ -210,12 +210,12 @@ def test_killed_while_it_makes_batches(zygote: Zygote, at: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_while_it_makes_pictures_for_long(zygote: Zygote, at: Path) -> None:
+def test_killed_while_it_makes_images_for_long(zygote: Zygote, at: Path) -> None:
     axes = ("sampling.seed=range(40)", "loras.tcd.weight=0.5,1", "lora_stack.fuse=true,false", "sampling.steps=1,2")
     kill_for_real(zygote, at, 200, axes, random.Random())
 
 
-def test_the_check_sees_half_a_picture(sweep: Sweep) -> None:
+def test_the_check_sees_half_a_image(sweep: Sweep) -> None:
     assert statuses(sweep.run("sampling.seed=1,2")) == ["done"] * 2
     assert whole(sweep.directory) == 2
     picture = next(sweep.directory.rglob("*.png"))

@@ -6,10 +6,10 @@ import psutil
 import pytest
 import torch
 
-from tcdflow.artifacts.artifact import Artifacts
-from tcdflow.artifacts.resolve import resolve
+from tcdflow.config.compose import Composer
 from tcdflow.engine.engine import Engine
-from tcdflow.spec.compose import Composer
+from tcdflow.files.artifact import Artifacts
+from tcdflow.files.resolve import resolve
 from tcdflow.spec.model import RunSpec
 
 WARM = 30

@@ -1,4 +1,4 @@
-"""Numbers of pictures, and what is remembered of how long they took."""
+"""Numbers of images, and what is remembered of how long they took."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from tcdflow.config.compose import Composer
 from tcdflow.record.document import Output, Record
-from tcdflow.spec.compose import Composer
 from tcdflow.sweep import timings
 from tcdflow.sweep.metrics import complexity, sharpness
 
@@ -29,7 +29,7 @@ def test_blur_takes_sharpness_and_complexity() -> None:
     assert 2.9 < complexity(NOISE) < 3.1 and complexity(NOISE) > complexity(blurred) > 10 * complexity(FLAT)
 
 
-def test_smallest_pictures_have_them() -> None:
+def test_smallest_images_have_them() -> None:
     assert sharpness(Image.new("RGB", (2, 9))) == 0 < complexity(Image.new("RGB", (1, 1)))
 
 

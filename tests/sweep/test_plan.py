@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcdflow.cli.sweep import directory_of
+from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RecordError
-from tcdflow.spec.compose import Composer
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner
 from tcdflow.sweep.directory import freeze

@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: bars on a terminal, a path a picture elsewhere."""
+"""What a person sees of a sweep: bars on a terminal, a path an image elsewhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def on_a_terminal(at: Path, *argv: str) -> str:
 def test_bars_on_a_terminal(at: Path) -> None:
     drawn = on_a_terminal(at, *COMMAND)
     assert re.search(r"cells .*━.* 3/3 ", drawn) and re.search(r"steps .*━.* \d/4", drawn)
-    assert re.search(r"\d pictures/s|s/picture", drawn) and re.search(r"\d+ s left", drawn)
+    assert re.search(r"\d images/s|s/image", drawn) and re.search(r"\d+ s left", drawn)
     assert "3 cells in" in drawn and "3 done" in drawn
 
 

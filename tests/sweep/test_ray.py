@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from tcdflow.cli.main import dispatch
+from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RunError
 from tcdflow.record import document
-from tcdflow.spec.compose import Composer
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner, ray_runner
@@ -131,7 +131,7 @@ def kill_workers(run: Run, at: Path, sweep: Sweep, *, cells: int, kills: int, ch
 
 @pytest.mark.slow
 def test_killed_commands(sweep: Sweep, at: Path) -> None:
-    """SIGKILL takes the command that drives the workers: what resumes it makes the same pictures."""
+    """SIGKILL takes the command that drives the workers: what resumes it makes the same images."""
     axes = ("sampling.seed=range(100,260)", "sampling.num_images=2")
     sweep.directory = at / "reference"
     assert set(statuses(sweep.run(*axes))) == {"done"}
@@ -213,7 +213,7 @@ def test_to_ask_twice_is_to_ask_once(sweep: Sweep) -> None:
 
 
 def plans_hash(directory: Path) -> str:
-    from tcdflow.artifacts.hashes import sha256_file
+    from tcdflow.files.hashes import sha256_file
 
     return sha256_file(directory / plans.FILE_NAME)
 

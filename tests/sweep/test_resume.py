@@ -142,7 +142,7 @@ def test_a_file_that_changed_since_the_plan(sweep: Sweep, tmp_path: Path) -> Non
 
 
 def test_from_another_directory(sweep: Sweep, at: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative sources and pictures of a plan mean what they meant where it was made."""
+    """Relative sources and images of a plan mean what they meant where it was made."""
     from tcdflow import embedded
 
     (at / "mine.safetensors").write_bytes(embedded.lora_path("emoji").read_bytes())

@@ -1,4 +1,4 @@
-"""Pictures, specs and directories for the tests of what a run writes."""
+"""Images, specs and directories for the tests of what a run writes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-from tcdflow.artifacts.lock import LockedFile
+from tcdflow.files.lock import LockedFile
 from tcdflow.record import document
 from tcdflow.record.document import Record
-from tcdflow.record.made import Made
 from tcdflow.record.rundir import RunDirectory
+from tcdflow.record.sample import Sample
 from tcdflow.spec.model import BaseModelSpec, OutputSpec, RunSpec, SamplingSpec, SchedulerSpec
 
 LOCK = (
@@ -46,19 +46,19 @@ def a_spec(output: dict[str, Any] | None = None, prompt: str = "a fox, 狐 🦊 
 
 
 @functools.cache
-def a_picture(seed: int = 0, size: tuple[int, int] = (64, 64)) -> Image.Image:
-    """A smooth picture with more than 256 colours, each seed another one."""
+def an_image(seed: int = 0, size: tuple[int, int] = (64, 64)) -> Image.Image:
+    """A smooth image with more than 256 colours, each seed another one."""
     x = Image.linear_gradient("L").rotate(90).resize(size)
     y = Image.linear_gradient("L").resize(size)
     base = Image.merge("RGB", (x, y, ImageChops.add(x, y, 2)))
     return ImageChops.offset(base, 5 * seed, 3 * seed)
 
 
-def an_animation(count: int = 6, seed: int = 7, size: tuple[int, int] = (64, 64)) -> Made:
-    return Made(tuple(a_picture(n, size) for n in range(count)), seed, animated=True)
+def an_animation(count: int = 6, seed: int = 7, size: tuple[int, int] = (64, 64)) -> Sample:
+    return Sample(tuple(an_image(n, size) for n in range(count)), seed, animated=True)
 
 
-def write(directory: Path, spec: RunSpec, made: list[Made], inputs: dict[str, Image.Image] | None = None) -> Record:
+def write(directory: Path, spec: RunSpec, made: list[Sample], inputs: dict[str, Image.Image] | None = None) -> Record:
     with RunDirectory.open(directory, spec) as run:
         run.lock(LOCK)
         run.save(made, inputs)

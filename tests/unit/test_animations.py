@@ -14,11 +14,11 @@ from PIL import Image, ImageChops
 from tcdflow.errors import OutputError
 from tcdflow.record import document
 from tcdflow.record.animations import delays
-from tcdflow.record.made import Made
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of, frames_sha256
+from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
-from tests.unit.outputs import MOVING, a_picture, a_spec, an_animation, durations, write
+from tests.unit.outputs import MOVING, an_image, a_spec, an_animation, durations, write
 
 
 @pytest.mark.parametrize("output", MOVING.values(), ids=MOVING)
@@ -50,8 +50,8 @@ def test_an_animation_without_metadata_has_none(tmp_path: Path, output: dict[str
     assert not any(w in data for w in (b"tcdflow", b"fox", b"EXIF", b"XMP", b"Lavf", b"Lavc", b"x264", b"Pillow"))
 
 
-def test_several_animations_are_numbered_and_pictures_count_for_themselves(tmp_path: Path) -> None:
-    still = Made((a_picture(),), 3)
+def test_several_animations_are_numbered_and_images_count_for_themselves(tmp_path: Path) -> None:
+    still = Sample((an_image(),), 3)
     record = write(tmp_path, a_spec(), [an_animation(2, 1), still, an_animation(2, 2)])
     assert [o.file for o in record.outputs] == ["animation_000.gif", "000.png", "animation_001.gif"]
     assert [o.sidecar for o in record.outputs] == ["animation_000.json", None, "animation_001.json"]
@@ -86,7 +86,7 @@ def test_delays_never_drift(count: int, fps: int, units: int) -> None:
 
 
 def test_frames_that_stand_still_keep_their_time(tmp_path: Path) -> None:
-    made = Made((a_picture(),) * 5 + (a_picture(1),), 7, animated=True)
+    made = Sample((an_image(),) * 5 + (an_image(1),), 7, animated=True)
     for format in ("gif", "webp"):
         out = write(tmp_path, a_spec({"animation": format, "fps": 10}), [made]).outputs[0]
         assert out.frames == 2
@@ -108,8 +108,8 @@ def test_looping_is_as_asked(tmp_path: Path, loop: bool) -> None:
 
 
 def test_a_gif_keeps_few_colours_exactly(tmp_path: Path) -> None:
-    frames = tuple(a_picture(n).quantize(200).convert("RGB") for n in range(3))
-    out = write(tmp_path, a_spec({"animation": "gif"}), [Made(frames, 7, animated=True)]).outputs[0]
+    frames = tuple(an_image(n).quantize(200).convert("RGB") for n in range(3))
+    out = write(tmp_path, a_spec({"animation": "gif"}), [Sample(frames, 7, animated=True)]).outputs[0]
     assert out.pixel_sha256 == frames_sha256(frames)
 
 
@@ -121,7 +121,7 @@ def test_a_video_is_not_scaled_and_an_odd_edge_is_repeated(
     assert (out.width, out.height) == even
     first = next(frames_of(tmp_path / out.file))
     shown = first.crop((0, 0, *size))
-    far = ImageChops.difference(shown, a_picture(0, size)).convert("L")
+    far = ImageChops.difference(shown, an_image(0, size)).convert("L")
     assert far.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)) <= 4  # type: ignore[operator]
     corner = first.getpixel((even[0] - 1, even[1] - 1))
     beside = first.getpixel((size[0] - 1, size[1] - 1))
@@ -144,9 +144,9 @@ def test_a_video_without_ffmpeg_is_one_message(tmp_path: Path, monkeypatch: pyte
 
 
 def test_made_refuses_what_cannot_be_written() -> None:
-    for frames, animated in (((), False), ((), True), ((a_picture(),) * 2, False)):
+    for frames, animated in (((), False), ((), True), ((an_image(),) * 2, False)):
         with pytest.raises(ValueError, match="one frame"):
-            Made(frames, 0, animated)
+            Sample(frames, 0, animated)
     with pytest.raises(ValueError, match="differ in size"):
-        Made((a_picture(), a_picture(0, (32, 32))), 0, animated=True)
-    assert Made((a_picture(),), 0).still and not an_animation(1).still
+        Sample((an_image(), an_image(0, (32, 32))), 0, animated=True)
+    assert Sample((an_image(),), 0).still and not an_animation(1).still

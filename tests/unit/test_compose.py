@@ -13,10 +13,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tcdflow
-from tcdflow.spec.compose import Composer
-from tcdflow.spec.expand import axes
-from tcdflow.spec.overrides import parse, quoted
-from tcdflow.spec.search import conf_dir
+from tcdflow.config.axes import axes
+from tcdflow.config.compose import Composer
+from tcdflow.config.overrides import parse, quoted
+from tcdflow.config.search import conf_dir
 from tests.helpers import GLOBAL, Write, problems
 
 BASE_OF = {"emoji": "emoji", "sd15": "sd15", "sd21": "sd21_base", "sdxl": "sdxl"}
@@ -251,4 +251,4 @@ def asked_for(prefix: str, node: object) -> list[str]:
     if isinstance(node, dict):
         below = [asked_for(f"{prefix}.{key}" if prefix else str(key), value) for key, value in node.items()]
         return [text for texts in below for text in texts]
-    return [f"{prefix}=some_picture.png"] if node == "???" else []
+    return [f"{prefix}=some_image.png"] if node == "???" else []

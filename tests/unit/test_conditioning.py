@@ -1,4 +1,4 @@
-"""From a user's picture to a control picture: bits as in hand-written scripts, and one line for what is broken."""
+"""From a user's image to a control image: bits as in hand-written scripts, and one line for what is broken."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class TestFitting:
 
     @settings(deadline=None)  # the machine may be busy
     @given(sizes, sizes)
-    def test_none_is_the_very_picture(self, size: tuple[int, int], target: tuple[int, int]) -> None:
+    def test_none_is_the_very_image(self, size: tuple[int, int], target: tuple[int, int]) -> None:
         given_one = picture(size)
         assert fit(given_one, *target, "none") is given_one
 
@@ -156,7 +156,7 @@ class TestFitting:
     @settings(deadline=None)  # the machine may be busy
     @given(sizes, sizes)
     def test_crop_neither_distorts_nor_wastes(self, size: tuple[int, int], target: tuple[int, int]) -> None:
-        """The cut spans one side, its centre is the picture's, its shape the target's to half a pixel."""
+        """The cut spans one side, its centre is the image's, its shape the target's to half a pixel."""
         seen: list[tuple[int, int, int, int]] = []
 
         class Spy:
@@ -205,10 +205,10 @@ class TestEdges:
         assert counts[0] > counts[1] > counts[2] == 0
 
     @pytest.mark.parametrize("size", [(1, 1), (3, 1), (1, 5)])
-    def test_tiny_pictures(self, size: tuple[int, int]) -> None:
+    def test_tiny_images(self, size: tuple[int, int]) -> None:
         assert edges(Image.new("RGB", size), 100, 200).size == size
 
-    def test_a_plain_picture_has_none(self) -> None:
+    def test_a_plain_image_has_none(self) -> None:
         assert not np.array(edges(Image.new("RGB", (16, 16), "red"), 0, 0)).any()
 
 
@@ -284,7 +284,7 @@ class TestDepth:
             warnings.simplefilter("error")
             assert estimator(picture(), 100, 37).tobytes() == bytes(100 * 37 * 3)
 
-    def test_a_plain_picture_gives_numbers(self, estimator: DepthEstimator) -> None:
+    def test_a_plain_image_gives_numbers(self, estimator: DepthEstimator) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert estimator(Image.new("RGB", (50, 50), "white"), 64, 64).size == (64, 64)

@@ -102,14 +102,14 @@ class TestReading:
         assert (EMOJI.advice(prompt, model="emoji") is None) == fine
 
     @given(
-        st.sampled_from(["{}", "the {}", "{} emoji", "PICTURE OF A {}", "a photo of an {}!", "one {}"]),
+        st.sampled_from(["{}", "the {}", "{} emoji", "IMAGE OF A {}", "a photo of an {}!", "one {}"]),
         subjects,
     )
     def test_a_known_subject_in_other_words_is_known(self, wording: str, subject: str) -> None:
         reading = EMOJI.read(wording.format(subject))
         assert (reading.subjects, reading.findings) == ((subject,), ())
 
-    @given(subjects, st.sampled_from(["the {}", "{}", "a picture of a {}", "a {} emoji", "a {}, red background"]))
+    @given(subjects, st.sampled_from(["the {}", "{}", "an image of a {}", "a {} emoji", "a {}, red background"]))
     def test_advice_is_a_caption_that_passes(self, subject: str, wording: str) -> None:
         reading = EMOJI.read(wording.format(subject))
         assert not reading.as_trained

@@ -16,10 +16,10 @@ from omegaconf import OmegaConf
 
 from tcdflow.app import Job, run_single
 from tcdflow.cli.main import dispatch
+from tcdflow.config.axes import axes
+from tcdflow.config.compose import Composer
+from tcdflow.config.search import conf_dir
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.compose import Composer
-from tcdflow.spec.expand import axes
-from tcdflow.spec.search import conf_dir
 from tests.helpers import GLOBAL, Write
 
 SECRET = "a-secret-of-the-environment"

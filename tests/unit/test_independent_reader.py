@@ -1,4 +1,4 @@
-"""Another's reader finds in our pictures what galleries show: sd-parsers, which knows nothing of tcdflow."""
+"""Another's reader finds in our images what galleries show: sd-parsers, which knows nothing of tcdflow."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sd_parsers import ParserManager
 from sd_parsers.data import Generators, PromptInfo
 
 from tcdflow.app import Job
-from tcdflow.artifacts.lock import LockedFile, lock
-from tcdflow.record.made import Made
+from tcdflow.config.compose import Composer
+from tcdflow.files.lock import LockedFile, lock
 from tcdflow.record.rundir import RunDirectory
-from tcdflow.spec.compose import Composer
+from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
 
 SAID = (
@@ -35,12 +35,12 @@ def output(request: pytest.FixtureRequest) -> str:
 
 
 def written(directory: Path, *overrides: str) -> tuple[RunSpec, tuple[LockedFile, ...], list[Path]]:
-    """Write pictures as a run writes them, with the embedded model's real lock."""
+    """Write images as a run writes them, with the embedded model's real lock."""
     job = Job.prepare(Composer().compose([*SAID, *overrides]))
     spec, files = job.composition.spec, lock(job.artifacts)
     with RunDirectory.open(directory, spec) as run:
         run.lock(files)
-        run.save([Made((Image.new("RGB", (64, 96), "orange"),), seed) for seed in spec.sampling.seeds])
+        run.save([Sample((Image.new("RGB", (64, 96), "orange"),), seed) for seed in spec.sampling.seeds])
     return spec, files, [directory / made.file for made in run.record.outputs]
 
 

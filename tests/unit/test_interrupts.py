@@ -39,7 +39,7 @@ def test_at_once_where_nobody_catches_it() -> None:
 def test_at_the_next_step_where_a_library_did() -> None:
     steps: list[int] = []
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
-        step = interrupts.at_each(lambda picture, done, of: steps.append(done))
+        step = interrupts.at_each(lambda image, done, of: steps.append(done))
         step(0, 1, 4)
         library()
         step(0, 2, 4)

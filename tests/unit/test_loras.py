@@ -95,9 +95,9 @@ def test_a_stack_comes_off_without_a_trace(
     stack = LoraStack(pipe)
     block_weights = {"unet": {"down": 0.5, "up": {"block_1": [0.1, 0.2, 0.3]}}, "text_encoder": 0.4}
     for weight in (0.7, block_weights):
-        stack.put_on([entry(standins, family, "tcd"), entry(standins, family, "style_text", weight)], fuse=fuse)
+        stack.attach([entry(standins, family, "tcd"), entry(standins, family, "style_text", weight)], fuse=fuse)
         assert not torch.equal(latents(pipe), bare)
-        stack.take_off()
+        stack.detach()
         assert_same(before, weights(pipe))
         assert torch.equal(latents(pipe), bare)
 
@@ -107,8 +107,8 @@ def test_counts_say_what_each_lora_was_attached_to(
     pipes: Callable[..., Any], standins: StandIns, family: Family, texts: int
 ) -> None:
     stack = LoraStack(pipes(family))
-    tcd, style = stack.put_on([entry(standins, family, "tcd"), entry(standins, family, "style_text")], fuse=True)
-    stack.take_off()
+    tcd, style = stack.attach([entry(standins, family, "tcd"), entry(standins, family, "style_text")], fuse=True)
+    stack.detach()
     assert (tcd.name, style.name) == ("tcd", "style_text")
     files = {kind: load_file(standins.lora_file(family, kind)) for kind in ("tcd", "style_text")}
     assert sum(tcd.modules.values()) == tcd.of == sum(key.endswith("lora_A.weight") for key in files["tcd"])
@@ -122,9 +122,9 @@ def test_counts_say_what_each_lora_was_attached_to(
 @pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])
 def test_it_does_what_diffusers_does(pipes: Callable[..., Any], standins: StandIns, fuse: bool) -> None:
     stack = LoraStack(pipe := pipes("sd15"))
-    stack.put_on([entry(standins, "sd15", "tcd"), entry(standins, "sd15", "style_text", 0.6)], fuse=fuse)
+    stack.attach([entry(standins, "sd15", "tcd"), entry(standins, "sd15", "style_text", 0.6)], fuse=fuse)
     ours = latents(pipe)
-    stack.take_off()
+    stack.detach()
 
     plain = load(standins, "sd15")
     for kind in ("tcd", "style_text"):
@@ -138,9 +138,9 @@ def test_it_does_what_diffusers_does(pipes: Callable[..., Any], standins: StandI
 
 def test_a_weight_of_one_is_the_same_as_no_set_adapters(pipes: Callable[..., Any], standins: StandIns) -> None:
     stack = LoraStack(pipe := pipes("sdxl"))
-    stack.put_on([entry(standins, "sdxl", "tcd")], fuse=True)
+    stack.attach([entry(standins, "sdxl", "tcd")], fuse=True)
     ours = latents(pipe)
-    stack.take_off()
+    stack.detach()
 
     plain = load(standins, "sdxl")
     file = standins.lora_file("sdxl", "tcd")
@@ -157,16 +157,16 @@ def test_the_order_of_the_stack_is_kept(pipes: Callable[..., Any], standins: Sta
     entries = [entry(standins, "sd15", "style"), entry(standins, "sd15", "tcd")]
     for order in (entries, entries[::-1]):
         stack = LoraStack(pipe)
-        stack.put_on(order, fuse=False)
+        stack.attach(order, fuse=False)
         assert pipe.get_active_adapters() == [e.adapter for e in order]
         made[order[0].name] = latents(pipe)
-        stack.take_off()
+        stack.detach()
     torch.testing.assert_close(made["style"], made["tcd"], atol=1e-4, rtol=1e-4)
 
 
 def test_each_lora_has_its_own_block_weights(pipes: Callable[..., Any], standins: StandIns) -> None:
     stack = LoraStack(pipe := pipes("sd15"))
-    stack.put_on(
+    stack.attach(
         [
             entry(standins, "sd15", "tcd", {"unet": {"down": 0.25}}),
             entry(standins, "sd15", "style_text", {"unet": {"down": 0.5, "mid": 0.125}}),
@@ -180,22 +180,22 @@ def test_each_lora_has_its_own_block_weights(pipes: Callable[..., Any], standins
     assert (down.scaling["tcd_lora"], down.scaling["style_text_lora"]) == (0.25, 0.25)
     assert (mid.scaling["tcd_lora"], mid.scaling["style_text_lora"]) == (1.0, 0.0625)
     assert text.scaling["style_text_lora"] == 0.5
-    stack.take_off()
+    stack.detach()
 
 
 def test_reweighting_is_the_same_as_putting_on_anew(pipes: Callable[..., Any], standins: StandIns) -> None:
     stack = LoraStack(pipe := pipes("sd15"))
     style = entry(standins, "sd15", "style_text", {"unet": {"down": 0.3}, "text_encoder": 0.2})
-    stack.put_on([style], fuse=False)
+    stack.attach([style], fuse=False)
     stack.reweight([0.9])
     reweighted = latents(pipe)
     with pytest.raises(ConfigError, match=r"loras\.style_text\.weight\.unet\.dwn"):
         stack.reweight([{"unet": {"dwn": 1.0}}])
     assert torch.equal(latents(pipe), reweighted)
-    stack.take_off()
-    stack.put_on([entry(standins, "sd15", "style_text", 0.9)], fuse=False)
+    stack.detach()
+    stack.attach([entry(standins, "sd15", "style_text", 0.9)], fuse=False)
     assert torch.equal(latents(pipe), reweighted)
-    stack.take_off()
+    stack.detach()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_weight_that_names_what_is_not_there_is_refused(
     pipe = pipes("sd15")
     before = weights(pipe)
     with pytest.raises(ConfigError) as caught:
-        LoraStack(pipe).put_on([entry(standins, "sd15", "style", weight)], fuse=True)
+        LoraStack(pipe).attach([entry(standins, "sd15", "style", weight)], fuse=True)
     assert said in str(caught.value)
     assert_same(before, weights(pipe))
 
@@ -227,7 +227,7 @@ def test_a_weight_that_names_what_is_not_there_is_refused(
 def test_a_text_encoder_has_no_blocks(pipes: Callable[..., Any], standins: StandIns) -> None:
     weight = {"text_encoder": {"down": 1.0}}
     with pytest.raises(ConfigError, match="only the unet has blocks"):
-        LoraStack(pipes("sd15")).put_on([entry(standins, "sd15", "style_text", weight)], fuse=True)
+        LoraStack(pipes("sd15")).attach([entry(standins, "sd15", "style_text", weight)], fuse=True)
 
 
 def test_block_weights_need_modules_in_blocks(pipes: Callable[..., Any], tmp_path: Path) -> None:
@@ -243,9 +243,9 @@ def test_block_weights_need_modules_in_blocks(pipes: Callable[..., Any], tmp_pat
     )
     stack = LoraStack(pipe)
     with pytest.raises(ConfigError, match=r"outside of all blocks, e\.g\. conv_in"):
-        stack.put_on([StackEntry("outside", file, {"unet": {"down": 0.5}})], fuse=True)
-    assert stack.put_on([StackEntry("outside", file, 0.5)], fuse=True)[0].modules == {"unet": 1}
-    stack.take_off()
+        stack.attach([StackEntry("outside", file, {"unet": {"down": 0.5}})], fuse=True)
+    assert stack.attach([StackEntry("outside", file, 0.5)], fuse=True)[0].modules == {"unet": 1}
+    stack.detach()
 
 
 @pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])
@@ -259,7 +259,7 @@ def test_a_lora_of_another_base_is_refused_with_counts(
     pipe = pipes("sdxl")
     before = weights(pipe)
     with pytest.raises(ConfigError, match=said) as caught:
-        LoraStack(pipe).put_on([entry(standins, "sdxl", "tcd"), entry(standins, "sdxl", kind)], fuse=fuse)
+        LoraStack(pipe).attach([entry(standins, "sdxl", "tcd"), entry(standins, "sdxl", kind)], fuse=fuse)
     assert caught.value.problems[0].key == f"loras.{kind}.source"
     assert_same(before, weights(pipe))
 
@@ -290,15 +290,15 @@ def test_after_a_damaged_file_the_pipeline_is_as_it_was(
     before, bare = weights(pipe), latents(pipe)
     stack = LoraStack(pipe)
     with pytest.raises(ConfigError) as caught:
-        stack.put_on(
+        stack.attach(
             [entry(standins, "sd15", "tcd"), StackEntry("bad", damaged(standins, how, tmp_path), 1.0)], fuse=True
         )
     assert [problem.key for problem in caught.value.problems] == ["loras.bad.source"]
     assert "\n" not in str(caught.value)
     assert_same(before, weights(pipe))
     assert torch.equal(latents(pipe), bare)
-    stack.put_on([entry(standins, "sd15", "tcd")], fuse=True)
-    stack.take_off()
+    stack.attach([entry(standins, "sd15", "tcd")], fuse=True)
+    stack.detach()
     assert_same(before, weights(pipe))
 
 
@@ -314,11 +314,11 @@ def test_a_failure_while_fusing_leaves_no_trace(
     before = weights(pipe)
     monkeypatch.setattr(Conv2d, "merge", fail)
     with pytest.raises(torch.OutOfMemoryError):
-        LoraStack(pipe).put_on([entry(standins, "sd15", "style"), entry(standins, "sd15", "tcd")], fuse=True)
+        LoraStack(pipe).attach([entry(standins, "sd15", "style"), entry(standins, "sd15", "tcd")], fuse=True)
     assert_same(before, weights(pipe))
 
 
-def test_dropout_named_in_a_file_does_not_make_pictures_random(
+def test_dropout_named_in_a_file_does_not_make_images_random(
     pipes: Callable[..., Any], standins: StandIns, tmp_path: Path
 ) -> None:
     import json
@@ -329,33 +329,33 @@ def test_dropout_named_in_a_file_does_not_make_pictures_random(
     file = tmp_path / "dropout.safetensors"
     save_file(tensors, file, metadata={"format": "pt", "lora_adapter_metadata": json.dumps(config)})
     stack = LoraStack(pipe := pipes("sd15"))
-    stack.put_on([StackEntry("dropout", file, 1.0)], fuse=False)
+    stack.attach([StackEntry("dropout", file, 1.0)], fuse=False)
     assert any(isinstance(module, torch.nn.Dropout) and module.p == 0.5 for module in pipe.unet.modules())
     first = latents(pipe)
     assert torch.equal(latents(pipe), first)
-    stack.take_off()
-    stack.put_on([entry(standins, "sd15", "tcd")], fuse=False)
+    stack.detach()
+    stack.attach([entry(standins, "sd15", "tcd")], fuse=False)
     assert torch.equal(latents(pipe), first)
-    stack.take_off()
+    stack.detach()
 
 
 def test_a_device_of_another_spelling_is_the_same_place(pipes: Callable[..., Any], standins: StandIns) -> None:
     stack = LoraStack(pipe := pipes("sd15"), device=torch.device("cpu", 0))
     before = weights(pipe)
-    stack.put_on([entry(standins, "sd15", "style")], fuse=True)
+    stack.attach([entry(standins, "sd15", "style")], fuse=True)
     assert all(copy.data_ptr() != held.data_ptr() for held, copy in stack._originals.values())
-    stack.take_off()
+    stack.detach()
     assert_same(before, weights(pipe))
 
 
 def test_a_stack_that_cannot_be_restored_stays(standins: StandIns) -> None:
     stack = LoraStack(load(standins, "sd15"), restorable=False)
-    stack.take_off()
-    stack.put_on([entry(standins, "sd15", "tcd")], fuse=False)
-    stack.take_off()
-    stack.put_on([entry(standins, "sd15", "tcd")], fuse=True)
+    stack.detach()
+    stack.attach([entry(standins, "sd15", "tcd")], fuse=False)
+    stack.detach()
+    stack.attach([entry(standins, "sd15", "tcd")], fuse=True)
     with pytest.raises(AssertionError, match="fused for good"):
-        stack.take_off()
+        stack.detach()
 
 
 def test_sixty_stacks_leave_nothing_behind(pipes: Callable[..., Any], standins: StandIns, tmp_path: Path) -> None:
@@ -365,8 +365,8 @@ def test_sixty_stacks_leave_nothing_behind(pipes: Callable[..., Any], standins: 
     stack = LoraStack(pipes("sd15"))
 
     def cycle(number: int) -> None:
-        stack.put_on([StackEntry("small", file, 0.5)], fuse=number % 2 == 0)
-        stack.take_off()
+        stack.attach([StackEntry("small", file, 0.5)], fuse=number % 2 == 0)
+        stack.detach()
 
     def alive() -> tuple[int, int]:
         gc.collect()

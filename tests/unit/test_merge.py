@@ -54,9 +54,9 @@ def pipes(standins: StandIns) -> Iterator[Callable[[Family], Any]]:
 def stacked(pipes: Callable[[Family], Any], standins: StandIns) -> Iterator[Any]:
     """A pipeline with two LoRAs on it, one of them in the text encoder too."""
     stack = LoraStack(pipe := pipes("sd15"))
-    stack.put_on([entry(standins, "sd15", "tcd"), entry(standins, "sd15", "style_text")], fuse=False)
+    stack.attach([entry(standins, "sd15", "tcd"), entry(standins, "sd15", "style_text")], fuse=False)
     yield pipe
-    stack.take_off()
+    stack.detach()
 
 
 def by_hand(standins: StandIns, spec: MergeSpec, stack: dict[str, float]) -> Tensors:
@@ -115,11 +115,11 @@ def test_concatenated_loras_do_what_the_stack_does(pipes: Callable[[Family], Any
     made = {}
     for merged in (None, MergeSpec(method="cat")):
         stack = LoraStack(pipe)
-        attached = stack.put_on(entries, fuse=False, merge=merged)
+        attached = stack.attach(entries, fuse=False, merge=merged)
         assert [found.name for found in attached] == ["tcd", "style_text"]
         assert sum(attached[1].modules.values()) == 192 + 18 + 18
         made[merged is None] = latents(pipe)
-        stack.take_off()
+        stack.detach()
     assert not torch.equal(made[True], made[False])
     torch.testing.assert_close(made[False], made[True], atol=2e-5, rtol=2e-5)
 
@@ -130,9 +130,9 @@ def test_a_lora_merged_alone_is_that_lora(pipes: Callable[[Family], Any], standi
     made = []
     for merged in (None, MergeSpec(method=method)):
         stack = LoraStack(pipe)
-        stack.put_on([entry(standins, "sd15", "style_text", 0.6)], fuse=False, merge=merged)
+        stack.attach([entry(standins, "sd15", "style_text", 0.6)], fuse=False, merge=merged)
         made.append(latents(pipe))
-        stack.take_off()
+        stack.detach()
     torch.testing.assert_close(made[1], made[0], atol=2e-5, rtol=2e-5)
 
 
@@ -144,16 +144,16 @@ def test_a_merged_stack_comes_off_without_a_trace(
     before, bare = weights(pipe), latents(pipe)
     stack = LoraStack(pipe)
     entries = [entry(standins, "sd15", "tcd"), entry(standins, "sd15", "style_text", 0.5)]
-    stack.put_on(entries, fuse=fuse, merge=spec)
+    stack.attach(entries, fuse=fuse, merge=spec)
     first = latents(pipe)
     with pytest.raises(AssertionError, match="fused or merged"):
         stack.reweight([1.0, 1.0])
-    stack.take_off()
+    stack.detach()
     assert_same(before, weights(pipe))
     assert torch.equal(latents(pipe), bare)
-    stack.put_on(entries, fuse=fuse, merge=spec)
+    stack.attach(entries, fuse=fuse, merge=spec)
     assert torch.equal(latents(pipe), first)
-    stack.take_off()
+    stack.detach()
 
 
 @pytest.mark.parametrize("method", ["dare_linear", "dare_ties"])
@@ -208,12 +208,12 @@ def test_only_some_methods_take_unequal_ranks(
     low = StackEntry("low", of_rank(standins, 2, tmp_path / "low.safetensors"), 0.5)
     stack = LoraStack(pipe)
     if spec.method in ("cat", "svd"):
-        stack.put_on([entry(standins, "sd15", "tcd"), low], fuse=False, merge=spec)
+        stack.attach([entry(standins, "sd15", "tcd"), low], fuse=False, merge=spec)
         latents(pipe)
-        stack.take_off()
+        stack.detach()
     else:
         with pytest.raises(ConfigError) as caught:
-            stack.put_on([entry(standins, "sd15", "tcd"), low], fuse=False, merge=spec)
+            stack.attach([entry(standins, "sd15", "tcd"), low], fuse=False, merge=spec)
         assert "tcd has 4, low has 2" in str(caught.value)
         assert caught.value.problems[0].key == "lora_stack.merge.method"
     assert_same(before, weights(pipe))
@@ -225,16 +225,16 @@ def test_one_module_of_another_rank_is_enough(
     mixed = StackEntry("mixed", of_rank(standins, 2, tmp_path / "m.safetensors", only="mid_block"), 0.5)
     stack = LoraStack(pipe := pipes("sd15"))
     with pytest.raises(ConfigError, match=r"tcd has 4, mixed has 2 at mid_block\."):
-        stack.put_on([entry(standins, "sd15", "tcd"), mixed], fuse=True, merge=METHODS[0])
-    stack.put_on([entry(standins, "sd15", "tcd"), mixed], fuse=False, merge=METHODS[2])
+        stack.attach([entry(standins, "sd15", "tcd"), mixed], fuse=True, merge=METHODS[0])
+    stack.attach([entry(standins, "sd15", "tcd"), mixed], fuse=False, merge=METHODS[2])
     latents(pipe)
-    stack.take_off()
+    stack.detach()
 
 
 def test_block_weights_and_merging_do_not_go_together(pipes: Callable[[Family], Any], standins: StandIns) -> None:
     blocks = entry(standins, "sd15", "style", {"unet": {"down": 0.5}})
     with pytest.raises(ConfigError, match=r"loras\.style\.weight = .*must be one number"):
-        LoraStack(pipes("sd15")).put_on([entry(standins, "sd15", "tcd"), blocks], fuse=True, merge=METHODS[1])
+        LoraStack(pipes("sd15")).attach([entry(standins, "sd15", "tcd"), blocks], fuse=True, merge=METHODS[1])
 
 
 def test_a_dora_is_refused(pipes: Callable[[Family], Any], standins: StandIns, tmp_path: Path) -> None:
@@ -251,10 +251,10 @@ def test_a_dora_is_refused(pipes: Callable[[Family], Any], standins: StandIns, t
     before = weights(pipe)
     stack = LoraStack(pipe)
     with pytest.raises(ConfigError, match="'dora' is a DoRA"):
-        stack.put_on([entry(standins, "sd15", "tcd"), StackEntry("dora", file, 1.0)], fuse=True, merge=METHODS[1])
+        stack.attach([entry(standins, "sd15", "tcd"), StackEntry("dora", file, 1.0)], fuse=True, merge=METHODS[1])
     assert_same(before, weights(pipe))
-    stack.put_on([StackEntry("dora", file, 1.0)], fuse=True)
-    stack.take_off()
+    stack.attach([StackEntry("dora", file, 1.0)], fuse=True)
+    stack.detach()
     assert_same(before, weights(pipe))
 
 
@@ -262,10 +262,10 @@ def test_half_precision_is_merged_in_float32(standins: StandIns) -> None:
     spec = METHODS[2]  # which half precision has not at all on a CPU
     stack = LoraStack(pipe := load(standins, "sd15", torch.bfloat16))
     entries = [entry(standins, "sd15", "tcd"), entry(standins, "sd15", "style_text", 0.5)]
-    stack.put_on(entries, fuse=False)
+    stack.attach(entries, fuse=False)
     merged = merge(pipe.unet, {"tcd_lora": 1.0, "style_text_lora": 0.5}, spec)
     assert {tensor.dtype for tensor in merged.values()} == {torch.float32}
-    stack.take_off()
-    stack.put_on(entries, fuse=False, merge=spec)
+    stack.detach()
+    stack.attach(entries, fuse=False, merge=spec)
     latents(pipe)
-    stack.take_off()
+    stack.detach()

@@ -1,4 +1,4 @@
-"""Pictures, and what a run costs to write."""
+"""Images, and what a run costs to write."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tcdflow.artifacts.lock import LockedFile
 from tcdflow.errors import RecordError
+from tcdflow.files.lock import LockedFile
 from tcdflow.record import document
 from tcdflow.record.embed import Carried
-from tcdflow.record.made import Made
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import pixel_sha256
 from tcdflow.record.rundir import RunDirectory
+from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
-from tests.unit.outputs import LOCK, MOVING, STILLS, a_picture, a_spec, an_animation, write
+from tests.unit.outputs import LOCK, MOVING, STILLS, an_image, a_spec, an_animation, write
 
 
 @pytest.mark.parametrize("output", STILLS.values(), ids=STILLS)
-def test_every_format_of_a_picture_brings_its_recipe_back(tmp_path: Path, output: dict[str, Any]) -> None:
+def test_every_format_of_a_image_brings_its_recipe_back(tmp_path: Path, output: dict[str, Any]) -> None:
     spec = a_spec(output)
-    record = write(tmp_path, spec, [Made((a_picture(n),), 7 + n) for n in range(2)])
+    record = write(tmp_path, spec, [Sample((an_image(n),), 7 + n) for n in range(2)])
     suffix = {"png": "png", "jpeg": "jpg", "webp": "webp"}[output["format"]]
     assert [o.file for o in record.outputs] == [f"000.{suffix}", f"001.{suffix}"]
     for number, out in enumerate(record.outputs):
@@ -47,13 +47,13 @@ def test_every_format_of_a_picture_brings_its_recipe_back(tmp_path: Path, output
 
 @pytest.mark.parametrize("name", ["png", "webp without loss"])
 def test_formats_without_loss_keep_every_pixel(tmp_path: Path, name: str) -> None:
-    out = write(tmp_path, a_spec(STILLS[name]), [Made((a_picture(),), 0)]).outputs[0]
-    assert out.pixel_sha256 == pixel_sha256(a_picture())
+    out = write(tmp_path, a_spec(STILLS[name]), [Sample((an_image(),), 0)]).outputs[0]
+    assert out.pixel_sha256 == pixel_sha256(an_image())
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
 def test_the_a1111_text_is_where_galleries_look(tmp_path: Path, format: str) -> None:
-    out = write(tmp_path, a_spec({"format": format}), [Made((a_picture(),), 7)]).outputs[0]
+    out = write(tmp_path, a_spec({"format": format}), [Sample((an_image(),), 7)]).outputs[0]
     with Image.open(tmp_path / out.file) as image:
         if format == "png":
             text = image.info["parameters"]
@@ -67,9 +67,9 @@ def test_the_a1111_text_is_where_galleries_look(tmp_path: Path, format: str) -> 
 
 @pytest.mark.parametrize("output", STILLS.values(), ids=STILLS)
 def test_none_leaves_nothing_inside(tmp_path: Path, output: dict[str, Any]) -> None:
-    dirty = a_picture().copy()
+    dirty = an_image().copy()
     dirty.info = {"comment": b"secret", "icc_profile": b"secret", "exif": b"secret", "xmp": b"secret", "dpi": (9, 9)}
-    record = write(tmp_path, a_spec({**output, "metadata": "none"}), [Made((dirty,), 7)], {"mask": dirty})
+    record = write(tmp_path, a_spec({**output, "metadata": "none"}), [Sample((dirty,), 7)], {"mask": dirty})
     assert not list(tmp_path.glob("0*.json"))
     for name in [record.outputs[0].file, record.inputs[0].file, "grid.png"]:
         data = (tmp_path / name).read_bytes()
@@ -91,11 +91,11 @@ def test_none_leaves_nothing_inside(tmp_path: Path, output: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(("format", "length"), [("jpeg", 150_000), ("png", 1_200_000)])
-def test_a_recipe_that_is_too_long_goes_beside_the_picture(tmp_path: Path, format: str, length: int) -> None:
+def test_a_recipe_that_is_too_long_goes_beside_the_image(tmp_path: Path, format: str, length: int) -> None:
     noise = random.Random(0).randbytes(length // 2).hex()
     with RunDirectory.open(tmp_path, a_spec({"format": format})) as run:
         run.lock([LOCK[0].model_copy(update={"source": noise})])
-        run.save([Made((a_picture(),), 7)])
+        run.save([Sample((an_image(),), 7)])
     out = document.read(tmp_path).outputs[0]
     assert out.sidecar == "000.json"
     assert read_recipe(tmp_path / out.file)["lock"][0]["source"] == noise
@@ -108,11 +108,11 @@ def test_a_recipe_that_is_too_long_goes_beside_the_picture(tmp_path: Path, forma
 
 def test_a_long_prompt_fits_a_jpeg_with_its_recipe(tmp_path: Path) -> None:
     spec = a_spec({"format": "jpeg"}, prompt="fox " * 5000)
-    out = write(tmp_path, spec, [Made((a_picture(),), 7)]).outputs[0]
+    out = write(tmp_path, spec, [Sample((an_image(),), 7)]).outputs[0]
     assert out.sidecar is None
     assert read_recipe(tmp_path / out.file)["spec"]["prompt"] == spec.prompt
     long = spec.model_copy(update={"negative_prompt": "狐" * 20_000})
-    out = write(tmp_path, long, [Made((a_picture(),), 7)]).outputs[0]
+    out = write(tmp_path, long, [Sample((an_image(),), 7)]).outputs[0]
     assert read_recipe(tmp_path / out.file)["spec"]["negative_prompt"] == long.negative_prompt
 
 
@@ -123,9 +123,9 @@ def test_the_same_frames_give_the_same_bytes_in_every_timezone(tmp_path: Path) -
         time.tzset()
         try:
             for output in (*STILLS.values(), *MOVING.values()):
-                made = [Made((a_picture(),), 7), an_animation(4)]
+                made = [Sample((an_image(),), 7), an_animation(4)]
                 name = "-".join(str(value) for value in output.values())
-                write(directory / name, a_spec(output), made, {"control_canny": a_picture(1)})
+                write(directory / name, a_spec(output), made, {"control_canny": an_image(1)})
         finally:
             os.environ.pop("TZ")
             if before is not None:
@@ -142,7 +142,7 @@ def test_the_same_frames_give_the_same_bytes_in_every_timezone(tmp_path: Path) -
 def test_writing_a_png_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from tests.unit.outputs import *; "
-        "write(pathlib.Path(sys.argv[1]), a_spec(), [Made((a_picture(),), 7)]); "
+        "write(pathlib.Path(sys.argv[1]), a_spec(), [Made((an_image(),), 7)]); "
         "print([m for m in ('torch', 'numpy', 'imageio', 'imageio_ffmpeg') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)

@@ -21,19 +21,19 @@ from tcdflow.errors import OutputError, RecordError
 from tcdflow.record import atomic, document
 from tcdflow.record.document import FILE_NAME, Output
 from tcdflow.record.key import run_key
-from tcdflow.record.made import Made
 from tcdflow.record.rundir import RunDirectory
+from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
 from tests.helpers import left_behind
-from tests.unit.outputs import LOCK, a_picture, a_spec, write
+from tests.unit.outputs import LOCK, an_image, a_spec, write
 
 CONTRACT = {
     "schema_version", "key", "status", "spec", "overrides", "lock", "environment", "execution", "outputs", "error",
 }  # fmt: skip
 
 
-def one(seed: int = 7) -> Made:
-    return Made((a_picture(seed),), seed)
+def one(seed: int = 7) -> Sample:
+    return Sample((an_image(seed),), seed)
 
 
 def read_json(directory: Path) -> dict[str, Any]:
@@ -225,7 +225,7 @@ class TestStatus:
         assert record.error is not None
         assert (record.error.type, record.error.message) == (type(error).__name__, str(error) or type(error).__name__)
 
-    def test_pictures_that_were_saved_before_a_failure_stay_listed(self, tmp_path: Path) -> None:
+    def test_images_that_were_saved_before_a_failure_stay_listed(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="late"), RunDirectory.open(tmp_path, a_spec()) as run:
             run.save([one()])
             raise ValueError("late")
@@ -263,8 +263,8 @@ def failing(*_: object) -> None:
 class TestEarlierRuns:
     """A second run in a directory removes what the first made, and nothing else."""
 
-    def test_its_pictures_go(self, tmp_path: Path) -> None:
-        write(tmp_path, a_spec(), [one(1), one(2), one(3)], {"mask": a_picture()})
+    def test_its_images_go(self, tmp_path: Path) -> None:
+        write(tmp_path, a_spec(), [one(1), one(2), one(3)], {"mask": an_image()})
         write(tmp_path, a_spec(), [one(4)])
         assert left_behind(tmp_path) == ["000.png", FILE_NAME]
 
@@ -285,7 +285,7 @@ class TestEarlierRuns:
         ]
 
     @pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
-    def test_an_unfinished_run_leaves_no_picture_behind_either(self, status: str, tmp_path: Path) -> None:
+    def test_an_unfinished_run_leaves_no_image_behind_either(self, status: str, tmp_path: Path) -> None:
         record = write(tmp_path, a_spec(), [one()])
         record.model_copy(update={"status": status}).write(tmp_path)
         with RunDirectory.open(tmp_path, a_spec()):

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError
-from tcdflow.spec.compose import Composer
 from tests.helpers import Write
 
 

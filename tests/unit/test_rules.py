@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tcdflow.spec.compose import Composer
+from tcdflow.config.compose import Composer
 from tests.helpers import problems
 
 SDXL_INPAINTING = ["base=sdxl_inpainting", "loras=[]", "sampling=teacher"]
-PICTURE = "task.image=a.png"
+IMAGE = "task.image=a.png"
 MASK = "task.mask=m.png"
 CANNY = ["base=sdxl", "adapters=[canny]", "adapters.canny.image=a.png"]
 IP = ["base=sdxl", "adapters=[ip_adapter]", "adapters.ip_adapter.images=[a.png]"]
@@ -69,20 +69,20 @@ RULES = [
     (
         SDXL_INPAINTING,
         "task",
-        [*SDXL_INPAINTING, "task=inpainting", PICTURE, MASK],
+        [*SDXL_INPAINTING, "task=inpainting", IMAGE, MASK],
     ),
     (
-        ["task=image_to_image", PICTURE, "task.strength=0.24"],
+        ["task=image_to_image", IMAGE, "task.strength=0.24"],
         "task.strength",
-        ["task=image_to_image", PICTURE, "task.strength=0.25"],
+        ["task=image_to_image", IMAGE, "task.strength=0.25"],
     ),
     (
-        ["task=inpainting", PICTURE, MASK, "sampling.steps=1"],
+        ["task=inpainting", IMAGE, MASK, "sampling.steps=1"],
         "task.strength",
-        ["task=inpainting", PICTURE, MASK, "sampling.steps=1", "task.strength=1"],
+        ["task=inpainting", IMAGE, MASK, "sampling.steps=1", "task.strength=1"],
     ),
-    (["task=image_to_image"], "task.image", ["task=image_to_image", PICTURE]),
-    (["task=inpainting", PICTURE], "task.mask", ["task=inpainting", PICTURE, MASK]),
+    (["task=image_to_image"], "task.image", ["task=image_to_image", IMAGE]),
+    (["task=inpainting", IMAGE], "task.mask", ["task=inpainting", IMAGE, MASK]),
     (["base=sdxl", "base.safety_checker=true"], "base.safety_checker", ["base=sd15", "base.safety_checker=true"]),
     ([*CANNY[1:], "base=sd15"], "adapters.canny", CANNY),
     ([*CANNY, "adapters.canny.start=0.5", "adapters.canny.end=0.5"], "adapters.canny.start", CANNY),
@@ -138,6 +138,6 @@ def test_what_we_ship_as_default_is_warned_of_nothing(composer: Composer) -> Non
 
 def test_strength_decides_how_many_steps_are_run(composer: Composer) -> None:
     """8 steps at strength 0.99 are 7 calls in diffusers, and 8 at strength 1."""
-    said = ["task=inpainting", PICTURE, MASK, "sampling.steps=8"]
+    said = ["task=inpainting", IMAGE, MASK, "sampling.steps=8"]
     steps = {s: composer.compose([*said, f"task.strength={s}"]).spec.effective_steps for s in (0.125, 0.99, 1)}
     assert steps == {0.125: 1, 0.99: 7, 1: 8}

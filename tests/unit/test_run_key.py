@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcdflow.artifacts.lock import LockedFile
+from tcdflow.files.lock import LockedFile
 from tcdflow.record.key import run_key
 from tcdflow.spec.model import RunSpec
 
@@ -34,7 +34,7 @@ PLAIN: dict[str, Any] = {
     "sampling": {"steps": 4, "eta": 0.3, "guidance_scale": 0.0, "seed": 0},
 }
 
-# Each of these makes another picture.
+# Each of these makes another image.
 DECIDES: list[tuple[str, Any]] = [
     ("prompt", "a cat"),
     ("prompt", "a fox "),
@@ -70,7 +70,7 @@ DECIDES: list[tuple[str, Any]] = [
     ("runtime.layerwise_casting", "float8_e4m3fn"),
 ]
 
-# These are told apart by the lock, or do not touch the picture.
+# These are told apart by the lock, or do not touch the image.
 INDIFFERENT: list[tuple[str, Any]] = [
     ("output.metadata", "none"),
     ("output.format", "webp"),

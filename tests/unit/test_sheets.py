@@ -12,15 +12,15 @@ from PIL import Image, ImageChops
 from tcdflow.errors import RecordError
 from tcdflow.record import document
 from tcdflow.record.grid import MAX_SIDE, sheet
-from tcdflow.record.made import Made
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import pixel_sha256
-from tests.unit.outputs import a_picture, a_spec, an_animation, write
+from tcdflow.record.sample import Sample
+from tests.unit.outputs import an_image, a_spec, an_animation, write
 
 
 def test_inputs_and_the_sheet_are_written_and_listed(tmp_path: Path) -> None:
-    inputs = {"image": a_picture(1), "mask": a_picture(2).convert("L"), "control_canny": a_picture(3).convert("1")}
-    record = write(tmp_path, a_spec(), [Made((a_picture(),), 7)], inputs)
+    inputs = {"image": an_image(1), "mask": an_image(2).convert("L"), "control_canny": an_image(3).convert("1")}
+    record = write(tmp_path, a_spec(), [Sample((an_image(),), 7)], inputs)
     assert [i.name for i in record.inputs] == list(inputs)
     assert [i.file for i in record.inputs] == ["inputs/image.png", "inputs/mask.png", "control_canny.png"]
     for given_, original in zip(record.inputs, inputs.values(), strict=True):
@@ -40,15 +40,15 @@ def test_inputs_and_the_sheet_are_written_and_listed(tmp_path: Path) -> None:
 def test_a_sheet_is_made_when_there_is_something_to_compare(
     tmp_path: Path, pictures: int, inputs: int, asked: bool, there: bool
 ) -> None:
-    made = [Made((a_picture(n),), n) for n in range(pictures)]
-    record = write(tmp_path, a_spec({"grid": asked}), made, {f"image{n}": a_picture() for n in range(inputs)})
+    made = [Sample((an_image(n),), n) for n in range(pictures)]
+    record = write(tmp_path, a_spec({"grid": asked}), made, {f"image{n}": an_image() for n in range(inputs)})
     assert (tmp_path / "grid.png").exists() == (record.grid is not None) == there
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a.b", ".x", "1", "a\n", "x" * 101])
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no name of an input"):
-        write(tmp_path / "run", a_spec(), [], {name: a_picture()})
+        write(tmp_path / "run", a_spec(), [], {name: an_image()})
     assert {p.name for p in tmp_path.rglob("*")} == {"run", "run.json"}
 
 
@@ -79,22 +79,22 @@ def test_a_sheet_stays_a_size_that_can_be_opened(count: int, size: tuple[int, in
 
 
 def test_a_label_is_cut_to_its_cell_and_cannot_break_a_line() -> None:
-    tiles = [("x" * 300, a_picture()), ("a\nb\x1b[31m\u202e", a_picture())]
+    tiles = [("x" * 300, an_image()), ("a\nb\x1b[31m\u202e", an_image())]
     page = sheet(tiles)
     assert page.getpixel((12 + 192 + 6, page.height - 20)) == (250, 250, 248)
-    for bad in ([], [("a", a_picture())]):
+    for bad in ([], [("a", an_image())]):
         with pytest.raises(ValueError, match="at least one"):
             sheet(bad, 0)
 
 
 def test_an_earlier_run_is_cleared_of_all_it_wrote_and_of_nothing_else(tmp_path: Path) -> None:
-    made = [Made((a_picture(n),), n) for n in range(2)]
-    write(tmp_path, a_spec(), [*made, an_animation(2)], {"mask": a_picture(), "control_depth": a_picture()})
+    made = [Sample((an_image(n),), n) for n in range(2)]
+    write(tmp_path, a_spec(), [*made, an_animation(2)], {"mask": an_image(), "control_depth": an_image()})
     (tmp_path / "notes.txt").write_text("mine")
     assert (tmp_path / "inputs").is_dir()
     write(tmp_path, a_spec(), [])
     assert {p.name for p in tmp_path.iterdir()} == {"notes.txt", "run.json"}
-    write(tmp_path, a_spec(), [], {"mask": a_picture()})
+    write(tmp_path, a_spec(), [], {"mask": an_image()})
     (tmp_path / "inputs" / "other.png").write_text("mine")
     write(tmp_path, a_spec(), [])
     assert [p.name for p in (tmp_path / "inputs").iterdir()] == ["other.png"]
@@ -107,13 +107,13 @@ def test_a_strangers_record_removes_nothing_that_a_run_does_not_write(tmp_path: 
     kept = [outside / "000.png", outside / "inputs" / "mask.png", run / "run.log", run / "thesis.json", run / "..png"]
     for path in kept:
         path.write_text("mine")
-    record = write(tmp_path / "other", a_spec(), [Made((a_picture(),), 0)], {"mask": a_picture()})
+    record = write(tmp_path / "other", a_spec(), [Sample((an_image(),), 0)], {"mask": an_image()})
     output = record.outputs[0]
     record.outputs = [output.model_copy(update={"file": name}) for name in ("run.log", "000.png", "thesis.json")]
     record.write(run)
     (run / "000.png").symlink_to(outside / "000.png")
     (run / "inputs").symlink_to(outside / "inputs")
-    write(run, a_spec(), [], {"mask": a_picture()})
+    write(run, a_spec(), [], {"mask": an_image()})
     assert [path.read_text() for path in kept] == ["mine"] * len(kept)
     assert not (run / "000.png").exists()
     assert not (run / "inputs").is_symlink() and (run / "inputs" / "mask.png").exists()
@@ -121,7 +121,7 @@ def test_a_strangers_record_removes_nothing_that_a_run_does_not_write(tmp_path: 
 
 def test_a_linked_record_is_removed_and_not_followed(tmp_path: Path) -> None:
     theirs, mine = tmp_path / "theirs", tmp_path / "mine"
-    write(theirs, a_spec(), [Made((a_picture(),), 0)])
+    write(theirs, a_spec(), [Sample((an_image(),), 0)])
     before = (theirs / "run.json").read_bytes()
     mine.mkdir()
     (mine / "run.json").symlink_to(theirs / "run.json")

@@ -32,11 +32,11 @@ from transformers import DPTForDepthEstimation, DPTImageProcessor
 
 from tests.standins import (
     FAMILIES,
+    IMAGE_SIZE,
     IP_ADAPTER_FILES,
     IP_ADAPTER_SUBFOLDERS,
     LORA_FILES,
     MOTION_LORA_FILE,
-    PICTURE_SIZE,
     AdapterFamily,
     Family,
     MotionVersion,
@@ -77,7 +77,7 @@ def draw(pipe: Any, prompt: str = "a cat", seed: int = 0, **options: Any) -> Pix
 
 
 def levels(left: Pixels, right: Pixels) -> float:
-    """Mean difference of two pictures, in the 256 levels of a picture file."""
+    """Mean difference of two images, in the 256 levels of an image file."""
     return float(np.abs(left - right).mean() * 255)
 
 
@@ -87,7 +87,7 @@ def keys(path: Path) -> list[str]:
 
 
 def patchwork(seed: int) -> Image.Image:
-    """Draw a picture of coloured squares, large enough that the smallest encoder sees them."""
+    """Draw an image of coloured squares, large enough that the smallest encoder sees them."""
     squares = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(np.kron(squares, np.ones((16, 16, 1), np.uint8)))
 
@@ -99,7 +99,7 @@ def test_a_base_loads_and_draws(standins: StandIns, name: str) -> None:
     assert type(pipe).__name__ == BASES[name]
     assert pipe.vae_scale_factor == 8
     picture = draw(pipe)
-    assert picture.shape == (PICTURE_SIZE, PICTURE_SIZE, 3)
+    assert picture.shape == (IMAGE_SIZE, IMAGE_SIZE, 3)
     assert picture.std() > 0.05
     assert np.isin(picture, (0.0, 1.0)).mean() < 0.05, "mostly clipped"
     assert levels(picture, draw(pipe)) == 0
@@ -152,13 +152,13 @@ def test_the_tokenizer_knows_some_words_and_spells_the_others(standins: StandIns
     assert load(standins.sdxl).tokenizer_2.pad_token_id == 0
 
 
-def test_inpainting_heeds_the_picture_and_the_mask(standins: StandIns) -> None:
+def test_inpainting_heeds_the_image_and_the_mask(standins: StandIns) -> None:
     pipe = ready(AutoPipelineForInpainting.from_pretrained(standins.sdxl_inpainting, local_files_only=True))
     assert type(pipe).__name__ == "StableDiffusionXLInpaintPipeline"
     assert pipe.unet.config.in_channels == 9
-    mask = Image.new("L", (PICTURE_SIZE, PICTURE_SIZE))
-    mask.paste(255, (0, 0, 32, PICTURE_SIZE))
-    wide = Image.new("L", (PICTURE_SIZE, PICTURE_SIZE), 255)
+    mask = Image.new("L", (IMAGE_SIZE, IMAGE_SIZE))
+    mask.paste(255, (0, 0, 32, IMAGE_SIZE))
+    wide = Image.new("L", (IMAGE_SIZE, IMAGE_SIZE), 255)
     options: dict[str, Any] = {"num_inference_steps": 4, "strength": 0.99}
     picture = draw(pipe, image=patchwork(0), mask_image=mask, **options)
     assert picture.std() > 0.05
@@ -232,7 +232,7 @@ def test_controls_are_seen(standins: StandIns, family: AdapterFamily) -> None:
 
 
 @pytest.mark.parametrize("family", ADAPTER_FAMILIES)
-def test_reference_pictures_are_seen(standins: StandIns, family: AdapterFamily) -> None:
+def test_reference_images_are_seen(standins: StandIns, family: AdapterFamily) -> None:
     pipe = load(standins.base(family))
     plain = draw(pipe)
     where = {"subfolder": IP_ADAPTER_SUBFOLDERS[family], "local_files_only": True}
@@ -258,7 +258,7 @@ def test_motion_is_seen(standins: StandIns, version: MotionVersion, matching: in
     loaded = AnimateDiffPipeline.from_pretrained(standins.sd15_finetune, motion_adapter=adapter, local_files_only=True)
     pipe = ready(loaded)
     frames = draw(pipe, num_frames=4)
-    assert frames.shape == (4, PICTURE_SIZE, PICTURE_SIZE, 3)
+    assert frames.shape == (4, IMAGE_SIZE, IMAGE_SIZE, 3)
     assert levels(frames[0], frames[1]) > 5
     assert levels(frames, draw(pipe, num_frames=4)) == 0
     pipe.load_lora_weights(standins.lora("sd15", "tcd"), adapter_name="tcd")
@@ -271,7 +271,7 @@ def test_motion_is_seen(standins: StandIns, version: MotionVersion, matching: in
     assert levels(distilled, zoomed) > 2
 
 
-def test_the_depth_estimator_sees_the_picture(standins: StandIns) -> None:
+def test_the_depth_estimator_sees_the_image(standins: StandIns) -> None:
     model = DPTForDepthEstimation.from_pretrained(standins.depth_estimator, local_files_only=True)
     assert model.config.is_hybrid
     processor = DPTImageProcessor.from_pretrained(standins.depth_estimator, local_files_only=True)

@@ -1,0 +1,74 @@
+"""Makes the images of the README with tcdflow itself: ``python docs/make_images.py``, a minute on a CPU."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+import tcdflow
+
+HERE = Path(__file__).parent / "pictures"
+PROMPTS = (
+    "a fox on a green background",
+    "a red heart",
+    "a panda",
+    "a castle on a pink background",
+    "a hamburger on a yellow background",
+)
+STEPS = (1, 2, 4, 8)
+SCALE = 2
+
+
+def main() -> None:
+    """Write the strip of steps and the sheet of tasks."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder)
+        _steps(runs).save(HERE / "steps.png", optimize=True)
+        _tasks(runs).save(HERE / "tasks.png", optimize=True)
+
+
+def _steps(runs: Path) -> Image.Image:
+    """Rows are 1, 2, 4 and 8 steps, columns are prompts."""
+    rows = []
+    for steps in STEPS:
+        made = [_draw(runs, f"prompt={prompt}", f"sampling.steps={steps}") for prompt in PROMPTS]
+        rows.append(_row(made))
+    sheet = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
+    for number, row in enumerate(rows):
+        sheet.paste(row, (0, number * row.height))
+    return sheet
+
+
+def _tasks(runs: Path) -> Image.Image:
+    """An image, another made from it, a mask, and the image with the mask's part made anew."""
+    fox = _draw(runs, "prompt=a fox on a green background")
+    mask = Image.new("RGB", fox.size)
+    ImageDraw.Draw(mask).rectangle((0, 0, 63, 63), fill="white")
+    ImageDraw.Draw(mask).rectangle((0, 44, 63, 63), fill="black")
+    fox_file, mask_file = runs / "fox.png", runs / "mask.png"
+    fox.save(fox_file)
+    mask.save(mask_file)
+    to_bear = ("task=image_to_image", "task.strength=0.7", "prompt=a bear on a green background")
+    bear = _draw(runs, *to_bear, f"task.image={fox_file}", "sampling.steps=8")
+    to_wolf = ("task=inpainting", f"task.mask={mask_file}", "prompt=a wolf on a blue background")
+    wolf = _draw(runs, *to_wolf, f"task.image={fox_file}", "sampling.steps=8")
+    return _row([fox, bear, mask, wolf])
+
+
+def _draw(runs: Path, *overrides: str) -> Image.Image:
+    number = len(list(runs.iterdir()))
+    return tcdflow.run(*overrides, f"hydra.run.dir={runs / f'run{number}'}").images[0]
+
+
+def _row(pictures: list[Image.Image]) -> Image.Image:
+    width, height = (SCALE * side for side in pictures[0].size)
+    row = Image.new("RGB", (width * len(pictures), height))
+    for number, image in enumerate(pictures):
+        row.paste(image.resize((width, height), Image.Resampling.LANCZOS), (number * width, 0))
+    return row
+
+
+if __name__ == "__main__":
+    main()

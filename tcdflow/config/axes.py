@@ -1,0 +1,331 @@
+"""A sweep's axes, in Hydra's own grammar: commas, choice(), range() and glob(), and lists declared in YAML."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType, RangeSweep
+from hydra.errors import HydraException
+
+from tcdflow.config.compose import Composer
+from tcdflow.config.overrides import FREE_TEXT, check, parse, quoted
+from tcdflow.config.permission import GROUP
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.paths import at_home
+from tcdflow.spec.sweep import SweepSpec
+
+MAX_PROMPT_BYTES = 64_000_000
+_WHOLE = ("sweep", "lock", "hydra", GROUP)
+MAX_VALUES = 1_000_000
+"""Of all axes together."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """An override that holds for every cell.
+
+    Attributes:
+        place: its position among all overrides: later ones have the last word.
+        key: what is overridden.
+        text: the override as a single run would be told.
+    """
+
+    place: int
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of one axis.
+
+    Attributes:
+        place: position of the axis among all overrides.
+        key: what is overridden.
+        text: the override as a single run would be told.
+        value: the parsed value.
+        plain: whether it can be set on a resolved config without composing anew, as far as it alone tells.
+    """
+
+    place: int
+    key: str
+    text: str
+    value: Any
+    plain: bool
+
+
+Axis = tuple[tuple[Point, ...], ...]
+"""Positions along an axis; each sets one key, or several that move together."""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What a sweep varies, and what it does not.
+
+    Attributes:
+        fixed: overrides that hold for every cell.
+        axes: in the user's order, the first varying slowest.
+        sweep: the settings of the sweep.
+    """
+
+    fixed: tuple[Fixed, ...]
+    axes: tuple[Axis, ...]
+    sweep: SweepSpec
+
+    def said(self, points: Sequence[Point]) -> tuple[str, ...]:
+        """Return all overrides of a cell, in the order in which Hydra would be told."""
+        said: list[Fixed | Point] = [*self.fixed, *points]
+        return tuple(item.text for item in sorted(said, key=lambda item: item.place))
+
+
+def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
+    """Read the axes of a sweep from overrides and the config's ``sweep`` key.
+
+    Raises:
+        ConfigError: with every override that cannot be read, and every axis that cannot be swept.
+    """
+    _refuse(composer, overrides)
+    # Of two overrides of one key the later one counts, in the place of the first, as in Hydra's sweeper.
+    said = list({o.get_key_element(): (o, text) for o, text in (_parsed(composer, t) for t in overrides)}.values())
+    sweep = composer.sweep_of([_single(override, text) for override, text in said if not _is_axis(override)])
+    told = {override.key_or_group for override, _ in said}
+    declared = [f"{key}={_sweep_text(value)}" for key, value in sweep.axes.items() if key not in told]
+    _refuse(composer, declared)
+    _refuse_whole(declared)
+    # What a file declares comes first, so that the command line has the last word.
+    everything = [*(_parsed(composer, text) for text in declared), *said]
+    fixed: list[Fixed] = []
+    found: dict[str, Axis] = {}
+    for place, (override, text) in enumerate(everything):
+        key = override.key_or_group
+        if not _is_axis(override):
+            fixed.append(Fixed(place, key, _single(override, text)))
+            continue
+        if key in found:  # as key=... and as ++key=...
+            raise ConfigError([Problem(key, "is swept twice", origin=text)])
+        found[key] = _axis(composer, override, text, place)
+        if sum(map(len, found.values())) > MAX_VALUES:
+            raise ConfigError([Problem("sweep", f"its axes have more than {MAX_VALUES} values together")])
+    if sweep.prompts_from is not None:
+        if "prompt" in told or "prompt" in found:
+            what = "is given as well as prompt; leave one of them out (sweep.prompts_from=null)"
+            raise ConfigError([Problem("sweep.prompts_from", what, sweep.prompts_from)])
+        found["prompt"] = tuple((_prompt(line, len(everything)),) for line in _prompts(sweep.prompts_from))
+    return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep)
+
+
+def ends(composer: Composer, overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the overrides of two runs, as single runs would be told: all first values, and all last ones.
+
+    For sweepers that choose what lies between, of an ``interval(0,1)`` too.
+
+    Raises:
+        ConfigError: with every override that cannot be read.
+    """
+    _refuse(composer, overrides)
+    said = [_parsed(composer, text) for text in overrides]
+    return [tuple(_end(override, text, number) for override, text in said) for number in (0, -1)]
+
+
+def _end(override: Override, text: str, number: int) -> str:
+    if not _is_axis(override):
+        return _single(override, text)
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, IntervalSweep):
+        return f"{key}={value.start if number == 0 else value.end}"
+    values = list(override.sweep_string_iterator())
+    if not values:
+        raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
+    end = f"{key}={values[number]}"
+    return _single(parse(end, sweeping=True), end)
+
+
+def _refuse(composer: Composer, overrides: Sequence[str]) -> None:
+    _, problems = check(overrides, options=composer.options, sweeping=True)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _refuse_whole(texts: Sequence[str]) -> None:
+    """Refuse axes of what is one for all cells, and of what a file may not say at all."""
+    what = "what holds for the sweep as a whole cannot vary within it"
+    keys = {text: parse(text, sweeping=True).key_or_group for text in texts}
+    problems = [Problem(key, what, origin=text) for text, key in keys.items() if re.split(r"[./]", key)[0] in _WHOLE]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _parsed(composer: Composer, text: str) -> tuple[Override, str]:
+    override = parse(text, sweeping=True)
+    override.config_loader = composer.loader
+    return override, text
+
+
+def _is_axis(override: Override) -> bool:
+    return override.is_sweep_override() and not override.is_hydra_override()
+
+
+def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis:
+    _refuse_whole([text])
+    if override.is_interval_sweep():
+        what = "interval() needs a sweeper that chooses values, such as hydra/sweeper=optuna"
+        raise ConfigError([Problem(override.key_or_group, what, origin=text)])
+    if isinstance(override._value, RangeSweep) and _is_endless(override._value):
+        raise ConfigError([Problem(override.key_or_group, f"has more than {MAX_VALUES} values", origin=text)])
+    try:
+        with _shuffled_by(text):
+            (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
+    except (HydraException, ValueError, ArithmeticError) as error:
+        raise ConfigError([Problem(override.key_or_group, " ".join(str(error).split()), origin=text)]) from None
+    if not cells:
+        raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
+    return tuple((_point(composer, parse(cell, sweeping=True), place),) for (cell,) in cells)
+
+
+def _is_endless(values: RangeSweep) -> bool:
+    """Say whether a range has too many values, or no end: told from its ends, since Hydra would write them all down."""
+    try:
+        return not abs(values.stop - values.start) <= MAX_VALUES * abs(values.step)  # type: ignore[operator]
+    except OverflowError:
+        return True
+
+
+@contextmanager
+def _shuffled_by(text: str) -> Iterator[None]:
+    """Make Hydra's shuffle() come out the same each time, as a plan that is made again must."""
+    before = random.getstate()
+    random.seed(text)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+def _point(composer: Composer, override: Override, place: int) -> Point:
+    value = override.value()
+    plain = (
+        override.type in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
+        and override.package is None
+        and not composer.options(override.key_or_group)
+        and _is_literal(value)
+    )
+    return Point(place, override.key_or_group, _single(override, override.input_line or ""), value, plain)
+
+
+def _is_literal(value: object) -> bool:
+    """Say whether OmegaConf would keep a value as it is: it merges mappings and reads meaning into some texts."""
+    if isinstance(value, list):
+        return all(_is_literal(item) for item in value)
+    if isinstance(value, str):
+        return "${" not in value and value != "???"
+    return not isinstance(value, dict)
+
+
+def _single(override: Override, text: str) -> str:
+    """Hydra escapes what it splits, and a single run takes free text as it stands."""
+    value = override._value
+    free = override.key_or_group in FREE_TEXT and isinstance(value, str)
+    return f"{override.get_key_element()}={quoted(str(value))}" if free else text
+
+
+def _prompt(line: str, place: int) -> Point:
+    return Point(place, "prompt", f"prompt={quoted(line)}", line, _is_literal(line))
+
+
+def _prompts(path: str) -> list[str]:
+    def wrong(what: str) -> ConfigError:
+        return ConfigError([Problem("sweep.prompts_from", what, path)])
+
+    try:
+        # A stranger's config may name any file, and its lines end in records: no key, password or environment.
+        file = at_home(path).resolve()
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode) or file.suffix.lower() != ".txt":
+            raise wrong("is no file whose name ends in .txt")
+        if status.st_size > MAX_PROMPT_BYTES:
+            raise wrong(f"is larger than {MAX_PROMPT_BYTES} bytes")
+        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
+    except OSError as error:
+        raise wrong(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise wrong("is no UTF-8 text") from None
+    except (RuntimeError, ValueError):  # a ring of links; a null byte
+        raise wrong("is no path") from None
+    prompts = [line for line in lines if line and not line.startswith("#")]
+    if not prompts:
+        raise wrong("holds no prompt")
+    return prompts
+
+
+def _sweep_text(value: object) -> str:
+    """Write a declared axis as a sweep override: text is Hydra's own grammar, a list is a choice."""
+    if isinstance(value, list | tuple):
+        return f"choice({','.join(_literal(item) for item in value)})"
+    return str(value)
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_literal(item) for item in value)}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_literal(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value)
+
+
+def _zipped(found: dict[str, Axis], zips: Sequence[Sequence[str]]) -> list[Axis]:
+    _check_zips(found, zips)
+    together = {key: group for group in zips for key in group}
+    result: list[Axis] = []
+    done: set[str] = set()
+    for key, axis in found.items():
+        if key in done:
+            continue
+        group = together.get(key, (key,))
+        done.update(group)
+        ranks = zip(*(found[name] for name in group), strict=True) if len(group) > 1 else ((rank,) for rank in axis)
+        result.append(tuple(tuple(point for points in rank for point in points) for rank in ranks))
+    return result
+
+
+def _check_zips(found: dict[str, Axis], zips: Sequence[Sequence[str]]) -> None:
+    names = [key for group in zips for key in group]
+    there = f"there is no such axis; there are {', '.join(found) or 'none'}"
+    problems = [Problem("sweep.zip", there, key) for key in names if key not in found]
+    twice = dict.fromkeys(key for key in names if names.count(key) > 1)
+    problems += [Problem("sweep.zip", "is named twice; an axis moves with one group", key) for key in twice]
+    for group in zips:
+        lengths = {key: len(found[key]) for key in group if key in found}
+        if len(set(lengths.values())) > 1:
+            said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+            problems.append(Problem("sweep.zip", f"axes that move together must be of one length: {said}"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def without(points: Sequence[Point], rules: Sequence[dict[str, Any]]) -> int | None:
+    """Return the number of the first rule that leaves a cell out, or None if it stays."""
+    values = {point.key: point.value for point in points}
+    for number, rule in enumerate(rules):
+        if all(key in values and _meant(values[key], wanted) for key, wanted in rule.items()):
+            return number
+    return None
+
+
+def _meant(value: object, wanted: object) -> bool:
+    if isinstance(wanted, list | tuple) and not isinstance(value, list | tuple):
+        return any(_meant(value, item) for item in wanted)
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted
+    if isinstance(value, float | int) and isinstance(wanted, float | int):
+        return abs(value - wanted) <= 1e-9 * max(abs(value), abs(wanted))  # range() adds up rounding errors
+    return value == (list(wanted) if isinstance(wanted, tuple) else wanted)

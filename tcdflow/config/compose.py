@@ -1,0 +1,365 @@
+"""From overrides to a :class:`RunSpec`: Hydra composes, pydantic types, the rules judge; all mistakes at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+from hydra.core.utils import setup_globals
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
+from pydantic import ValidationError
+
+from tcdflow.config.guard import TRUSTED, forbidden, walk
+from tcdflow.config.origin import chooser, origin
+from tcdflow.config.overrides import ParsedOverride, check
+from tcdflow.config.permission import ALLOW_PICKLE, GROUP, permitted
+from tcdflow.config.references import multiplying, referenced
+from tcdflow.config.search import config_loader
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec import rules
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.nearest import nearest
+from tcdflow.spec.problems import problems_of
+from tcdflow.spec.sweep import SweepSpec
+
+CONFIG_NAME = "config"
+_MOST_SAID = 10
+_LONGEST_PATH = 4096
+_SELECTORS = ("experiment",)
+"""Groups that are packed into the whole config and have no field of their own."""
+
+
+_MENTIONS: tuple[Callable[[ParsedOverride, str], bool], ...] = (
+    lambda item, told: (text := item.hydra_text.lstrip("~+")) != "" and text in told,
+    lambda item, told: re.search(rf"(?<![\w.]){re.escape(item.key)}\b", told) is not None,
+    lambda item, told: f"'{item.key.rpartition('.')[2]}'" in told,
+)
+"""How an error of Hydra's may name an override, the surest way first."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A composed run.
+
+    Attributes:
+        spec: what the run is.
+        overrides: what the user said, word for word.
+        choices: the option chosen of each group, e.g. ``{"base": "emoji", "loras": ["tcd"]}``.
+        warnings: what is allowed and probably not meant.
+        config: Hydra's composed config, its own ``hydra`` node included.
+        sweep: what the config says of a sweep.
+        lock: lock file that pins its sources, if any.
+        allow_pickle: whether the user lets pickled weights be read.
+    """
+
+    spec: RunSpec
+    overrides: tuple[str, ...]
+    choices: dict[str, Any]
+    warnings: tuple[str, ...]
+    config: DictConfig = field(repr=False, compare=False)
+    sweep: SweepSpec = field(default_factory=SweepSpec)
+    lock: str | None = None
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A composed run before it is typed.
+
+    Attributes:
+        plain: the resolved config.
+        sweep: what it says of a sweep.
+        said: the overrides, parsed.
+        referenced: keys that interpolations name: to change one of them changes others.
+        config: Hydra's composed config.
+        lock: lock file that pins its sources, if any.
+    """
+
+    plain: dict[str, Any]
+    sweep: SweepSpec
+    said: tuple[ParsedOverride, ...]
+    referenced: frozenset[str]
+    config: DictConfig = field(repr=False, compare=False)
+    lock: str | None = None
+
+
+class Composer:
+    """Composes runs from tcdflow's configs and a user's own."""
+
+    def __init__(self, config_dir: str | Path | None = None, *, config_name: str = CONFIG_NAME) -> None:
+        setup_globals()
+        self.config_name = config_name
+        self.loader = config_loader(Path(config_dir) if config_dir is not None else None)
+        self._options: dict[str, tuple[str, ...]] = {}
+
+    @cached_property
+    def hydra(self) -> Hydra:
+        """Hydra's application over this composer's loader."""
+        return Hydra(task_name="run", config_loader=self.loader)
+
+    def options(self, group: str) -> tuple[str, ...]:
+        """Names that can be chosen from a group; empty for what is no group."""
+        if group not in self._options:
+            known = bool(group) and "." not in group and self.loader.repository.group_exists(group)
+            self._options[group] = tuple(self.loader.repository.get_group_options(group)) if known else ()
+        return self._options[group]
+
+    def groups(self) -> tuple[str, ...]:
+        """Names of tcdflow's groups, Hydra's own left out."""
+        return tuple(name for name in self.loader.list_groups("") if name != "hydra")
+
+    def own_file(self, config: str) -> Path | None:
+        """Return the user's file of a config that was composed last, such as ``experiment/mine``; None for ours."""
+        loaded = self.loader.merged.get(config)
+        if loaded is None or loaded.provider in TRUSTED:
+            return None
+        return Path(loaded.path.removeprefix("file://")) / f"{config}.yaml"
+
+    def hydra_texts(self, overrides: Sequence[str]) -> list[str]:
+        """Return overrides as Hydra is to read them."""
+        said, _ = check(overrides, options=self.options)
+        return [item.hydra_text for item in said if item.hydra_text]
+
+    def compose(self, overrides: Sequence[str] = ()) -> Composition:
+        """Compose, type and judge one run.
+
+        Raises:
+            ConfigError: with every violation found.
+        """
+        allow_pickle, others = permitted(overrides)
+        draft, problems = self._draft(others)
+        return self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
+
+    def typed(self, config: DictConfig, overrides: Sequence[str]) -> Composition:
+        """Type and judge a run that Hydra itself has composed, with this composer's loader.
+
+        Args:
+            config: what Hydra has composed, its own node included.
+            overrides: from which it did.
+
+        Raises:
+            ConfigError: with every violation found.
+        """
+        said, problems = check(overrides, options=self.options)
+        return self._composition(self._drafted(config, said, problems), overrides, problems)
+
+    def draft(self, overrides: Sequence[str]) -> Draft:
+        """Compose without typing.
+
+        Raises:
+            ConfigError: if Hydra cannot compose, or an interpolation cannot be resolved.
+        """
+        draft, problems = self._draft(overrides)
+        if problems:
+            raise ConfigError(_unique(problems))
+        return draft
+
+    def sweep_of(self, overrides: Sequence[str]) -> SweepSpec:
+        """Return what a config says of a sweep, whatever else may still be missing in it.
+
+        Raises:
+            ConfigError: if Hydra cannot compose, or the settings of the sweep are wrong.
+        """
+        said, problems = check(overrides, options=self.options)
+        plain = OmegaConf.to_container(self.load(overrides), resolve=False)
+        assert isinstance(plain, dict)
+        sweep = self._sweep(plain.get("sweep"), said, problems)
+        if problems:
+            raise ConfigError(problems)
+        return sweep
+
+    def load(self, overrides: Sequence[str], *, sweeping: bool = False) -> DictConfig:
+        """Return what Hydra composes, its own node included, untyped and with its interpolations.
+
+        Raises:
+            ConfigError: if Hydra cannot compose.
+        """
+        said, problems = check(overrides, options=self.options, sweeping=sweeping)
+        config = self._load(said, problems, RunMode.MULTIRUN if sweeping else RunMode.RUN)
+        if problems or config is None:
+            raise ConfigError(problems)
+        return config
+
+    def judge(self, plain: dict[str, Any], said: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
+        """Type a resolved config and hold it against the rules; what is wrong is added to ``problems``."""
+        spec = self._validate(plain, said, problems)
+        if spec is not None:
+            problems += [self._placed(problem, said) for problem in rules.problems(spec)]
+        return spec
+
+    def _draft(self, overrides: Sequence[str]) -> tuple[Draft, list[Problem]]:
+        said, problems = check(overrides, options=self.options)
+        config = self._load(said, problems)
+        if config is None:
+            raise ConfigError(problems)
+        return self._drafted(config, said, problems), problems
+
+    def _drafted(self, config: DictConfig, said: Sequence[ParsedOverride], problems: list[Problem]) -> Draft:
+        task = _without_hydra(config)
+        plain = self._resolve(task, said, problems)
+        sweep = self._sweep(plain.pop("sweep", None), said, problems)
+        if plain.pop(GROUP, None) is not None:
+            what = f"only the person at the command line may allow it, as {ALLOW_PICKLE}=true"
+            problems.append(Problem(GROUP, what, origin=self._origin(GROUP, said)))
+        lock = self._lock(plain.pop("lock", None), said, problems)
+        return Draft(plain, sweep, tuple(said), frozenset(referenced(task)), config, lock)
+
+    def _composition(
+        self, draft: Draft, overrides: Sequence[str], problems: list[Problem], *, allow_pickle: bool = False
+    ) -> Composition:
+        spec = self.judge(draft.plain, draft.said, problems)
+        if problems or spec is None:
+            raise ConfigError(_unique(problems))
+        return Composition(
+            spec,
+            tuple(overrides),
+            self._choices(draft.config),
+            tuple(rules.warnings(spec)),
+            draft.config,
+            draft.sweep,
+            draft.lock,
+            allow_pickle,
+        )
+
+    def _lock(self, value: Any, said: Sequence[ParsedOverride], problems: list[Problem]) -> str | None:
+        if value is None or (isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH):
+            return value
+        what = "must be the path of a lock file, as tcdflow lock writes it"
+        problems.append(Problem("lock", what, value, self._origin("lock", said)))
+        return None
+
+    def _sweep(self, plain: Any, said: Sequence[ParsedOverride], problems: list[Problem]) -> SweepSpec:
+        try:
+            return SweepSpec.model_validate(plain or {})
+        except ValidationError as error:
+            problems += problems_of(error, SweepSpec, lambda key: self._origin(key, said), under="sweep")
+            return SweepSpec()
+
+    def _choices(self, config: DictConfig) -> dict[str, Any]:
+        """Return what Hydra knows to be chosen, and the options of groups that take a list, which it does not tell."""
+        known = dict(OmegaConf.to_container(config.hydra.runtime.choices))  # type: ignore[arg-type]
+        return {
+            group: known[group]
+            if group in known
+            else [path.partition("/")[2] for path in self.loader.merged if path.startswith(f"{group}/")]
+            for group in self.groups()
+        }
+
+    def _load(
+        self, said: Sequence[ParsedOverride], problems: list[Problem], mode: RunMode = RunMode.RUN
+    ) -> DictConfig | None:
+        texts = [item.hydra_text for item in said if item.hydra_text]
+        try:
+            return self.loader.load_configuration(self.config_name, texts, run_mode=mode)
+        except ConfigError as error:
+            problems += error.problems
+        except MissingConfigException as error:
+            problems.append(self._missing(error))
+        except RecursionError:
+            last = next(reversed(self.loader.repository.loaded), "config")
+            problems.append(Problem("defaults", "config files choose each other in a circle", origin=f"{last}.yaml"))
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+            problems.append(self._blamed(error, said))
+        return None
+
+    def _blamed(self, error: BaseException, said: Sequence[ParsedOverride]) -> Problem:
+        """Say what Hydra found, of the override or file that it names, else of a user's file that was read last."""
+        told = str(error)
+        item = next((item for mentions in _MENTIONS for item in said if mentions(item, told)), None)
+        bare = told == "" or told.startswith("Error merging override")
+        what = " ".join(str(error.__cause__ if bare and error.__cause__ else error).partition("full_key")[0].split())
+        if item is not None:
+            return Problem(item.key, what, origin=item.text)
+        if placed := re.match("In '(.*?)': ", what):
+            return Problem("defaults", what[placed.end() :], origin=f"{placed[1]}.yaml")
+        theirs = [path for path, result in self.loader.repository.loaded.items() if result.provider not in TRUSTED]
+        return Problem(f"{theirs[-1]}.yaml" if theirs else "configuration", what)
+
+    def _missing(self, error: MissingConfigException) -> Problem:
+        missing = error.missing_cfg_file or ""
+        group, _, name = missing.rpartition("/")
+        names = self.options(group)
+        where = str(error).splitlines()[0].partition(":")[0].removeprefix("In ").strip("'")
+        where = chooser(group, name, self.loader.repository.loaded) or f"{where}.yaml"
+        if not names:
+            return Problem(missing, "there is no such config", origin=where)
+        return Problem(group, f"must be one of {', '.join(names)}", name, origin=where, nearest=nearest(name, names))
+
+    def _resolve(self, task: DictConfig, said: Sequence[ParsedOverride], problems: list[Problem]) -> dict[str, Any]:
+        for key, value in walk(OmegaConf.to_container(task, resolve=False)):
+            if reason := forbidden(key, value):
+                problems.append(Problem(key, reason, value, origin=self._origin(key, said)))
+        if problems and any("interpolated" in p.what or "data" in p.what for p in problems):
+            raise ConfigError(problems)
+        if bombs := multiplying(task)[:_MOST_SAID]:
+            what = "its interpolations lead back to it, or to too many others"
+            raise ConfigError([*problems, *(Problem(key, what, origin=self._origin(key, said)) for key in bombs)])
+        resolved = _resolved(task, "", problems)
+        assert isinstance(resolved, dict)
+        for name in _SELECTORS:
+            if resolved.pop(name, None) is not None:
+                what = "must begin with the line '# @package _global_', and hold keys of the whole config"
+                problems.append(Problem(name, what, origin=self._origin(name, said)))
+        return resolved
+
+    def _validate(
+        self, plain: dict[str, Any], said: Sequence[ParsedOverride], problems: list[Problem]
+    ) -> RunSpec | None:
+        try:
+            return RunSpec.model_validate(plain)
+        except ValidationError as error:
+            known = {problem.key for problem in problems}
+            found = problems_of(error, RunSpec, lambda key: self._origin(key, said), _SELECTORS)
+            problems += [problem for problem in found if problem.key not in known]
+        return None
+
+    def _placed(self, problem: Problem, said: Sequence[ParsedOverride]) -> Problem:
+        return Problem(problem.key, problem.what, problem.value, self._origin(problem.key, said), problem.nearest)
+
+    def _origin(self, key: str, said: Sequence[ParsedOverride]) -> str | None:
+        return origin(key, said, self.loader.merged)
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    # A shallow view: the parts keep their parent, so that interpolations resolve against the whole.
+    task = config.copy()
+    OmegaConf.set_struct(task, False)
+    task.pop("hydra", None)
+    return task
+
+
+def _resolved(node: DictConfig | ListConfig, prefix: str, problems: list[Problem]) -> Any:
+    """Resolve node by node, so that one broken interpolation does not hide the next."""
+    keys = range(len(node)) if isinstance(node, ListConfig) else list(node)
+    found: list[tuple[Any, Any]] = []
+    for name in keys:
+        key = f"{prefix}.{name}" if prefix else str(name)
+        try:
+            value = node[name]
+        except OmegaConfBaseException as error:
+            problems.append(_unresolved(node, str(name), key, error))
+            continue
+        container = isinstance(value, DictConfig | ListConfig)
+        found.append((name, _resolved(value, key, problems) if container else value))
+    return [value for _, value in found] if isinstance(node, ListConfig) else dict(found)
+
+
+def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: OmegaConfBaseException) -> Problem:
+    if isinstance(error, MissingMandatoryValue):
+        return Problem(key, f"must be given, as {key}=...")
+    sources = node.get("sources") if isinstance(node, DictConfig) and name == "source" else None
+    if sources and isinstance(error, InterpolationKeyError):
+        return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
+    return Problem(key, " ".join(str(error).splitlines()[0].split()))
+
+
+def _unique(problems: Sequence[Problem]) -> list[Problem]:
+    return list({str(problem): problem for problem in problems}.values())  # values may be mappings, which no set takes

@@ -1,0 +1,166 @@
+"""Command-line overrides: parsed by Hydra's grammar, made friendlier, and checked before anything is composed.
+
+Three things differ from plain Hydra, each because the typed spec checks keys better than Hydra's struct mode can:
+
+* ``key=value`` may name a key that no file mentions (``loras.mine.source=...``); a misspelt one is found when the
+  spec is validated, together with all other mistakes;
+* in a single run a prompt is taken as it stands, commas, backslashes and all, since no sweep can be meant; only a
+  pair of quotes around the whole of it goes, as it does in Hydra;
+* a group is told apart from a value first, so that a misspelt option can be answered with the nearest one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, OverrideType, QuotedString, Sweep
+from hydra.errors import HydraException
+
+from tcdflow.config.guard import forbidden, walk
+from tcdflow.errors import Problem
+from tcdflow.spec.nearest import nearest
+
+FREE_TEXT = ("prompt", "negative_prompt")
+_PATH_KEYS = ("hydra.run.dir", "hydra.sweep.dir")
+_USER_HYDRA = re.compile(
+    r"hydra[./](run\.dir|sweep\.(dir|subdir)|launcher\b.*|sweeper\b.*|verbose|mode|searchpath|job\.num|job\.id)$"
+)
+
+PLUGINS = dict.fromkeys(("optuna", "joblib", "submitit_local", "submitit_slurm"), "sweepers") | {"ray": "ray"}
+"""Sweepers and launchers that an extra of tcdflow's brings: ``pip install 'tcdflow[...]'``."""
+
+
+@dataclass(frozen=True)
+class ParsedOverride:
+    """One override: as the user wrote it, and as Hydra is to read it."""
+
+    text: str
+    key: str
+    hydra_text: str
+    is_group: bool = False
+
+
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
+
+
+def parse(text: str, *, sweeping: bool = False) -> Override:
+    """Parse one override, taking free text and directories literally where Hydra's grammar would not.
+
+    Raises:
+        ValueError: with a one-line reason, if the text is no override.
+    """
+    key, eq, value = text.partition("=")
+    literal = eq and key.removeprefix("+").removeprefix("+") in (*_PATH_KEYS, *(() if sweeping else FREE_TEXT))
+    try:
+        parsed = _parser().parse_override(text)
+        if not literal or parsed._value is None or isinstance(parsed._value, QuotedString):
+            return parsed
+    except HydraException as error:
+        if not literal:
+            raise ValueError(_syntax(text, error)) from None
+    return _parser().parse_override(f"{key}={quoted(value)}")
+
+
+def quoted(text: str) -> str:
+    """Quote text so that Hydra and OmegaConf take every character literally."""
+    escaped = re.sub(r"(\\*)'", lambda m: m.group(1) * 2 + r"\'", text)
+    escaped = re.sub(r"(\\+)\Z", lambda m: m.group(1) * 2, escaped)
+    return f"'{escaped}'"
+
+
+def _syntax(text: str, error: Exception) -> str:
+    if "=" not in text and not text.startswith("~"):
+        return "is no override; write key=value, or see tcdflow --help"
+    hint = "; put quotes around text: key=\"'...'\"" if re.search(r"[,:'\"(){}\[\]]", text) else ""
+    return f"cannot be read: {str(error).splitlines()[0]}{hint}"
+
+
+def check(
+    texts: Sequence[str],
+    *,
+    options: Callable[[str], Sequence[str]],
+    sweeping: bool = False,
+) -> tuple[list[ParsedOverride], list[Problem]]:
+    """Parse and check overrides.
+
+    Args:
+        texts: overrides as the user wrote them.
+        options: names that can be chosen from a group; empty for what is no group.
+        sweeping: whether commas and ranges mean a sweep.
+
+    Returns:
+        What was said and can be composed, and what is wrong with the rest.
+    """
+    said: list[ParsedOverride] = []
+    problems: list[Problem] = []
+    for text in texts:
+        try:
+            override = parse(text, sweeping=sweeping)
+        except ValueError as error:
+            problems.append(Problem(text.partition("=")[0].strip() or f"'{text}'", str(error), origin=text))
+            continue
+        if not override.key_or_group:
+            problems.append(Problem(f"'{text}'", "names no key"))
+            continue
+        found = _wrong(override, text, options, sweeping)
+        problems += found
+        if not found:
+            said.append(_said(override, text, options))
+    return said, problems
+
+
+def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]], sweeping: bool) -> list[Problem]:
+    key = override.key_or_group
+    if override.is_hydra_override() or key == "hydra":
+        if not _USER_HYDRA.match(key) or override.package is not None:
+            return [Problem(key, "is not for users to set", origin=text)]
+        below = [] if override.is_sweep_override() else [name for name, _ in walk(override.value(), key)]
+        if found := [Problem(n, why, origin=text) for n in (key, *below) if (why := forbidden(n, None))]:
+            return found
+    value = override._value
+    if isinstance(value, Sweep | Glob) and not sweeping:
+        return [Problem(key, "has several values; a sweep needs -m (multirun) first", origin=text)]
+    names = options(key)
+    if override.is_hydra_override() and not names:
+        return []
+    values = list(value.list) if isinstance(value, ChoiceSweep) else [] if isinstance(value, Sweep | Glob) else [value]
+    plain = [Override._convert_value(item) for item in values]
+    if not names:
+        return [Problem(key, reason, item, origin=text) for item in plain if (reason := forbidden(key, item))]
+    if override.is_delete():
+        return []
+    return [problem for item in plain for problem in _option_problems(key, item, names, text)]
+
+
+def _option_problems(group: str, value: object, names: Sequence[str], text: str) -> list[Problem]:
+    allowed = ", ".join(names)
+    if value is None:
+        what = f"choose one of {allowed}" + ("" if group == "base" or "/" in group else f", or none with {group}=[]")
+        return [] if group == "experiment" else [Problem(group, what, "null", origin=text)]
+    if isinstance(value, dict):
+        return [Problem(group, f"is a group; choose one of {allowed}, and set keys as {group}.key=value", origin=text)]
+    chosen = value if isinstance(value, list) else [value]
+    return [
+        Problem(group, f"is not installed; pip install 'tcdflow[{PLUGINS[str(name)]}]'", str(name))
+        if group.startswith("hydra/") and str(name) in PLUGINS
+        else Problem(group, f"must be one of {allowed}", str(name), origin=text, nearest=nearest(str(name), names))
+        for name in chosen
+        if str(name) not in names
+    ]
+
+
+def _said(override: Override, text: str, options: Callable[[str], Sequence[str]]) -> ParsedOverride:
+    key = override.key_or_group
+    line = override.input_line or text
+    is_group = bool(options(key))
+    if is_group and override._value is None and not override.is_delete():
+        return ParsedOverride(text, key, "", True)
+    if not is_group and not override.is_hydra_override() and override.type in (OverrideType.CHANGE, OverrideType.ADD):
+        line = "++" + line.lstrip("+")
+    return ParsedOverride(text, key, line, is_group)

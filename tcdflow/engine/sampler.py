@@ -1,0 +1,156 @@
+"""Making images on a pipeline that is ready for them: one a call, or as many as the run allows to share a call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+import torch
+
+from tcdflow.engine.validity import DecoderWatch, invalid_reason
+from tcdflow.engine.watch import DenoiserWatch
+from tcdflow.pipeline.device import synchronize
+from tcdflow.record.sample import Sample
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.tasks import Animation, ImageToImage, Inpainting
+
+Step = Callable[[int, int, int], None]
+"""Progress: number of the image (of several in a call the first), steps done of it, steps in all."""
+
+_ENCODED = ("image", "mask_image")
+"""Arguments that image to image and inpainting encode; elsewhere ``image`` is a control image."""
+
+
+@dataclass(frozen=True)
+class SampleInput:
+    """One image to make: the seed of its noise, and its prompt's embeddings with a batch dimension of 1."""
+
+    seed: int
+    embeds: Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the pipeline: timesteps of the UNet's calls, and the seconds that each image's share took."""
+
+    timesteps: tuple[float, ...]
+    denoise: float
+    decode: float
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """An image and the call that made it."""
+
+    made: Sample
+    call: Call
+
+
+class Sampler:
+    """Calls a pipeline.
+
+    Args:
+        pipe: the pipeline, with its scheduler set.
+        device: where it computes.
+        spec: what the images have in common.
+        arguments: of all calls: the input images.
+        inference: compute in torch's inference mode, which is faster (3 % on the embedded model) and has the same bits.
+        on_step: called after each step.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        device: torch.device,
+        spec: RunSpec,
+        arguments: Mapping[str, Any],
+        *,
+        inference: bool = False,
+        on_step: Step | None = None,
+    ) -> None:
+        self._pipe = pipe
+        self._device = device
+        self._spec = spec
+        painted = isinstance(spec.task, ImageToImage | Inpainting)
+        self._encoded = {name: arguments[name] for name in _ENCODED if painted and name in arguments}
+        rest = {name: value for name, value in arguments.items() if name not in self._encoded}
+        self._arguments = {**rest, **_common(spec, pipe)}
+        self._inference = inference
+        self._on_step = on_step
+
+    def make(self, wanted: Sequence[SampleInput]) -> list[Sampled]:
+        """Make images in order, ``runtime.batch_size`` to a call."""
+        size = self._spec.runtime.batch_size
+        with DenoiserWatch(self._pipe.unet) as unet, DecoderWatch(self._pipe.vae) as decoder:
+            return [
+                taken
+                for first in range(0, len(wanted), size)
+                for taken in self._call(first, wanted[first : first + size], unet, decoder)
+            ]
+
+    def _call(
+        self, first: int, wanted: Sequence[SampleInput], unet: DenoiserWatch, decoder: DecoderWatch
+    ) -> Iterator[Sampled]:
+        def report(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            if self._on_step is not None:
+                self._on_step(first, step + 1, pipe.num_timesteps)
+            return {}
+
+        where = self._device if self._spec.sampling.generator == "device" else torch.device("cpu")
+        generators = [torch.Generator(where).manual_seed(one.seed) for one in wanted]
+        alone = len(wanted) == 1
+        start = time.perf_counter()
+        with torch.inference_mode() if self._inference else nullcontext():
+            output = self._pipe(
+                **self._arguments,
+                **self._encoded_inputs(len(wanted)),
+                **(wanted[0].embeds if alone else _together(wanted)),
+                generator=generators[0] if alone else generators,
+                callback_on_step_end=report,
+            )
+        synchronize(self._device)
+        end = time.perf_counter()
+        denoised = unet.last_end
+        call = Call(unet.take(), (denoised - start) / len(wanted), (end - denoised) / len(wanted))
+        finite = decoder.take(len(wanted))
+        blackened = getattr(output, "nsfw_content_detected", None) or [False] * len(wanted)
+        animated = isinstance(self._spec.task, Animation)
+        for number, one in enumerate(wanted):
+            frames = tuple(output.frames[number]) if animated else (output.images[number],)
+            invalid = invalid_reason(frames, finite=finite[number], blackened=blackened[number])
+            yield Sampled(Sample(frames, one.seed, animated, invalid), call)
+
+    def _encoded_inputs(self, count: int) -> dict[str, Any]:
+        """Return the images that a VAE encodes, one for each image of a call.
+
+        That draws on the image's own generator. One image for all would be encoded with the first one's noise, and
+        leave the other generators where no image made alone finds them.
+        """
+        return {name: [image] * count if count > 1 else image for name, image in self._encoded.items()}
+
+
+def _together(wanted: Sequence[SampleInput]) -> dict[str, torch.Tensor]:
+    return {name: torch.cat([one.embeds[name] for one in wanted]) for name in wanted[0].embeds}
+
+
+def _common(spec: RunSpec, pipe: Any) -> dict[str, Any]:
+    """Return what is the same for all images of a run, as far as the pipeline takes it."""
+    sampling, task = spec.sampling, spec.task
+    arguments: dict[str, Any] = {
+        "num_inference_steps": sampling.steps,
+        "eta": sampling.eta,
+        "guidance_scale": sampling.guidance_scale,
+        "width": spec.width,
+        "height": spec.height,
+        "clip_skip": sampling.clip_skip,
+        "callback_on_step_end_tensor_inputs": [],
+    }
+    if isinstance(task, Animation):
+        arguments |= {"num_frames": task.num_frames, "decode_chunk_size": task.decode_chunk_size}
+    # Image-to-image has no width and height: its size is that of the image.
+    known = signature(pipe.__call__).parameters
+    return {name: value for name, value in arguments.items() if name in known}

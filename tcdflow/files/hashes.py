@@ -1,0 +1,99 @@
+"""SHA-256 of files, computed once: a digest is remembered by path, size, times and inode.
+
+The path is the real one: the snapshots of a hub cache are links to the same blobs, which are hashed once for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_TICK_NS = 20_000_000
+"""The coarsest clock that Linux stamps files with ticks every 10 ms. Two writes within a tick look like one."""
+
+_LINE = re.compile(r"(?P<stamp>[0-9-]+) (?P<digest>[0-9a-f]{64}) (?P<check>[0-9a-f]{16})", re.ASCII)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes, from the memory of earlier runs where the file is unchanged.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    memory = _memory_of(path)
+    stamp, changed = _stamp(path)
+    if known := _recall(memory, stamp):
+        return known
+    sized = not 0 <= time.time_ns() - changed < _TICK_NS
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if sized and _stamp(path)[0] == stamp:
+        remember(memory, f"{stamp} {digest} {_check(memory, stamp, digest)}")
+    return digest
+
+
+def know(path: Path, digest: str) -> None:
+    """Remember the digest of a file that was hashed under another name, and has been nobody else's since."""
+    memory, (stamp, _) = _memory_of(path), _stamp(path)
+    remember(memory, f"{stamp} {digest} {_check(memory, stamp, digest)}")
+
+
+def cache_dir() -> Path:
+    """Return the directory of what tcdflow remembers between runs (``$TCDFLOW_CACHE``, else the user's cache)."""
+    if own := os.environ.get("TCDFLOW_CACHE"):
+        return Path(own)
+    if (xdg := os.environ.get("XDG_CACHE_HOME")) and Path(xdg).is_absolute():
+        return Path(xdg) / "tcdflow"
+    try:
+        return Path.home() / ".cache" / "tcdflow"
+    except RuntimeError:  # a container's user without a home
+        return Path(tempfile.gettempdir()) / f"tcdflow-{os.getuid()}"
+
+
+def _memory_of(path: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    return cache_dir() / "hashes" / name[:2] / name
+
+
+def _stamp(path: Path) -> tuple[str, int]:
+    """Return what tells a file from its changed self, and when it last changed.
+
+    The change time is among it since a modification time can be set back, as unpacking an archive does.
+    """
+    stat = path.stat()
+    return f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}-{stat.st_dev}", stat.st_ctime_ns
+
+
+def _check(memory: Path, stamp: str, digest: str) -> str:
+    return hashlib.sha256(f"{memory.name} {stamp} {digest}".encode("ascii")).hexdigest()[:16]
+
+
+def _recall(memory: Path, stamp: str) -> str | None:
+    try:
+        if not memory.is_file():  # a pipe would make us wait
+            return None
+        with memory.open("r", encoding="ascii") as file:
+            line = _LINE.fullmatch(file.read(512))
+    except (OSError, ValueError):
+        return None
+    if line and line["stamp"] == stamp and line["check"] == _check(memory, stamp, line["digest"]):
+        return line["digest"]
+    return None
+
+
+def remember(memory: Path, text: str) -> None:
+    """Write a file of tcdflow's cache. To lose it costs time only: a full or read-only disk is no reason to fail."""
+    with suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=memory.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).replace(memory)
+        except OSError:
+            Path(name).unlink(missing_ok=True)

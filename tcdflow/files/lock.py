@@ -1,0 +1,62 @@
+"""The lock: each file that a run reads, with its source, revision, size and SHA-256."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from tcdflow.errors import SourceError
+from tcdflow.files.artifact import Artifact
+from tcdflow.files.hashes import sha256_file
+
+
+class LockedFile(BaseModel):
+    """One file that decides pixels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: str
+    source: str
+    revision: str | None
+    file: str
+    size: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def lock(artifacts: Iterable[Artifact]) -> tuple[LockedFile, ...]:
+    """Hash every file of the artifacts, on as many threads as help; hashing releases the interpreter lock.
+
+    Of files that have yet to be fetched the lock has what the hub promises: no others are accepted when they come.
+
+    Raises:
+        SourceError: if a file has gone since it was resolved, or cannot be read.
+    """
+    entries = [(artifact, name) for artifact in artifacts for name in artifact.files]
+    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256") as pool:
+        return tuple(pool.map(lambda entry: _locked(*entry), entries))
+
+
+def _locked(artifact: Artifact, name: str) -> LockedFile:
+    promised = next((file for file in artifact.absent if file.name == name), None)
+    try:
+        size, sha256 = (promised.size, promised.sha256) if promised else _measured(artifact.root / name)
+    except OSError as error:
+        back = "; tcdflow fetch brings it back" if artifact.revision and isinstance(error, FileNotFoundError) else ""
+        what = f"{name} cannot be read: {error.strerror}{back}"
+        raise SourceError(f"{artifact.role}: '{artifact.source}': {what}") from None
+    return LockedFile(
+        role=artifact.role,
+        source=artifact.source,
+        revision=artifact.revision,
+        file=name,
+        size=size,
+        sha256=sha256,
+    )
+
+
+def _measured(path: Path) -> tuple[int, str]:
+    return path.stat().st_size, sha256_file(path)

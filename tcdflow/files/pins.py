@@ -1,0 +1,125 @@
+"""Files that are known beforehand: each source at the commit of a lock, and each file with its hash.
+
+A lock file that a person keeps beside a config and the lock of a recorded run both pin a run through this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tcdflow.errors import ConfigError, Problem, SourceError
+from tcdflow.files.images import public_url
+from tcdflow.files.layout import is_weights
+from tcdflow.files.lock import LockedFile
+from tcdflow.files.source import Source, at_commit, parse
+
+_MOST_SAID = 10
+_HALF = ".fp16."
+
+
+class Pins:
+    """The sources and files of a lock.
+
+    Args:
+        files: of the lock.
+        name: of the lock file, for messages; None for the lock of a record.
+        unknown: what is said of a source that the lock does not have; None leaves such a source free.
+    """
+
+    def __init__(self, files: Iterable[LockedFile], name: str | None = None, unknown: str | None = None) -> None:
+        self._name = name
+        self._unknown = unknown
+        self._files: dict[str, dict[str, LockedFile]] = {}
+        for file in files:
+            self._files.setdefault(file.source, {})[file.file] = file
+
+    def source(self, text: str) -> Source:
+        """Parse a source text; what the lock has from the hub is meant at the commit that the lock names.
+
+        Raises:
+            SourceError: if the lock does not have it, or has it from a path that is not there.
+        """
+        first = self._first(text)
+        if first is None:
+            return parse(text)
+        if first.revision is None:
+            return _stays_here(text)
+        pinned = at_commit(text, first.revision)
+        return parse(pinned or text)
+
+    def image(self, text: str) -> None:
+        """Check that the lock has an input image.
+
+        Raises:
+            SourceError: if it does not.
+        """
+        self._first(public_url(text))
+
+    def half(self, text: str) -> bool | None:
+        """Say whether half-precision weights were read of a source; None if the lock has none of it, or others too."""
+        known = self._files.get(text, {})
+        halves = [name for name in known if _HALF in name]
+        if not known or any(name.replace(_HALF, ".") in known for name in halves):
+            return None
+        return bool(halves)
+
+    def hold(self, locked: Iterable[LockedFile]) -> None:
+        """Hold the files of a run against the lock.
+
+        Raises:
+            ConfigError: naming each file that the lock does not have, or has with another hash, with both hashes.
+        """
+        wrong = list(self._wrong(tuple(locked)))
+        more = [Problem("lock", f"and {len(wrong) - _MOST_SAID} more files")] if wrong[_MOST_SAID:] else []
+        if wrong:
+            raise ConfigError([*wrong[:_MOST_SAID], *more])
+
+    def _first(self, text: str) -> LockedFile | None:
+        known = self._files.get(text)
+        if known is None and self._unknown is not None:
+            raise SourceError(self._unknown)
+        return None if known is None else next(iter(known.values()))
+
+    def _wrong(self, locked: tuple[LockedFile, ...]) -> Iterator[Problem]:
+        parts: dict[tuple[str, str], set[str]] = {}
+        for file in locked:
+            parts.setdefault((file.role, file.source), set()).add(file.file)
+            then = self._files.get(file.source, {}).get(file.file)
+            if then is None:
+                yield self._problem(file.role, f"{file.file} is not in the lock; here its sha256 is {file.sha256}")
+            elif then.sha256 != file.sha256:
+                what = f"{file.file} has changed: its sha256 was {then.sha256} and is {file.sha256}"
+                yield self._problem(file.role, what)
+        for (role, source), here in parts.items():
+            for name, file in self._files.get(source, {}).items():
+                if name not in here and file.role == role and _is_read(name, here):
+                    yield self._problem(role, f"{name} is missing; its sha256 was {file.sha256}")
+
+    def _problem(self, role: str, what: str) -> Problem:
+        return Problem(role, what, origin=self._name)
+
+
+class _Free(Pins):
+    def hold(self, locked: Iterable[LockedFile]) -> None:
+        """Accept whatever the files are."""
+
+
+FREE = _Free(())
+"""Pins nothing."""
+
+
+def _stays_here(text: str) -> Source:
+    """Refuse to look on the hub, where anybody may take a name, for what was a local folder or file."""
+    source = parse(text)
+    if source.kind == "hub":
+        raise SourceError("was a folder or file of the machine where it was made, and here is none of that name")
+    return source
+
+
+def _is_read(name: str, here: set[str]) -> bool:
+    """Say whether a missing file would be read beside those that are: a library reads the configs of a whole folder.
+
+    Weights that are missing are another matter: a lock of several runs may have those of more than one variant.
+    """
+    folder = name.rpartition("/")[0]
+    return not is_weights(name) and any(other.rpartition("/")[0] == folder for other in here)

@@ -1,0 +1,114 @@
+"""From the sources of a spec to local files: what each part reads is looked up first, and fetched after.
+
+So all that is wrong with a run is said before anything large is downloaded, and nothing that it does not read is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tcdflow.errors import ConfigError, Problem, SourceError
+from tcdflow.files.accelerator import computes_in_half
+from tcdflow.files.artifact import Artifact, Artifacts
+from tcdflow.files.finder import Finder, checked
+from tcdflow.files.inputs import take_inputs
+from tcdflow.files.pins import FREE, Pins
+from tcdflow.files.resolver import Resolver, problem
+from tcdflow.files.store import fetched
+from tcdflow.spec.model import RunSpec
+
+__all__ = ["Artifact", "Artifacts", "fetch", "look", "resolve"]
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes of how many are here, from several threads."""
+
+
+def look(spec: RunSpec, finder: Finder | None = None, pins: Pins = FREE, half: bool | None = None) -> Artifacts:
+    """Find every file that a run reads. Large ones of the hub that are not on this machine stay absent.
+
+    Args:
+        spec: the run.
+        finder: finds files; one that several runs share opens each source once for all.
+        pins: what is known of the files beforehand.
+        half: whether it computes in half precision, which ``base.variant=auto`` goes by; None infers it from the spec
+            and the machine.
+
+    Raises:
+        ConfigError: naming each part whose source is wrong.
+    """
+    finder = finder or Finder()
+    resolver = Resolver(finder, pins, computes_in_half(spec.runtime) if half is None else half)
+    base = spec.base
+    found = resolver.take(
+        "base", "base.source", base.source, lambda role, source, half: finder.pipeline(role, source, base, half)
+    )
+    if found and found.single:
+        if base.config is None:
+            what = "a single-file checkpoint needs the folder or repository it follows"
+            resolver.problems.append(Problem("base.config", what))
+        else:
+            resolver.take(
+                "base.config", "base.config", base.config, lambda role, source, _: finder.pipeline_config(role, source)
+            )
+    for name, lora in spec.loras.items():
+        resolver.take_file(f"loras.{name}", f"loras.{name}.source", lora.source)
+    take_inputs(resolver, spec)
+    return resolver.done()
+
+
+def fetch(artifacts: Iterable[Artifact], progress: Progress = lambda done, total: None) -> list[Artifact]:
+    """Download what is absent, each file from where an earlier try was cut off.
+
+    Args:
+        artifacts: as :func:`look` has found them.
+        progress: is told of it.
+
+    Returns:
+        The same, with nothing absent.
+
+    Raises:
+        ConfigError: naming each part that could not be had.
+    """
+    looked = list(artifacts)
+    sizes = {file.sha256: file.size for artifact in looked for file in artifact.absent}
+    meter = _Meter(sum(sizes.values()), progress)
+    found: list[Artifact] = []
+    problems: list[Problem] = []
+    for artifact in looked:
+        try:
+            found.append(checked(fetched(artifact, meter.told)) if artifact.absent else artifact)
+        except SourceError as error:
+            problems.append(problem(artifact.key, artifact.source, error))
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def resolve(spec: RunSpec, half: bool | None = None) -> Artifacts:
+    """Find, and where needed download, every file that a run reads.
+
+    Args:
+        spec: the run.
+        half: as of :func:`look`.
+
+    Raises:
+        ConfigError: naming each part whose source is wrong.
+    """
+    return Artifacts.of(fetch(look(spec, half=half)))
+
+
+@dataclass
+class _Meter:
+    """Adds up what the threads of a download tell."""
+
+    total: int
+    progress: Progress
+    _here: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def told(self, sha256: str, count: int) -> None:
+        with self._lock:
+            self._here[sha256] = count
+            self.progress(sum(self._here.values()), self.total)

@@ -1,0 +1,61 @@
+"""Seeing to it that a run loads the bytes that are in its lock: files may be written anew while it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tcdflow.errors import RunError, SourceError, printable
+from tcdflow.files.artifact import Artifacts
+
+Stamps = dict[tuple[str, str], tuple[int, ...] | None]
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """What tells the files of a run from their changed selves, as it was at one moment.
+
+    Attributes:
+        artifacts: the files.
+        stamps: of each, by role and name.
+    """
+
+    artifacts: Artifacts
+    stamps: Stamps
+
+    @classmethod
+    def since_now(cls, artifacts: Artifacts) -> Unchanged:
+        """Take the stamps of all files.
+
+        Raises:
+            SourceError: if one has gone since it was found.
+        """
+        stamps = _stamps(artifacts)
+        for artifact in artifacts:
+            for name in artifact.files:
+                if stamps[artifact.role, name] is None:
+                    what = f"{artifact.role}: '{artifact.source}': {name} is no longer there, or cannot be read"
+                    raise SourceError(printable(what))
+        return cls(artifacts, stamps)
+
+    def check(self) -> None:
+        """Look at them again. A file that has gone was read before, or whoever wanted it has failed.
+
+        Raises:
+            RunError: if one was written anew.
+        """
+        for (role, name), now in _stamps(self.artifacts).items():
+            if now not in (None, self.stamps[role, name]):
+                raise RunError(printable(f"{role}: {name} was changed while the run read it; start it again"))
+
+
+def _stamps(artifacts: Artifacts) -> Stamps:
+    stamps: Stamps = {}
+    for artifact in artifacts:
+        for name in artifact.files:
+            try:
+                stat = (artifact.root / name).stat()
+            except OSError:
+                stamps[artifact.role, name] = None
+            else:
+                stamps[artifact.role, name] = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    return stamps

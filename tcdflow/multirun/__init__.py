@@ -1,0 +1,1 @@
+"""Sweeps that Hydra drives, by its sweepers and launchers."""

@@ -1,0 +1,197 @@
+"""Sweeps that Hydra drives: by its sweepers, such as Optuna's, and launchers, such as joblib's and submitit's.
+
+What a single run answers for is answered for here too: by the first and the last value of each axis before anything is
+made, and by each job before it loads anything, in whichever process it runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from tcdflow.app import Job, WarmEngine, run_in
+from tcdflow.config.axes import ends
+from tcdflow.config.compose import Composer, Composition
+from tcdflow.config.overrides import ParsedOverride, check, quoted
+from tcdflow.config.plugins import BASIC, Drive
+from tcdflow.engine.result import Result
+from tcdflow.errors import ConfigError, Problem, RunError
+from tcdflow.files.artifact import Artifact
+from tcdflow.record.document import FILE_NAME
+from tcdflow.spec.paths import at_home
+from tcdflow.spec.sweep import SweepSpec
+from tcdflow.sweep import planner
+
+log = logging.getLogger(__name__)
+
+_UNDERSTOOD = {"name", "metric"}
+"""Settings of a sweep that mean something when Hydra drives it."""
+_DIRECTIONS = ("minimize", "maximize")
+
+
+@cache
+def engine() -> WarmEngine:
+    """Return this process's engine: jobs that run in it one after the other share what is loaded."""
+    return WarmEngine()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What Hydra runs for each job, in this process or, unpickled, in another.
+
+    Attributes:
+        composer: whose loader Hydra composes the job with.
+        show: told of each finished job, where it ran.
+    """
+
+    composer: Composer
+    show: Callable[[Result], None]
+
+    def __call__(self, config: DictConfig) -> float | None:
+        """Make the job's images in its directory, and return the number that ``sweep.metric`` names."""
+        hydra = HydraConfig.get()
+        where = Path(hydra.runtime.output_dir)
+        try:
+            OmegaConf.update(config, "hydra", hydra, force_add=True)
+            said = [text.removeprefix("++") for text in hydra.overrides.task]
+            composition = self.composer.typed(config, said)
+            result = run_in(where, Job.prepare(composition), engine(), measure=True)
+        except Exception as error:
+            log.error("the run failed", exc_info=error)
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            # Whatever it was has to survive the way back from another process.
+            raise RunError(f"{where}: {reason}") from error
+        self.show(result)
+        metric = composition.sweep.metric
+        if metric is None:
+            return None
+        from tcdflow.sweep.metrics import value
+
+        return value(metric, result.record)
+
+
+@dataclass(frozen=True)
+class HydraSweep:
+    """A sweep that Hydra drives, right as far as can be said beforehand. Use :meth:`prepare`.
+
+    Attributes:
+        composer: of its jobs.
+        texts: overrides as Hydra is to read them.
+        directory: of the sweep.
+        metric: what is optimized, if anything is.
+        warnings: what is probably not meant.
+        first: a run with the first value of everything that varies.
+        artifacts: files of the runs that are known beforehand; what is absent is to be fetched before it runs.
+    """
+
+    composer: Composer
+    texts: tuple[str, ...]
+    directory: Path
+    metric: str | None
+    warnings: tuple[str, ...]
+    first: Composition
+    artifacts: tuple[Artifact, ...]
+
+    @classmethod
+    def prepare(cls, composer: Composer, overrides: Sequence[str], by: Drive) -> HydraSweep:
+        """Find out what is wrong with a sweep before anything is made.
+
+        Raises:
+            ConfigError: if a cell that is known beforehand is wrong, or a setting of the sweep or its plug-ins.
+        """
+        hydra = composer.load(overrides, sweeping=True).hydra
+        first, last = ends(composer, overrides)
+        settings = composer.sweep_of(first)
+        _check_settings(settings, hydra, by)
+        planned = planner.make(composer, overrides) if by.sweeper == BASIC else None  # all cells are known, or two
+        jobs = [Job.look(composer.compose(texts)) for texts in (first, last)]
+        warnings = planned.warnings if planned else [text for job in jobs for text in job.composition.warnings]
+        artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.artifacts]
+        directory = _directory(jobs[0].composition, settings)
+        said, _ = check(overrides, options=composer.options, sweeping=True)
+        chosen, _ = check(first, options=composer.options)
+        config = composer.load([item.text for item in chosen if item.is_group])
+        texts = [_bare(item, config) for item in said if item.hydra_text and item.key != "hydra.sweep.dir"]
+        texts.append(f"hydra.sweep.dir={quoted(str(directory))}")
+        return cls(
+            composer=composer,
+            texts=tuple(texts),
+            directory=directory,
+            metric=settings.metric,
+            warnings=tuple(dict.fromkeys(warnings)),
+            first=jobs[0].composition,
+            artifacts=tuple(dict.fromkeys(artifacts)),
+        )
+
+    def run(self, show: Callable[[Result], None]) -> None:
+        """Run it.
+
+        Args:
+            show: told of each finished job, in the process where it ran.
+
+        Raises:
+            RunError: if a job failed and the sweeper does not go on without it.
+        """
+        with _without_hydras_word():
+            self.composer.hydra.multirun(self.composer.config_name, Task(self.composer, show), list(self.texts))
+
+
+def _check_settings(settings: SweepSpec, hydra: DictConfig, by: Drive) -> None:
+    default = SweepSpec()
+    problems = [
+        Problem(f"sweep.{name}", f"is for sweeps that tcdflow plans, and {by} does not heed it")
+        for name in SweepSpec.model_fields
+        if name not in _UNDERSTOOD and getattr(settings, name) != getattr(default, name)
+    ]
+    if by.sweeper != BASIC and settings.metric is None:
+        what = f"must be given: {by} optimizes sharpness, complexity or seconds, to hydra.sweeper.direction"
+        problems.append(Problem("sweep.metric", what))
+    direction = hydra.sweeper.get("direction")
+    if OmegaConf.is_list(direction) or str(getattr(direction, "name", direction or "minimize")) not in _DIRECTIONS:
+        what = f"must be {' or '.join(_DIRECTIONS)}: sweep.metric names one number"
+        problems.append(Problem("hydra.sweeper.direction", what, str(direction)))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _directory(composition: Composition, settings: SweepSpec) -> Path:
+    """Return where to: these sweeps cannot be gone on with, so that they never write over runs that are there."""
+    said = any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in composition.overrides)
+    named = settings.name is not None and not said
+    text = f"outputs/sweeps/{settings.name}" if named else str(composition.config.hydra.sweep.dir)
+    directory = at_home(text)
+    if next(directory.rglob(FILE_NAME), None) is not None:
+        what = "holds runs already, and such a sweep cannot go on with them; choose another"
+        raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])
+    return directory
+
+
+def _bare(item: ParsedOverride, config: DictConfig) -> str:
+    """Return an override as short as Hydra takes it over a config: sweepers name what they learnt by these texts."""
+    parent, _, name = item.key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    known = OmegaConf.is_dict(node) and name in node
+    return item.hydra_text.removeprefix("++") if known else item.hydra_text
+
+
+@contextlib.contextmanager
+def _without_hydras_word() -> Iterator[None]:
+    """Leave out the line that Hydra writes of each failed job, without the reason, before the error that has it."""
+    before = sys.stderr.write
+
+    def write(text: str) -> int:
+        return len(text) if text.startswith("Error executing job with overrides") else before(text)
+
+    sys.stderr.write = write  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        sys.stderr.write = before  # type: ignore[method-assign]

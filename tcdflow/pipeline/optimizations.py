@@ -1,0 +1,258 @@
+"""The levers of ``runtime`` on a pipeline, in the order that the libraries need.
+
+A pipeline's life: its parts are assembled, :meth:`Levers.before_loras`, the LoRA stack is put on,
+:meth:`Levers.after_loras`, runs. Before its LoRAs or adapters change, :meth:`Levers.suspend`, and afterwards
+:meth:`Levers.after_loras` again. Each call of the pipeline stands within :func:`computing`, which sets what belongs to
+the process and not to the pipeline.
+
+Offloading comes after the LoRAs since diffusers, when it loads one, would enable it again without its device, and
+since a sequentially offloaded weight cannot be fused. Layerwise casting comes after them because fusing must add to
+the full weights; it cannot be undone, so a pipeline under it takes no other stack.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tcdflow.errors import ConfigError, Problem, RunError
+from tcdflow.spec.model import CompileSpec, RuntimeSpec
+from tcdflow.spec.runtime_rules import device_problems
+
+_AMPERE = (8, 0)
+_REPEATED = ("BasicTransformerBlock",)
+_VARIABLES = ("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG")
+
+
+def check(runtime: RuntimeSpec, device: torch.device) -> None:
+    """Refuse what cannot work on the device that was chosen.
+
+    Raises:
+        ConfigError: naming each lever that this device has no use for.
+    """
+    problems = list(device_problems(runtime, device.type))
+    if runtime.tf32 and device.type == "cuda" and torch.cuda.get_device_capability(device) < _AMPERE:
+        name = torch.cuda.get_device_name(device)
+        problems.append(Problem("runtime.tf32", f"needs an Ampere or later, and this is a {name}", True))
+    if problems:
+        raise ConfigError(problems)
+
+
+def load_tiny_vae(path: Path, dtype: torch.dtype) -> Any:
+    """Load an ``AutoencoderTiny`` (TAESD) from its folder, to take the place of ``pipe.vae``.
+
+    Raises:
+        ConfigError: if the folder holds no such model.
+    """
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+
+    try:
+        vae, info = AutoencoderTiny.from_pretrained(
+            str(path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError([Problem("runtime.tiny_vae", f"cannot be loaded: {reason}", path.name)]) from error
+    if info["missing_keys"]:
+        what = f"is no AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
+        raise ConfigError([Problem("runtime.tiny_vae", what, path.name)])
+    return vae
+
+
+class Optimizations:
+    """The levers of one pipeline.
+
+    Args:
+        pipe: the pipeline, on ``device`` or, with offloading, on the CPU (:meth:`home`).
+        runtime: what to set; checked already.
+        device: where it computes.
+        dtype: what it computes in.
+    """
+
+    def __init__(self, pipe: Any, runtime: RuntimeSpec, device: torch.device, dtype: torch.dtype) -> None:
+        self._pipe = pipe
+        self._runtime = runtime
+        self._device = device
+        self._dtype = dtype
+        self._compiled = self._cast = self._offloaded = False
+
+    @staticmethod
+    def home(runtime: RuntimeSpec, device: torch.device) -> torch.device:
+        """Return where a pipeline is to be loaded, and where it is whenever its LoRAs change."""
+        return device if runtime.offload == "none" else torch.device("cpu")
+
+    @property
+    def final(self) -> bool:
+        """Whether the weights were rounded, so that only loading the base anew leads to another LoRA stack."""
+        return self._cast
+
+    @property
+    def portable(self) -> bool:
+        """Whether the parts can go into a pipeline of another class: what is compiled or cast stays with its levers."""
+        return not self._cast and not self._compiled
+
+    @property
+    def still(self) -> bool:
+        """Whether weights stay where and as they are during a call: torch's inference mode, which skips the
+        bookkeeping of gradients to come, does not let them be moved or cast.
+        """
+        return self._runtime.offload == "none" and self.portable
+
+    def before_loras(self) -> None:
+        """Set what LoRAs do not touch: the VAE's slices and tiles, the memory format."""
+        if self._runtime.vae_slicing:
+            self._pipe.vae.enable_slicing()
+        if self._runtime.vae_tiling:
+            self._pipe.vae.enable_tiling()
+        if self._runtime.channels_last:
+            self._pipe.unet.to(memory_format=torch.channels_last)
+            self._pipe.vae.to(memory_format=torch.channels_last)
+
+    def after_loras(self) -> None:
+        """Set the rest: layerwise casting, compilation, offloading."""
+        if self._runtime.layerwise_casting != "none" and not self._cast:
+            storage = getattr(torch, self._runtime.layerwise_casting)
+            self._pipe.unet.enable_layerwise_casting(storage_dtype=storage, compute_dtype=self._dtype)
+            self._cast = True
+        if self._runtime.compile is not None and not self._compiled:
+            _compile(self._pipe.unet, self._runtime.compile)
+            self._compiled = True
+        if self._runtime.offload != "none" and not self._offloaded:
+            self._offload()
+            self._offloaded = True
+
+    def suspend(self) -> None:
+        """Bring the pipeline home in one piece, so that LoRAs and adapters can change."""
+        assert not self.final, "weights under layerwise casting are rounded; load the base anew"
+        if not self._offloaded:
+            return
+        if self._runtime.offload == "group":
+            _remove_group_offload(self._pipe)
+        else:
+            self._pipe.remove_all_hooks()
+        self._pipe.to(self.home(self._runtime, self._device), silence_dtype_warnings=True)
+        self._offloaded = False
+
+    def _offload(self) -> None:
+        if self._runtime.offload == "model":
+            self._pipe.enable_model_cpu_offload(device=self._device)
+        elif self._runtime.offload == "sequential":
+            self._pipe.enable_sequential_cpu_offload(device=self._device)
+        else:
+            self._pipe.enable_group_offload(
+                onload_device=self._device,
+                offload_device=torch.device("cpu"),
+                offload_type="leaf_level",
+                use_stream=self._device.type == "cuda",
+            )
+
+
+def _remove_group_offload(pipe: Any) -> None:
+    from diffusers.hooks import group_offloading as offloading
+    from diffusers.hooks.hooks import HookRegistry
+
+    # diffusers takes these off by name too, and has no call for it.
+    names = (
+        offloading._GROUP_OFFLOADING,
+        offloading._LAYER_EXECUTION_TRACKER,
+        offloading._LAZY_PREFETCH_GROUP_OFFLOADING,
+    )
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            for name in names:
+                HookRegistry.check_if_exists_or_initialize(part).remove_hook(name, recurse=True)
+
+
+def _compile(unet: Any, spec: CompileSpec) -> None:
+    # Static shapes: kernels for any shape, which a second size would bring, have other bits than a fresh process's.
+    options: dict[str, Any] = {"backend": spec.backend, "dynamic": False}
+    if spec.backend == "inductor":
+        options["mode"] = spec.mode
+    # peft freezes what it touches, and weights that change from trainable to frozen are compiled for again.
+    unet.requires_grad_(False)
+    if spec.scope == "unet":
+        # The method and not the module: hooks that watch the module stay outside of what is compiled.
+        unet.forward = torch.compile(unet.forward, **options)
+        return
+    # By hand: diffusers' compile_repeated_blocks does the same, but knows no UNetMotionModel.
+    for module in unet.modules():
+        if type(module).__name__ in _REPEATED:
+            module.compile(**options)
+
+
+@contextmanager
+def computing(runtime: RuntimeSpec) -> Iterator[None]:
+    """Set what belongs to the whole process while a run computes, and put it back whatever happens.
+
+    To be entered before anything of the run touches a cuda device: cuBLAS reads its variable when it starts.
+
+    Raises:
+        RunError: if a model cannot be compiled here, or an operation has no deterministic form.
+    """
+    with ExitStack() as stack:
+        if runtime.deterministic:
+            stack.enter_context(_deterministic())
+        if runtime.tf32:
+            stack.enter_context(_tf32())
+        if runtime.compile is not None:
+            from torch import _dynamo
+
+            # Beyond its limit dynamo stops compiling without a word; blocks of all sizes share one count.
+            stack.enter_context(_dynamo.config.patch(recompile_limit=256, accumulated_recompile_limit=4096))
+        try:
+            yield
+        except Exception as error:
+            if message := _explained(error, runtime):
+                raise RunError(message) from error
+            raise
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    from diffusers.utils.torch_utils import enable_full_determinism
+
+    cudnn = torch.backends.cudnn
+    variables = {name: os.environ.get(name) for name in _VARIABLES}
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    flags = cudnn.deterministic, cudnn.benchmark, torch.get_float32_matmul_precision()
+    try:
+        enable_full_determinism()
+        yield
+    finally:
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        cudnn.deterministic, cudnn.benchmark = flags[:2]
+        torch.set_float32_matmul_precision(flags[2])
+
+
+@contextmanager
+def _tf32() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def _explained(error: Exception, runtime: RuntimeSpec) -> str | None:
+    said = " ".join(str(error).split())
+    if runtime.deterministic and "does not have a deterministic" in said and isinstance(error, RuntimeError):
+        return f"runtime.deterministic: {said[:300]}"
+    if runtime.compile is not None and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        backend = runtime.compile.backend
+        if "No working C++ compiler" in said or "InvalidCxxCompiler" in said:
+            return f"runtime.compile: {backend} needs a C++ compiler, and there is none; install g++ or set CXX"
+        return f"runtime.compile: {backend} cannot compile this UNet here: {said[:300]}"
+    return None

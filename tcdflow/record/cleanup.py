@@ -1,0 +1,95 @@
+"""Clears a directory of an earlier run's files, so that no record ever stands beside images it does not list."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from tcdflow.errors import RecordError
+from tcdflow.record import document
+from tcdflow.record.atomic import PARTIAL
+from tcdflow.record.document import Record
+
+INPUTS = "inputs"
+_OURS = re.compile(
+    r"(\d{3,4}|animation(_\d{3,4})?)\.(png|jpg|webp|gif|mp4|json)|grid\.png|control_[A-Za-z0-9_-]{1,100}\.png"
+)
+_FOLLOWED = (".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "run.log")
+"""What Hydra and logging open by name, wherever that leads."""
+
+_OUR_INPUT = re.compile(INPUTS + r"/[A-Za-z][A-Za-z0-9_-]{0,100}\.png")
+
+
+def remove_earlier(directory: Path) -> None:
+    """Remove the files that the record in ``directory`` lists and a run writes, and nothing else.
+
+    The record may be a stranger's: names that no run gives are left alone, and a symbolic link, be it the record, a
+    image or ``inputs``, is removed itself and never followed.
+
+    Raises:
+        OutputError: if the directory cannot be written; nothing was removed then.
+    """
+    remove_link(directory / document.FILE_NAME)
+    try:
+        record = document.read(directory)
+    except RecordError:
+        return
+    if record.status == "done":
+        record.status = "running"  # or whoever is killed now leaves one that says done, without its images
+        record.write(directory)
+    inputs = directory / INPUTS
+    remove_link(inputs)
+    for name in _listed(record):
+        if _OURS.fullmatch(name) or _OUR_INPUT.fullmatch(name):
+            with contextlib.suppress(OSError):
+                (directory / name).unlink()
+    with contextlib.suppress(OSError):
+        inputs.rmdir()  # which it does only if it is empty
+
+
+def remove_partial(directory: Path) -> None:
+    """Remove what a killed process has left half written there and one level below; the caller holds the directory."""
+    below = [path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()]
+    for folder in (directory, *below):
+        for path in folder.glob(f"{PARTIAL}*"):
+            if path.is_file() or path.is_symlink():
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def remove_link(path: Path) -> None:
+    """Remove ``path`` if it is a symbolic link: whoever laid it must not choose where a run writes.
+
+    So are pipes and the like, at which writing would wait.
+    """
+    kind = _kind(path)
+    if kind is not None and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def remove_links(directory: Path) -> None:
+    """Remove the links in a run directory that Hydra's own files and the log would be written through."""
+    for name in _FOLLOWED:
+        remove_link(directory / name)
+
+
+def _listed(record: Record) -> Iterator[str]:
+    for output in record.outputs:
+        yield output.file
+        if output.sidecar:
+            yield output.sidecar
+    for given in record.inputs:
+        yield given.file
+    if record.grid:
+        yield record.grid.file
+
+
+def _kind(path: Path) -> int | None:
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return None

@@ -1,0 +1,72 @@
+"""The guess of half precision: what the settings say, and a look at the machine for ``auto``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tcdflow.files import accelerator
+from tcdflow.files.accelerator import computes_in_half
+from tcdflow.files.resolve import resolve
+from tcdflow.spec.model import RuntimeSpec
+
+from .fakes import needed, pipeline, spec, write
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Linux machine whose one driver's file is where this path says; it is not there yet."""
+    monkeypatch.setattr(accelerator, "_DRIVERS", (str(tmp_path / "driver"),))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return tmp_path / "driver"
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "half"),
+    [
+        ("cpu", "auto", False),
+        ("cuda", "auto", True),
+        ("cuda:1", "auto", True),
+        ("mps", "auto", True),
+        ("cuda", "float32", False),
+        ("cpu", "bfloat16", True),
+        ("auto", "float16", True),
+        ("auto", "float32", False),
+    ],
+)
+def test_settings_decide_where_they_say_enough(device: str, dtype: str, half: bool, machine: Path) -> None:
+    for driver in (False, True):
+        if driver:
+            machine.touch()
+        assert computes_in_half(RuntimeSpec.model_validate({"device": device, "dtype": dtype})) is half
+
+
+def test_auto_is_half_where_there_is_a_driver(machine: Path) -> None:
+    assert not computes_in_half(RuntimeSpec())
+    machine.touch()
+    assert computes_in_half(RuntimeSpec())
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_hidden_devices_are_not_there(hidden: str, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.touch()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert not computes_in_half(RuntimeSpec())
+
+
+@pytest.mark.parametrize(("processor", "half"), [("arm64", True), ("x86_64", False)])
+def test_apple_silicon(processor: str, half: bool, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("platform.machine", lambda: processor)
+    assert computes_in_half(RuntimeSpec()) is half
+
+
+def test_it_chooses_the_files_of_auto(machine: Path, tmp_path: Path) -> None:
+    run = spec(str(write(tmp_path / "sd", pipeline()))).model_copy(update={"runtime": RuntimeSpec()})
+    assert set(resolve(run).base.files) == needed()
+    machine.touch()
+    assert set(resolve(run).base.files) == needed(".fp16")
+    assert set(resolve(run, half=False).base.files) == needed()
