@@ -1,0 +1,111 @@
+"""Parts by name: schedulers, adapters, output formats and so on, each in one file below ``tcdflow.parts``.
+
+A registry imports the files of its package when it is first asked, so that a new part is one new file and nothing else
+has to name it. What is derived from the parts (the unions of :class:`~tcdflow.spec.model.RunSpec`, validation, ``ls``,
+schemas, completion) asks the registry.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Generic, TypeVar
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """The parts of one kind.
+
+    Args:
+        kind: what they are, for messages: ``"scheduler"``.
+        package: dotted name of the package, or of the one module, whose import registers them.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._parts: dict[str, T] = {}
+        self._loaded = False
+
+    def add(self, name: str, part: T) -> T:
+        """Register a part.
+
+        Raises:
+            ValueError: if the name is taken.
+        """
+        if name in self._parts:
+            raise ValueError(f"two parts of kind {self.kind} are called {name!r}")
+        self._parts[name] = part
+        return part
+
+    @contextmanager
+    def including(self, name: str, part: T) -> Iterator[T]:
+        """Register a part for a while, as tests do. Models with this registry's unions have to be rebuilt."""
+        self._load()
+        self.add(name, part)
+        try:
+            yield part
+        finally:
+            del self._parts[name]
+
+    def __getitem__(self, name: str) -> T:
+        self._load()
+        return self._parts[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._parts
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(sorted(self._parts))
+
+    def items(self) -> list[tuple[str, T]]:
+        """Return names and parts, by name."""
+        return [(name, self._parts[name]) for name in self]
+
+    def values(self) -> list[T]:
+        """Return the parts, by name."""
+        return [part for _, part in self.items()]
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        module = import_module(self._package)
+        for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
+            import_module(f"{self._package}.{found.name}")
+
+
+@dataclass(frozen=True)
+class NameOf:
+    """Annotation of a text field that holds the name of a part: ``Annotated[str, NameOf(image_formats)]``."""
+
+    registry: Registry[Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(self.registry))
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotation of a field that holds the settings of one part: ``Annotated[Scheduler, OneOf(schedulers, "name")]``.
+
+    Attributes:
+        registry: of classes, each a subclass of the annotated type.
+        discriminator: the field that tells them apart by the part's name.
+    """
+
+    registry: Registry[Any]
+    discriminator: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices = {name: handler.generate_schema(part) for name, part in self.registry.items()}
+        return core_schema.tagged_union_schema(choices, discriminator=self.discriminator)
