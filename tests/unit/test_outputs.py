@@ -23,7 +23,7 @@ from tcdflow.record.pixels import pixel_sha256
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
-from tests.unit.outputs import LOCK, MOVING, STILLS, an_image, a_spec, an_animation, write
+from tests.unit.outputs import LOCK, MOVING, STILLS, a_spec, an_animation, an_image, write
 
 
 @pytest.mark.parametrize("output", STILLS.values(), ids=STILLS)
