@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from inspect import signature
 from typing import Any
 
@@ -11,11 +12,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.quiet import quiet
 from tcdflow.pipeline import adapters
-from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.spec.model import RunSpec
-
-_OF_ADAPTERS = ("controlnet", "image_encoder")
-"""Components that adapters bring."""
 
 
 def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch.dtype) -> Any:
@@ -24,7 +21,7 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
     Raises:
         ConfigError: if the files are damaged or belong to another kind of pipeline.
     """
-    cls = pipeline_class(spec)
+    cls = _class(spec)
     parts = adapters.components(spec, artifacts, dtype)
     read = _from_file if artifacts.base.single else _from_folder
     try:
@@ -37,11 +34,11 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
         what = f"cannot be loaded as {cls.__name__}: {type(error).__name__}: {reason}"
         raise ConfigError([Problem("base.source", what, spec.base.source)]) from error
     pipe.set_progress_bar_config(disable=True)
-    adapters.attach_ip_adapters(pipe, spec, artifacts)
+    adapters.attach(pipe, spec, artifacts)
     return pipe.to(device)
 
 
-def switch(pipe: Any, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> Any:
+def switch(pipe: Any, before: RunSpec, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> Any:
     """Make another pipeline of one that bears no LoRAs: of the class and with the adapters that a spec asks for.
 
     The parts of the base are the same objects in memory, and the former pipeline is of no use any more.
@@ -49,17 +46,17 @@ def switch(pipe: Any, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -
     Raises:
         ConfigError: if an adapter's files are damaged or belong to another kind of base.
     """
-    cls = pipeline_class(spec)
-    if pipe.unet.encoder_hid_proj is not None:
-        pipe.unload_ip_adapter()
+    cls = _class(spec)
+    adapters.detach(pipe, before)
     parts = adapters.components(spec, artifacts, dtype)
     known = signature(cls.__init__).parameters
-    shared = {name: part for name, part in pipe.components.items() if name in known and name not in _OF_ADAPTERS}
+    brought = {name for kind in before.adapters_by_kind for name in kind.components}
+    shared = {name: part for name, part in pipe.components.items() if name in known and name not in brought}
     where = pipe.device
     with quiet():
         other = cls.from_pipe(pipe, dtype=dtype, **{**_options(cls, spec), **shared, **parts})
     other.set_progress_bar_config(disable=True)
-    adapters.attach_ip_adapters(other, spec, artifacts)
+    adapters.attach(other, spec, artifacts)
     return other.to(where)
 
 
@@ -98,8 +95,12 @@ def _from_file(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict
 
 def _options(cls: Any, spec: RunSpec) -> dict[str, Any]:
     known = signature(cls.__init__).parameters
-    # The watermark appears or not with an unrelated package; pixels must not depend on that.
-    options: dict[str, Any] = {"add_watermarker": False}
-    if not spec.base.safety_checker:
-        options |= {"safety_checker": None, "requires_safety_checker": False}
-    return {name: value for name, value in options.items() if name in known}
+    return {name: value for name, value in spec.family.loading_options(spec).items() if name in known}
+
+
+def _class(spec: RunSpec) -> Any:
+    """Return the diffusers class that does what a spec asks for; the rules have refused what has none."""
+    assert spec.pipeline is not None, "refused by tcdflow.spec.rules"
+    module, name = spec.pipeline.split(":")
+    with quiet():
+        return getattr(import_module(f"diffusers.pipelines.{module}"), name)

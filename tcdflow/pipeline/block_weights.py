@@ -16,13 +16,13 @@ from tcdflow.spec.nearest import nearest
 _DEEPEST_NAME = 4  # diffusers takes the block of a module from the first four parts of its path
 
 
-def problems(name: str, weight: Any, pipe: Any, modules: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+def problems(name: str, weight: Any, denoiser: Any, modules: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     """Yield what is wrong with the weight of one LoRA.
 
     Args:
         name: the LoRA.
         weight: a number, which is never wrong, or a mapping by component.
-        pipe: the pipeline that the LoRA was loaded into.
+        denoiser: the UNet that the LoRA was loaded into.
         modules: paths of the modules that it has weights for, by component.
     """
     if not isinstance(weight, Mapping):
@@ -39,7 +39,7 @@ def problems(name: str, weight: Any, pipe: Any, modules: Mapping[str, Sequence[s
         elif component != "unet":
             yield Problem(there, "must be a number: only the unet has blocks", of_component)
         else:
-            yield from _of_unet(there, of_component, pipe.unet, modules["unet"])
+            yield from _of_unet(there, of_component, denoiser, modules["unet"])
 
 
 def _of_unet(key: str, weight: Mapping[str, Any], unet: Any, modules: Sequence[str]) -> Iterator[Problem]:

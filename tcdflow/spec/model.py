@@ -6,37 +6,40 @@ here, rules between fields in :mod:`tcdflow.spec.rules`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tcdflow.spec.adapters import Adapter, ControlNet, IPAdapter, MotionAdapter
-from tcdflow.spec.tasks import Task, TextToImage, effective_steps
+from tcdflow.spec.adapter import ADAPTERS, Adapter
+from tcdflow.spec.family import FAMILIES, Family, FamilyName
+from tcdflow.spec.needs import Need
+from tcdflow.spec.registry import OneOf
+from tcdflow.spec.scheduler import SCHEDULERS, Scheduler
+from tcdflow.spec.task import TASKS, Task
 from tcdflow.spec.types import (
-    Family,
     FilledText,
     Float,
     Int,
     LoraWeight,
-    Part,
     PredictionType,
     Seed,
+    Settings,
     SourceText,
     Text,
 )
 
 MAX_BATCH = 256
 
-A = TypeVar("A", ControlNet, IPAdapter, MotionAdapter)
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 """Name of a LoRA or adapter: peft forbids dots in adapter names."""
 
 
-class BaseModelSpec(Part):
+class BaseModelSpec(Settings):
     """The pretrained pipeline (group ``base``)."""
 
     description: Text = ""
-    family: Family
+    family: FamilyName
     source: SourceText
     config: SourceText | None = Field(
         None, description="folder or repository whose layout a single-file checkpoint follows"
@@ -52,37 +55,13 @@ class BaseModelSpec(Part):
     safety_checker: bool = Field(False, description="load the base's safety checker, which blackens images")
 
 
-class SchedulerSpec(Part):
-    """The sampler (group ``scheduler``). None keeps what the base's own scheduler config says."""
-
-    description: Text = ""
-    name: Literal["tcd", "ddim", "dpmpp_2s", "dpmpp_2m", "euler", "lcm"]
-    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] | None = None
-    prediction_type: PredictionType | None = None
-    timestep_spacing: Literal["leading", "linspace", "trailing"] | None = None
-    rescale_betas_zero_snr: bool | None = None
-    use_karras_sigmas: bool | None = None
-    clip_sample: bool | None = None
-    original_inference_steps: Int | None = Field(
-        None,
-        ge=1,
-        le=1000,
-        description="steps the distillation divided the schedule into; tcd and lcm only, 50 there",
-    )
-
-    @property
-    def most_steps(self) -> int:
-        """Sampling steps at which the schedule runs out."""
-        return (self.original_inference_steps or 50) if self.name in ("tcd", "lcm") else 1000
-
-
-class LoraSpec(Part):
+class LoraSpec(Settings):
     """One entry of the LoRA stack (group ``loras``)."""
 
     description: Text = ""
     source: SourceText
-    sources: dict[Family, SourceText] = Field(default_factory=dict, description="checkpoint by family of the base")
-    family: Family | None = Field(None, description="family of the base it was trained on; None is not checked")
+    sources: dict[FamilyName, SourceText] = Field(default_factory=dict, description="checkpoint by family of the base")
+    family: FamilyName | None = Field(None, description="family of the base it was trained on; None is not checked")
     weight: LoraWeight = 1.0
     distilled: bool = Field(False, description="it makes few-step sampling possible and needs no guidance")
     schedulers: tuple[str, ...] = Field((), description="schedulers that it was distilled for; empty is any")
@@ -95,7 +74,7 @@ class LoraSpec(Part):
         return tuple(self.sources) or ((self.family,) if self.family else ())
 
 
-class MergeSpec(Part):
+class MergeSpec(Settings):
     """How the LoRAs of a stack become one, through peft's ``add_weighted_adapter``."""
 
     method: Literal["linear", "cat", "svd", "ties", "dare_linear", "dare_ties"]
@@ -103,7 +82,7 @@ class MergeSpec(Part):
     seed: Int = Field(0, ge=0, le=2**63 - 1, description="of the values that dare drops")
 
 
-class LoraStackSpec(Part):
+class LoraStackSpec(Settings):
     """What holds for the stack as a whole."""
 
     merge: MergeSpec | None = Field(None, description="merge the LoRAs into one; None adds up their effects")
@@ -115,7 +94,7 @@ class LoraStackSpec(Part):
     )
 
 
-class SamplingSpec(Part):
+class SamplingSpec(Settings):
     """Few-step sampling (group ``sampling``)."""
 
     description: Text = ""
@@ -139,7 +118,7 @@ class SamplingSpec(Part):
         return tuple(range(self.seed, self.seed + self.num_images))
 
 
-class CompileSpec(Part):
+class CompileSpec(Settings):
     """``torch.compile`` of the UNet: minutes at first (blocks: far less), then faster steps; last bits change (1e-6).
 
     Once for each size, and again for an unfused LoRA stack; fused stacks change under it at no cost.
@@ -150,7 +129,7 @@ class CompileSpec(Part):
     backend: Literal["inductor", "eager", "aot_eager"] = "inductor"
 
 
-class RuntimeSpec(Part):
+class RuntimeSpec(Settings):
     """Where and how it is computed (group ``runtime``). Each lever says what it costs and whether it changes bits."""
 
     description: Text = ""
@@ -202,7 +181,7 @@ class RuntimeSpec(Part):
         return self.model_copy(update={"description": "", "batch_size": 1})
 
 
-class OutputSpec(Part):
+class OutputSpec(Settings):
     """What is written (group ``output``)."""
 
     description: Text = ""
@@ -217,17 +196,19 @@ class OutputSpec(Part):
     metadata: Literal["full", "none"] = Field("full", description="put spec, lock and A1111 text into the files")
 
 
-class RunSpec(Part):
+class RunSpec(Settings):
     """Everything that decides the pixels of one run, and how it is computed and written."""
 
     prompt: FilledText
     negative_prompt: Text = ""
-    task: Task = TextToImage(name="text_to_image")
+    task: Annotated[Task, OneOf(TASKS, "name")] = Field(
+        default_factory=lambda: TASKS["text_to_image"](name="text_to_image")
+    )
     base: BaseModelSpec
-    scheduler: SchedulerSpec
+    scheduler: Annotated[Scheduler, OneOf(SCHEDULERS, "name")]
     loras: dict[Name, LoraSpec] = Field(default_factory=dict)
     lora_stack: LoraStackSpec = LoraStackSpec()
-    adapters: dict[Name, Adapter] = Field(default_factory=dict)
+    adapters: dict[Name, Annotated[Adapter, OneOf(ADAPTERS, "kind")]] = Field(default_factory=dict)
     sampling: SamplingSpec
     runtime: RuntimeSpec = RuntimeSpec()
     output: OutputSpec = OutputSpec()
@@ -245,11 +226,56 @@ class RunSpec(Part):
     @property
     def effective_steps(self) -> int:
         """Steps that are really run, strength considered."""
-        return effective_steps(self.task, self.sampling.steps)
+        return self.task.effective_steps(self.sampling.steps)
 
-    def adapters_of(self, kind: type[A]) -> dict[str, A]:
-        """The adapters of one kind, in order."""
-        return {name: adapter for name, adapter in self.adapters.items() if isinstance(adapter, kind)}
+    @property
+    def denoiser_calls(self) -> int:
+        """Calls of the denoiser that an image takes; guidance makes each of them twice the work."""
+        return self.scheduler.denoiser_calls(self.effective_steps)
+
+    @property
+    def family(self) -> Family:
+        """The family of the base."""
+        return FAMILIES[self.base.family]
+
+    @property
+    def adapters_by_kind(self) -> dict[type[Adapter], dict[str, Adapter]]:
+        """The adapters of each kind by name, in order."""
+        found: dict[type[Adapter], dict[str, Adapter]] = {}
+        for name, adapter in self.adapters.items():
+            found.setdefault(type(adapter), {})[name] = adapter
+        return found
+
+    @property
+    def replaces_denoiser(self) -> bool:
+        """Whether an adapter makes another denoiser of the base's."""
+        return any(kind.replaces_denoiser for kind in self.adapters_by_kind)
+
+    @property
+    def pipeline(self) -> str | None:
+        """The diffusers class that does what is asked for, as of :class:`Family`; None if there is none."""
+        asked = [kind for kind in self.adapters_by_kind if kind.pipelines]
+        if not asked:
+            return self.family.pipelines.get(self.task.name)
+        (kind, *others) = asked
+        return None if others else kind.pipelines.get((self.family.architecture, self.task.name))
+
+    def needs(self) -> Iterator[Need]:
+        """Yield each source that the run reads."""
+        yield Need("base", "base.source", self.base.source, "pipeline", self.base.config, may_be_file=True)
+        for name, lora in self.loras.items():
+            yield Need(f"loras.{name}", f"loras.{name}.source", lora.source, "weights")
+        yield from self.task.needs()
+        for name, adapter in self.adapters.items():
+            yield from adapter.needs(f"adapters.{name}")
+        if self.runtime.tiny_vae is not None:
+            yield Need("runtime.tiny_vae", "runtime.tiny_vae", self.runtime.tiny_vae, "model")
+
+    def unfitted(self) -> Iterator[tuple[str, str]]:
+        """Yield the key of each ``fit`` that leaves an image at its own size, and the role of that image."""
+        yield from self.task.unfitted()
+        for name, adapter in self.adapters.items():
+            yield from adapter.unfitted(f"adapters.{name}")
 
     @property
     def guided(self) -> bool:

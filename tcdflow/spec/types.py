@@ -7,17 +7,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
-Family = Literal["emoji", "sd15", "sd21", "sdxl"]
-"""Bases of one family share shapes: a LoRA or adapter trained on one of them fits the others."""
-
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
 
-class Part(BaseModel):
+class Settings(BaseModel):
     """A frozen piece of a run; unknown keys are errors and NaN is no number."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True, validate_default=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
+        validate_default=True,
+        defer_build=True,  # until a registry can be asked for its parts
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.types import Int, Part
+from tcdflow.spec.types import Int, Settings
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _ANSWER = 10.0
 """Seconds within which a cluster has to answer."""
 
 
-class RaySettings(Part):
+class RaySettings(Settings):
     """What ``hydra.launcher.*`` says with ``hydra/launcher=ray``."""
 
     address: str | None = Field(

@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+from tcdflow.spec.adapters import ControlNet, IPAdapter
+from tcdflow.spec.tasks import ImageToImage, Inpainting
 
 from tcdflow.config.compose import Composer
-from tcdflow.spec.adapters import ControlNet, IPAdapter
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.tasks import ImageToImage, Inpainting
 from tests.standins import StandIns
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
-
 from tcdflow.conditioning.canny import edges
 from tcdflow.conditioning.fit import fit, load
+
 from tcdflow.errors import RunError, SourceError
 from tests.standins import StandIns
 
@@ -241,7 +241,6 @@ def folder(standins: StandIns) -> Path:
 @pytest.fixture(scope="module")
 def estimator(folder: Path) -> DepthEstimator:
     import torch
-
     from tcdflow.conditioning.depth import DepthEstimator
 
     return DepthEstimator(folder, torch.device("cpu"), torch.float32)
@@ -265,7 +264,6 @@ class TestDepth:
 
     def test_it_repeats(self, folder: Path, estimator: DepthEstimator) -> None:
         import torch
-
         from tcdflow.conditioning.depth import DepthEstimator
 
         before = torch.random.get_rng_state()
@@ -299,7 +297,6 @@ class TestDepth:
 
     def test_half_precision_on_a_cpu(self, folder: Path, estimator: DepthEstimator) -> None:
         import torch
-
         from tcdflow.conditioning.depth import DepthEstimator
 
         half = DepthEstimator(folder, torch.device("cpu"), torch.bfloat16)
@@ -308,7 +305,6 @@ class TestDepth:
 
     def test_another_kind_of_model_is_refused(self, folder: Path, tmp_path: Path) -> None:
         import torch
-
         from tcdflow.conditioning.depth import DepthEstimator
 
         copy = Path(shutil.copytree(folder, tmp_path / "model"))
@@ -319,7 +315,6 @@ class TestDepth:
     @pytest.mark.parametrize("lost", ["config.json", "preprocessor_config.json", "model.safetensors"])
     def test_a_lost_file_is_one_line(self, folder: Path, tmp_path: Path, lost: str) -> None:
         import torch
-
         from tcdflow.conditioning.depth import DepthEstimator
 
         copy = Path(shutil.copytree(folder, tmp_path / "model"))
@@ -338,7 +333,6 @@ class TestDepth:
         """The published checkpoints leave out what the model never uses; anything else would be made up."""
         import torch
         from safetensors.torch import load_file, save_file
-
         from tcdflow.conditioning.depth import DepthEstimator
 
         copy = Path(shutil.copytree(folder, tmp_path / "model"))
