@@ -16,13 +16,13 @@ from tcdflow.spec.nearest import nearest
 _DEEPEST_NAME = 4  # diffusers takes the block of a module from the first four parts of its path
 
 
-def problems(name: str, weight: Any, denoiser: Any, modules: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+def problems(name: str, weight: Any, pipe: Any, modules: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     """Yield what is wrong with the weight of one LoRA.
 
     Args:
         name: the LoRA.
         weight: a number, which is never wrong, or a mapping by component.
-        denoiser: the UNet that the LoRA was loaded into.
+        pipe: the pipeline that the LoRA was loaded into.
         modules: paths of the modules that it has weights for, by component.
     """
     if not isinstance(weight, Mapping):
@@ -36,10 +36,10 @@ def problems(name: str, weight: Any, denoiser: Any, modules: Mapping[str, Sequen
         elif not isinstance(of_component, Mapping):
             if isinstance(of_component, list | tuple):
                 yield Problem(there, "must be a number or a mapping of blocks", of_component)
-        elif component != "unet":
+        elif component != pipe.unet_name:
             yield Problem(there, "must be a number: only the unet has blocks", of_component)
         else:
-            yield from _of_unet(there, of_component, denoiser, modules["unet"])
+            yield from _of_unet(there, of_component, getattr(pipe, pipe.unet_name), modules[pipe.unet_name])
 
 
 def _of_unet(key: str, weight: Mapping[str, Any], unet: Any, modules: Sequence[str]) -> Iterator[Problem]:

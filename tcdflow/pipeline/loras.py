@@ -76,17 +76,13 @@ class LoraStack:
 
     Args:
         pipe: a pipeline with diffusers' LoRA loader.
-        denoiser: its component that is called at each step.
         restorable: keep a copy of the weights that fusing changes; without it a fused stack stays for good.
         device: where weights are added up when fusing, for a pipeline that waits elsewhere: a CPU adds half
             precision in float32, which gives other bits than a GPU. None adds them where they are.
     """
 
-    def __init__(
-        self, pipe: Any, denoiser: Any, *, restorable: bool = True, device: torch.device | None = None
-    ) -> None:
+    def __init__(self, pipe: Any, *, restorable: bool = True, device: torch.device | None = None) -> None:
         self._pipe = pipe
-        self._denoiser = denoiser
         self._restorable = restorable
         self._device = device
         self._originals: dict[tuple[str, str, str], tuple[torch.Tensor, torch.Tensor]] = {}
@@ -245,7 +241,7 @@ class LoraStack:
         problems = [
             problem
             for entry in entries
-            for problem in block_weights.problems(entry.name, entry.weight, self._denoiser, self._paths(entry.adapter))
+            for problem in block_weights.problems(entry.name, entry.weight, self._pipe, self._paths(entry.adapter))
         ]
         if merge is not None:
             what = "must be one number where the LoRAs are merged (lora_stack.merge)"
