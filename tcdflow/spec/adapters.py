@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import BeforeValidator, Field
 
 from tcdflow.spec.tasks import Fit
-from tcdflow.spec.types import Family, Float, Int, Part, SourceText, Text, block_weights
+from tcdflow.spec.types import Family, Float, Int, LoraWeight, Part, SourceText, Text
 
 
 class Canny(Part):
@@ -56,11 +56,13 @@ class IPAdapter(Part):
     family: Family
     source: SourceText
     image_encoder: SourceText = Field(description="folder of the CLIP vision model that it was trained with")
-    images: Annotated[tuple[SourceText, ...], BeforeValidator(_as_tuple)] = Field(min_length=1, max_length=64)
+    images: Annotated[
+        tuple[SourceText, ...], BeforeValidator(_as_tuple, json_schema_input_type=SourceText | list[SourceText])
+    ] = Field(min_length=1, max_length=64)
     size: Int | None = Field(
         None, ge=8, le=8192, description="pixels a side to stretch the images to; None leaves them"
     )
-    scale: Annotated[Any, PlainValidator(block_weights)] = Field(1.0, description="a number, or numbers by block")
+    scale: LoraWeight = Field(1.0, description="a number, or numbers by block")
 
 
 class MotionAdapter(Part):
