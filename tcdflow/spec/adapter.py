@@ -16,7 +16,7 @@ from tcdflow.spec.family import FamilyName
 from tcdflow.spec.inputs import InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
 from tcdflow.spec.registry import Registry
-from tcdflow.spec.types import Settings, SourceText, Text
+from tcdflow.spec.types import Description, Settings, SourceText
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -37,7 +37,7 @@ class Adapter(Settings):
     replaces_denoiser: ClassVar[bool] = False
 
     kind: str = Field(description="what it is")
-    description: Text = Field("", description="what a preset says of itself")
+    description: Description = ""
     family: FamilyName = Field(description="family of the bases that it was trained for")
     source: SourceText = Field(description="hub id, folder or file with its weights")
 

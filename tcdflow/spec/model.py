@@ -1,7 +1,7 @@
 """What a run is: the typed, resolved configuration, with no interpolation left in it.
 
-The parts mirror the groups of ``conf/``. A field's description is what ``tcdflow`` says of it; ranges are enforced
-here, rules between fields in :mod:`tcdflow.spec.rules`.
+The parts mirror the groups of ``conf/``. A field's description is what ``tcdflow explain`` says of it; ranges are
+enforced here, rules between fields in :mod:`tcdflow.spec.rules`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tcdflow.spec.registry import OneOf
 from tcdflow.spec.scheduler import SCHEDULERS, Scheduler
 from tcdflow.spec.task import TASKS, Task
 from tcdflow.spec.types import (
+    Description,
     FilledText,
     Float,
     Int,
@@ -30,6 +31,7 @@ from tcdflow.spec.types import (
 )
 
 MAX_BATCH = 256
+PLACE = "a hub id (owner/name, with @revision or /path/in/it), a folder or a .safetensors file"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 """Name of a LoRA or adapter: peft forbids dots in adapter names."""
@@ -38,35 +40,45 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 class BaseModelSpec(Settings):
     """The pretrained pipeline (group ``base``)."""
 
-    description: Text = ""
-    family: FamilyName
-    source: SourceText
+    description: Description = ""
+    family: FamilyName = Field(description="architecture; LoRAs and adapters must be made for the same family")
+    source: SourceText = Field(description=f"where the pipeline's weights are: {PLACE}")
     config: SourceText | None = Field(
         None, description="folder or repository whose layout a single-file checkpoint follows"
     )
     variant: Literal["auto", "fp16"] | None = Field(
         "auto",
-        description="weight files to read; auto takes fp16 files for a half-precision run, if there are any",
+        description="weight files to read: auto takes the fp16 files for a half-precision run if there are any, null "
+        "never does",
     )
-    prediction_type: PredictionType = "epsilon"
-    size: Int = Field(ge=8, le=8192, description="pixels a side the base was trained on; default width and height")
-    size_multiple: Int = Field(8, ge=1, le=512, description="width and height must be divisible by this")
-    tasks: tuple[str, ...] = Field((), description="tasks that its UNet was made for; empty is any")
-    safety_checker: bool = Field(False, description="load the base's safety checker, which blackens images")
+    prediction_type: PredictionType = Field("epsilon", description="what the base's UNet was trained to predict")
+    size: Int = Field(ge=8, le=8192, description="side of the training images in pixels; the default width and height")
+    size_multiple: Int = Field(8, ge=1, le=512, description="width and height must be multiples of this many pixels")
+    tasks: tuple[str, ...] = Field((), description="tasks that its UNet was trained for; an empty list means any")
+    safety_checker: bool = Field(
+        False, description="load the base's safety checker, which blacks out images it takes for unsafe"
+    )
 
 
 class LoraSpec(Settings):
     """One entry of the LoRA stack (group ``loras``)."""
 
-    description: Text = ""
-    source: SourceText
-    sources: dict[FamilyName, SourceText] = Field(default_factory=dict, description="checkpoint by family of the base")
-    family: FamilyName | None = Field(None, description="family of the base it was trained on; None is not checked")
-    weight: LoraWeight = 1.0
-    distilled: bool = Field(False, description="it makes few-step sampling possible and needs no guidance")
-    schedulers: tuple[str, ...] = Field((), description="schedulers that it was distilled for; empty is any")
-    steps: tuple[Int, ...] = Field((), description="numbers of steps that it was distilled for; empty is any")
-    partial: bool = Field(False, description="let modules that the base lacks go unused, instead of refusing the LoRA")
+    description: Description = ""
+    source: SourceText = Field(description=f"where the LoRA's weights are: {PLACE}")
+    sources: dict[FamilyName, SourceText] = Field(
+        default_factory=dict,
+        description="a checkpoint for each family of bases, for source to choose from: ${.sources.${base.family}}",
+    )
+    family: FamilyName | None = Field(None, description="family of the base it was trained on; null is not checked")
+    weight: LoraWeight = Field(
+        1.0,
+        description="strength: 0 has no effect, 1 is as trained, below 0 inverts it; one number, or numbers by "
+        "component and block such as {unet: {down: 0.5, mid: 1}}",
+    )
+    distilled: bool = Field(False, description="whether it was distilled for few steps without guidance")
+    schedulers: tuple[str, ...] = Field((), description="schedulers it was distilled for; an empty list means any")
+    steps: tuple[Int, ...] = Field((), description="numbers of steps it was distilled for; an empty list means any")
+    partial: bool = Field(False, description="accept a LoRA with modules that the base lacks; they have no effect")
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -77,37 +89,48 @@ class LoraSpec(Settings):
 class MergeSpec(Settings):
     """How the LoRAs of a stack become one, through peft's ``add_weighted_adapter``."""
 
-    method: Literal["linear", "cat", "svd", "ties", "dare_linear", "dare_ties"]
-    density: Float | None = Field(None, gt=0.0, le=1.0, description="share of the values kept; ties and dare only")
-    seed: Int = Field(0, ge=0, le=2**63 - 1, description="of the values that dare drops")
+    method: Literal["linear", "cat", "svd", "ties", "dare_linear", "dare_ties"] = Field(
+        description="how to combine the LoRAs; linear, ties and dare need LoRAs of equal rank"
+    )
+    density: Float | None = Field(
+        None, gt=0.0, le=1.0, description="fraction of each LoRA's values to keep; for ties and dare only"
+    )
+    seed: Int = Field(0, ge=0, le=2**63 - 1, description="seed of the values that dare drops at random")
 
 
 class LoraStackSpec(Settings):
     """What holds for the stack as a whole."""
 
-    merge: MergeSpec | None = Field(None, description="merge the LoRAs into one; None adds up their effects")
-
+    merge: MergeSpec | None = Field(None, description="merge the LoRAs into one; null adds up their effects")
     fuse: bool = Field(
         True,
-        description="add the LoRAs to the base's weights: half the time a step, and other last bits than unfused "
-        "(about 6e-7 in float32, 7e-4 in float16, 8e-3 in bfloat16)",
+        description="add the LoRAs to the base's weights: a step takes half the time, and the result is not "
+        "bit-identical to unfused (about 6e-7 in float32, 7e-4 in float16, 8e-3 in bfloat16)",
     )
 
 
 class SamplingSpec(Settings):
     """Few-step sampling (group ``sampling``)."""
 
-    description: Text = ""
-    steps: Int = Field(ge=1, le=1000)
-    eta: Float = Field(ge=0.0, le=1.0, description="stochasticity of each step, gamma in the TCD paper")
-    guidance_scale: Float = Field(ge=0.0, le=100.0, description="classifier-free guidance; at most 1 is off")
-    seed: Seed = 0
-    num_images: Int = Field(1, ge=1, le=1024, description="images, with seeds seed, seed + 1, ...")
-    width: Int | None = Field(None, ge=8, le=8192)
-    height: Int | None = Field(None, ge=8, le=8192)
-    clip_skip: Int | None = Field(None, ge=1, le=11, description="layers of the text encoder to leave out at its end")
+    description: Description = ""
+    steps: Int = Field(ge=1, le=1000, description="denoising steps; TCD-LoRAs are made for 4 to 8, at most 50")
+    eta: Float = Field(
+        ge=0.0, le=1.0, description="randomness of each step, gamma in the TCD paper: 0 adds no noise, 0.3 is usual"
+    )
+    guidance_scale: Float = Field(
+        ge=0.0,
+        le=100.0,
+        description="classifier-free guidance; 0 to 1 is off, as distilled LoRAs need; above 1 doubles the UNet's work",
+    )
+    seed: Seed = Field(0, description="seed of the noise; a list makes one image for each seed")
+    num_images: Int = Field(1, ge=1, le=1024, description="number of images; their seeds are seed, seed + 1, ...")
+    width: Int | None = Field(None, ge=8, le=8192, description="width in pixels; null takes base.size")
+    height: Int | None = Field(None, ge=8, le=8192, description="height in pixels; null takes base.size")
+    clip_skip: Int | None = Field(
+        None, ge=1, le=11, description="layers to skip at the end of the text encoder; null skips none"
+    )
     generator: Literal["cpu", "device"] = Field(
-        "cpu", description="where noise is drawn: cpu gives the same noise on every device"
+        "cpu", description="where noise is drawn: cpu gives the same noise everywhere, device draws on the GPU"
     )
 
     @property
@@ -119,61 +142,71 @@ class SamplingSpec(Settings):
 
 
 class CompileSpec(Settings):
-    """``torch.compile`` of the UNet: minutes at first (blocks: far less), then faster steps; last bits change (1e-6).
+    """``torch.compile`` of the UNet: minutes at first (blocks: far less), then faster steps; changes bits (about 1e-6).
 
-    Once for each size, and again for an unfused LoRA stack; fused stacks change under it at no cost.
+    It compiles once for each size, and again for an unfused LoRA stack; fused stacks change at no cost.
     """
 
     scope: Literal["unet", "blocks"] = Field("blocks", description="the whole UNet, or its repeated blocks once")
-    mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
-    backend: Literal["inductor", "eager", "aot_eager"] = "inductor"
+    mode: Literal["default", "reduce-overhead", "max-autotune"] = Field(
+        "default", description="torch.compile's mode: reduce-overhead uses CUDA graphs, max-autotune compiles longest"
+    )
+    backend: Literal["inductor", "eager", "aot_eager"] = Field(
+        "inductor", description="torch.compile's backend; the eager ones gain no speed and are for debugging"
+    )
 
 
 class RuntimeSpec(Settings):
-    """Where and how it is computed (group ``runtime``). Each lever says what it costs and whether it changes bits."""
+    """Where and how it is computed (group ``runtime``). Each option says what it costs and whether it changes bits."""
 
-    description: Text = ""
-    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = "auto"
+    description: Description = ""
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = Field(
+        "auto", description="auto (the best there is), cpu, mps, cuda, or cuda:N for the GPU with number N"
+    )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="float16 on cuda and mps, float32 on a cpu; changes pixels"
+        "auto", description="precision; auto is float16 on cuda and mps, float32 on a CPU; changes pixels"
     )
     offload: Literal["none", "model", "sequential", "group"] = Field(
         "none",
-        description="cuda only; keep parts in main memory while they wait, whole (model) or layer by layer (group, "
-        "sequential): less GPU memory, more time, not meant to change bits",
+        description="keep idle parts in main memory, as whole models (model) or by layer (group, sequential): less GPU "
+        "memory, more time; cuda only; not meant to change bits",
     )
     batch_size: Int = Field(
         1,
         ge=1,
         le=MAX_BATCH,
-        description="images that share the UNet's calls: those of a run, and of a sweep's cells that differ only in "
-        "prompt, negative prompt and seed; more images a second, and other last bits (about 1e-6 in float32)",
+        description="images in one UNet call: those of a run, and of sweep cells that differ only in prompt, negative "
+        "prompt and seed; more images a second, not bit-identical to batch size 1 (about 1e-6 in float32)",
     )
     vae_slicing: bool = Field(
-        False, description="decode the images of a batch or frames one by one: less memory; last bits change"
+        False, description="decode the images of a batch, or frames, one by one: less memory; changes bits (about 1e-6)"
     )
     vae_tiling: bool = Field(
         False,
-        description="decode what is larger than the base's own size in overlapping tiles: less memory; changes pixels",
+        description="decode images larger than the base's own size in overlapping tiles: less memory; changes pixels",
     )
     channels_last: bool = Field(
-        False, description="memory format of convolutions: faster on some GPUs; changes the last bits (8e-7)"
+        False, description="memory format of convolutions: faster on some GPUs; changes bits (about 8e-7)"
     )
     layerwise_casting: Literal["none", "float8_e4m3fn", "float8_e5m2"] = Field(
         "none",
-        description="store the UNet in 8 bits, compute in dtype: half the memory of 16 bits, slower; changes pixels; "
-        "another LoRA stack needs the base loaded anew",
+        description="store the UNet in 8 bits and compute in dtype: half the memory of 16 bits, slower; changes "
+        "pixels; another LoRA stack reloads the base",
     )
-    compile: CompileSpec | None = None
+    compile: CompileSpec | None = Field(
+        None, description="torch.compile of the UNet; null is off; changes bits (about 1e-6)"
+    )
     tf32: bool = Field(
         False,
-        description="19-bit matrix products on Ampere and later: faster float32; changes bits; off leaves torch's "
-        "own choice, which has them in cuDNN's convolutions",
+        description="19-bit matrix products on Ampere and later: faster float32; changes bits; false leaves torch's "
+        "default, which uses them in cuDNN's convolutions",
     )
     deterministic: bool = Field(
-        False, description="torch's deterministic algorithms only: slower on cuda; same bits on a cpu"
+        False, description="use torch's deterministic algorithms only: slower on cuda; same bits on a CPU"
     )
-    tiny_vae: SourceText | None = Field(None, description="an AutoencoderTiny to decode with: faster, coarser images")
+    tiny_vae: SourceText | None = Field(
+        None, description="an AutoencoderTiny to decode with: faster, coarser images; null uses the base's own VAE"
+    )
 
     @property
     def for_loading(self) -> RuntimeSpec:
@@ -184,34 +217,42 @@ class RuntimeSpec(Settings):
 class OutputSpec(Settings):
     """What is written (group ``output``)."""
 
-    description: Text = ""
-    format: Literal["png", "jpeg", "webp"] = Field("png", description="of images; only png keeps every pixel")
-    quality: Int = Field(95, ge=1, le=100, description="of jpeg and webp; 100 makes webp lossless")
+    description: Description = ""
+    format: Literal["png", "jpeg", "webp"] = Field(
+        "png", description="format of images; png, and webp at quality 100, keep every pixel"
+    )
+    quality: Int = Field(95, ge=1, le=100, description="quality of jpeg and webp, in percent; 100 makes webp lossless")
     animation: Literal["gif", "webp", "mp4"] = Field("gif", description="format of animations")
     fps: Int = Field(
-        10, ge=1, le=60, description="frames a second of animations; a gif counts in hundredths of a second"
+        10, ge=1, le=60, description="frames per second of animations; gif rounds to hundredths of a second a frame"
     )
-    loop: bool = Field(True, description="whether gif and webp animations start again")
-    grid: bool = Field(True, description="a labelled sheet beside several images, or beside one that had inputs")
-    metadata: Literal["full", "none"] = Field("full", description="put spec, lock and A1111 text into the files")
+    loop: bool = Field(True, description="whether gif and webp animations repeat")
+    grid: bool = Field(True, description="write a labelled sheet (grid.png) if there are several images or inputs")
+    metadata: Literal["full", "none"] = Field(
+        "full", description="what the files carry: spec, lock and A1111 text, or nothing"
+    )
 
 
 class RunSpec(Settings):
     """Everything that decides the pixels of one run, and how it is computed and written."""
 
-    prompt: FilledText
-    negative_prompt: Text = ""
+    prompt: FilledText = Field(description="what the image shows")
+    negative_prompt: Text = Field("", description="what it should not show; only with sampling.guidance_scale above 1")
     task: Annotated[Task, OneOf(TASKS, "name")] = Field(
-        default_factory=lambda: TASKS["text_to_image"](name="text_to_image")
+        default_factory=lambda: TASKS["text_to_image"](name="text_to_image"), description="what is made from what"
     )
-    base: BaseModelSpec
-    scheduler: Annotated[Scheduler, OneOf(SCHEDULERS, "name")]
-    loras: dict[Name, LoraSpec] = Field(default_factory=dict)
-    lora_stack: LoraStackSpec = LoraStackSpec()
-    adapters: dict[Name, Annotated[Adapter, OneOf(ADAPTERS, "kind")]] = Field(default_factory=dict)
-    sampling: SamplingSpec
-    runtime: RuntimeSpec = RuntimeSpec()
-    output: OutputSpec = OutputSpec()
+    base: BaseModelSpec = Field(description="the pretrained pipeline")
+    scheduler: Annotated[Scheduler, OneOf(SCHEDULERS, "name")] = Field(description="the sampler")
+    loras: dict[Name, LoraSpec] = Field(
+        default_factory=dict, description="the LoRA stack by name; the order changes bits (about 6e-7)"
+    )
+    lora_stack: LoraStackSpec = Field(LoraStackSpec(), description="settings of the whole LoRA stack")
+    adapters: dict[Name, Annotated[Adapter, OneOf(ADAPTERS, "kind")]] = Field(
+        default_factory=dict, description="ControlNets, IP-Adapters, motion adapters and others by name"
+    )
+    sampling: SamplingSpec = Field(description="steps, noise, guidance, seeds and size")
+    runtime: RuntimeSpec = Field(RuntimeSpec(), description="device, precision, memory and speed")
+    output: OutputSpec = Field(OutputSpec(), description="formats and metadata of the files written")
 
     @property
     def width(self) -> int:

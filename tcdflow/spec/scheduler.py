@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from tcdflow.errors import Problem
 from tcdflow.spec.registry import Registry
-from tcdflow.spec.types import Int, PredictionType, Settings, Text
+from tcdflow.spec.types import Description, Int, PredictionType, Settings
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -48,7 +48,7 @@ class Scheduler(Settings):
     fixed: ClassVar[dict[str, Any]] = {}
 
     name: str = Field(description="the sampler")
-    description: Text = Field("", description="what a preset says of itself")
+    description: Description = ""
     beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] | None = Field(
         None, description="shape of the noise schedule; null keeps the base's own"
     )

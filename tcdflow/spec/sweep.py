@@ -13,10 +13,10 @@ Metric = Literal["sharpness", "complexity", "seconds"]
 
 
 class SampleSpec(Settings):
-    """A random part of the cells."""
+    """A random sample of the cells."""
 
-    count: Int = Field(ge=1, description="cells to draw, without repetition")
-    seed: Int = Field(0, ge=0, le=2**63 - 1)
+    count: Int = Field(ge=1, description="number of cells to draw, without repetition")
+    seed: Int = Field(0, ge=0, le=2**63 - 1, description="seed of the draw")
 
 
 class SweepSpec(Settings):
@@ -43,18 +43,29 @@ class SweepSpec(Settings):
     What the command line says of a key takes the place of an axis that a YAML declares for it.
     """
 
-    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][\w.=+-]{0,99}$", description="of its directory")
-    axes: dict[str, Any] = Field(default_factory=dict, description="lists of values, or text such as range(4)")
-    prompts_from: SourceText | None = Field(None, description=".txt file with a prompt a line: an axis of its own")
-    zip: tuple[tuple[str, ...], ...] = Field((), description="axes that move together, by their keys")
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][\w.=+-]{0,99}$",
+        description="name of the sweep's directory; null makes one from what varies",
+    )
+    axes: dict[str, Any] = Field(
+        default_factory=dict,
+        description="what varies: a list of values, or text such as range(4), by the key or group it overrides",
+    )
+    prompts_from: SourceText | None = Field(None, description="a .txt file with one prompt a line, as an axis")
+    zip: tuple[tuple[str, ...], ...] = Field((), description="groups of axes that vary together, by their keys")
     exclude: tuple[dict[str, Any], ...] = Field(
-        (), description="combinations to leave out: a value, or a list of them, by the key of an axis"
+        (), description="combinations to leave out: a value, or a list of values, by the key of an axis"
     )
-    sample: SampleSpec | None = None
-    on_error: Literal["continue", "stop"] = "continue"
+    sample: SampleSpec | None = Field(None, description="run a random sample of the cells; null runs all")
+    on_error: Literal["continue", "stop"] = Field(
+        "continue", description="what a failed cell does to the rest of the sweep"
+    )
     retry: Int = Field(0, ge=0, le=100, description="times that a failed cell is tried again")
-    retry_pause: Float = Field(1.0, ge=0.0, le=3600.0, description="seconds before it is")
+    retry_pause: Float = Field(1.0, ge=0.0, le=3600.0, description="seconds to wait before trying again")
     out_of_memory: Literal["none", "model", "sequential", "group"] = Field(
-        "none", description="offload with which a cell is tried once more after it ran out of GPU memory"
+        "none", description="runtime.offload to try a cell with once more after it ran out of GPU memory"
     )
-    metric: Metric | None = Field(None, description="number of a run that a sweeper such as Optuna's optimizes")
+    metric: Metric | None = Field(
+        None, description="number of a run for hydra/sweeper=optuna to optimize; null for other sweeps"
+    )

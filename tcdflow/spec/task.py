@@ -11,7 +11,7 @@ from tcdflow.errors import Problem
 from tcdflow.spec.inputs import InputImages, Inputs
 from tcdflow.spec.needs import Need
 from tcdflow.spec.registry import Registry
-from tcdflow.spec.types import Settings, Text
+from tcdflow.spec.types import Description, Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,7 +31,7 @@ class Task(Settings):
     takes_image: ClassVar[bool] = False
 
     name: str = Field(description="what is made of what")
-    description: Text = Field("", description="what a preset says of itself")
+    description: Description = ""
 
     def effective_steps(self, steps: int) -> int:
         """Return how many of the steps are really run."""

@@ -50,9 +50,10 @@ def _one_seed(value: object) -> int:
     return value
 
 
+_OneSeed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Seed = Annotated[
     int | tuple[int, ...],
-    PlainValidator(_seed),
+    PlainValidator(_seed, json_schema_input_type=_OneSeed | Annotated[list[_OneSeed], Field(max_length=MAX_IMAGES)]),
     PlainSerializer(lambda v: list(v) if isinstance(v, tuple) else v, return_type=Any),
 ]
 
@@ -77,7 +78,8 @@ def _block(value: object, depth: int) -> Any:
     return block_weights(value, depth)
 
 
-LoraWeight = Annotated[Any, PlainValidator(block_weights)]
+_OneWeight = Annotated[float, Field(ge=-100.0, le=100.0)]
+LoraWeight = Annotated[Any, PlainValidator(block_weights, json_schema_input_type=_OneWeight | dict[str, Any])]
 """A number, or numbers by component and block as in diffusers' ``set_adapters``."""
 
 
@@ -88,6 +90,7 @@ def _filled(value: str) -> str:
 
 
 Text = Annotated[str, Field(max_length=20_000)]
+Description = Annotated[Text, Field(description="one line about this preset, shown by tcdflow ls")]
 FilledText = Annotated[Text, BeforeValidator(lambda v: _filled(v) if isinstance(v, str) else v)]
 SourceText = Annotated[str, Field(min_length=1, max_length=4096)]
 """A place where weights are: see ``tcdflow.files.source``."""

@@ -24,15 +24,19 @@ _ANSWER = 10.0
 
 
 class RaySettings(Settings):
-    """What ``hydra.launcher.*`` says with ``hydra/launcher=ray``."""
+    """Settings of ``hydra/launcher=ray``, as ``hydra.launcher.*``."""
 
     address: str | None = Field(
         None,
         pattern=r"^(auto|[A-Za-z0-9_.-]{1,253}:[0-9]{1,5})$",
-        description="of a running cluster, host:port or auto; null starts Ray here",
+        description="a running cluster's host:port, or auto to find one; null starts Ray on this machine",
     )
-    workers: Int | None = Field(None, ge=1, le=4096, description="null: one a GPU, or one if there is none")
-    threads: Int | None = Field(None, ge=1, le=1024, description="CPU threads of a worker; null: its share of them")
+    workers: Int | None = Field(
+        None, ge=1, le=4096, description="number of workers; null is one for each GPU, or one if there is none"
+    )
+    threads: Int | None = Field(
+        None, ge=1, le=1024, description="CPU threads of each worker; null shares them out evenly"
+    )
 
 
 @dataclass(frozen=True)
