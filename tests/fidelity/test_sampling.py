@@ -28,6 +28,7 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
     "euler_trailing": lambda config: diffusers.EulerDiscreteScheduler.from_config(config, timestep_spacing="trailing"),
     "unipc": lambda config: diffusers.UniPCMultistepScheduler.from_config(config),
     "euler_ancestral": lambda config: diffusers.EulerAncestralDiscreteScheduler.from_config(config),
+    "deis": lambda config: diffusers.DEISMultistepScheduler.from_config(config),
     "lcm": lambda config: diffusers.LCMScheduler.from_config(config),
     "tcd": lambda config: diffusers.TCDScheduler.from_config(config),
     "tcd_linear": lambda config: diffusers.TCDScheduler.from_config(config, beta_schedule="linear"),
