@@ -32,6 +32,7 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
     "dpmpp_sde": lambda config: diffusers.DPMSolverSinglestepScheduler.from_config(
         config, algorithm_type="sde-dpmsolver++"
     ),
+    "heun": lambda config: diffusers.HeunDiscreteScheduler.from_config(config),
     "lcm": lambda config: diffusers.LCMScheduler.from_config(config),
     "tcd": lambda config: diffusers.TCDScheduler.from_config(config),
     "tcd_linear": lambda config: diffusers.TCDScheduler.from_config(config, beta_schedule="linear"),
