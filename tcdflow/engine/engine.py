@@ -98,7 +98,7 @@ class Engine:
                 embeds = loaded.prompts.embeds(pipe, spec)
             wanted += [SampleInput(seed, embeds) for seed in spec.sampling.seeds]
         with watches[0].stage("inputs"):
-            inputs = loaded.inputs.inputs(first, artifacts)
+            inputs = loaded.inputs.inputs(pipe, first, artifacts)
             adapters.configure(pipe, first)
         maker = Sampler(pipe, loaded.device, first, inputs, inference=loaded.optimizations.still, on_step=on_step)
         taken = maker.make(wanted)

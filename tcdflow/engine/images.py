@@ -26,13 +26,13 @@ class ImageCache:
         self.device = device
         self._images: dict[tuple[Any, ...], Image.Image] = {}
 
-    def inputs(self, spec: RunSpec, artifacts: Artifacts) -> Inputs:
-        """Return what a run's task and adapters give to the pipeline."""
+    def inputs(self, pipe: Any, spec: RunSpec, artifacts: Artifacts) -> Inputs:
+        """Return what a run's task and adapters give to its pipeline."""
         images = RunImages(self, artifacts, (spec.width, spec.height))
         found = Inputs()
         found.add(spec.task.inputs(images))
         for kind, adapters in spec.adapters_by_kind.items():
-            found.add(kind.inputs(adapters, images, spec))
+            found.add(kind.inputs(adapters, images, pipe, spec))
         return found
 
     def once(self, key: tuple[Any, ...], make: Callable[[], Image.Image]) -> Image.Image:

@@ -72,7 +72,7 @@ class Sampler:
         self._pipe = pipe
         self._device = device
         self._spec = spec
-        self._encoded = inputs.encoded
+        self._per_image = inputs.per_image
         # Pipelines differ in what they take: the size of image to image, for one, is that of its image.
         self._known = signature(pipe.__call__).parameters
         settings = {name: value for name, value in _settings(spec).items() if name in self._known}
@@ -100,7 +100,7 @@ class Sampler:
         with torch.inference_mode() if self._inference else nullcontext():
             output = self._pipe(
                 **self._arguments,
-                **self._encoded_inputs(len(wanted)),
+                **self._repeated(len(wanted)),
                 **(wanted[0].embeds if alone else _together(wanted)),
                 generator=generators[0] if alone else generators,
                 **self._callback(first),
@@ -133,13 +133,17 @@ class Sampler:
         of = self._spec.denoiser_calls
         return {"callback": lambda step, timestep, latents: report(step, of), "callback_steps": 1}
 
-    def _encoded_inputs(self, count: int) -> dict[str, Any]:
-        """Return the images that a VAE encodes, one for each image of a call.
+    def _repeated(self, count: int) -> dict[str, Any]:
+        """Return what a batch is given once for each of its images.
 
-        That draws on the image's own generator. One image for all would be encoded with the first one's noise, and
-        leave the other generators where no image made alone finds them.
+        One image for all would be encoded with the noise of the first, and leave the other generators where no image
+        made alone finds them.
         """
-        return {name: [image] * count if count > 1 else image for name, image in self._encoded.items()}
+
+        def repeated(value: Any) -> Any:
+            return [repeated(one) for one in value] if isinstance(value, list) else [value] * count
+
+        return {name: repeated(value) if count > 1 else value for name, value in self._per_image.items()}
 
 
 def _together(wanted: Sequence[SampleInput]) -> dict[str, torch.Tensor]:

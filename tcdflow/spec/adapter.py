@@ -41,9 +41,13 @@ class Adapter(Settings):
     family: FamilyName = Field(description="family of the bases that it was trained for")
     source: SourceText = Field(description="hub id, folder or file with its weights")
 
+    def model(self, role: str) -> Need:
+        """Return its own weights; ``role`` is its key, such as ``adapters.depth``."""
+        return Need(role, f"{role}.source", self.source, "model")
+
     def needs(self, role: str) -> Iterator[Need]:
-        """Yield what it reads; ``role`` is its key, such as ``adapters.depth``."""
-        yield Need(role, f"{role}.source", self.source, "model")
+        """Yield all that it reads."""
+        yield self.model(role)
 
     def unfitted(self, role: str) -> Iterator[tuple[str, str]]:
         """Yield the key of each ``fit`` that leaves an image at its own size, and the role of that image."""
@@ -86,7 +90,7 @@ class Adapter(Settings):
         """
 
     @classmethod
-    def inputs(cls, adapters: Mapping[str, Self], images: InputImages, spec: RunSpec) -> Inputs:
+    def inputs(cls, adapters: Mapping[str, Self], images: InputImages, pipe: Any, spec: RunSpec) -> Inputs:
         """Return what the pipeline is given for them."""
         return Inputs()
 

@@ -44,17 +44,17 @@ class Inputs:
 
     Attributes:
         arguments: keyword arguments of the pipeline's call.
-        encoded: those that its VAE encodes, which draws on the generator of each image: a batch is given them once
-            an image.
+        per_image: those that a batch is given once for each of its images, such as what the VAE encodes, which
+            draws on the generator of each. A list holds one for each of several adapters.
         shown: the images by name, for the run directory and its sheet.
     """
 
     arguments: dict[str, Any] = field(default_factory=dict)
-    encoded: dict[str, Any] = field(default_factory=dict)
+    per_image: dict[str, Any] = field(default_factory=dict)
     shown: dict[str, Image] = field(default_factory=dict)
 
     def add(self, other: Inputs) -> None:
         """Add what another part of the run gives."""
         self.arguments |= other.arguments
-        self.encoded |= other.encoded
+        self.per_image |= other.per_image
         self.shown |= other.shown

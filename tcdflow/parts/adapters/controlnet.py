@@ -3,56 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from tcdflow.errors import Problem
-from tcdflow.spec.adapter import ADAPTERS, Adapter
-from tcdflow.spec.inputs import Fit, InputImages, Inputs
+from tcdflow.parts.adapters._control import Controlled
+from tcdflow.spec.adapter import ADAPTERS
+from tcdflow.spec.inputs import InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
-from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
-from tcdflow.spec.registry import OneOf
 from tcdflow.spec.types import Float, SourceText
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
-
-
-class Controlled(Adapter):
-    """What adapters have in common that are given a control image."""
-
-    image: SourceText = Field(description="path or URL of the control image, or of what it is made from")
-    fit: Fit = Field("resize", description="how the image comes to the run's size: stretched, cropped, or as it is")
-    preprocessor: Annotated[Preprocessor, OneOf(PREPROCESSORS, "name")] | None = Field(
-        None, description="makes the control image; null takes it as given"
-    )
-    config: SourceText | None = Field(None, description="folder or repository whose config.json a single file follows")
-
-    def needs(self, role: str) -> Iterator[Need]:
-        """Yield its model, its image, and what its preprocessor needs."""
-        yield Need(role, f"{role}.source", self.source, "model", self.config, may_be_file=True)
-        yield Need(f"{role}.image", f"{role}.image", self.image, "image")
-        if self.preprocessor is not None:
-            yield from self.preprocessor.needs(f"{role}.preprocessor")
-
-    def unfitted(self, role: str) -> Iterator[tuple[str, str]]:
-        """Yield the image, if it keeps its size."""
-        if self.fit == "none" and not (self.preprocessor and self.preprocessor.resizes):
-            yield f"{role}.fit", f"{role}.image"
-
-    def problems(self, role: str, spec: RunSpec) -> Iterator[Problem]:
-        """Yield what is wrong with the preprocessor."""
-        if self.preprocessor is not None:
-            yield from self.preprocessor.problems(f"{role}.preprocessor")
-
-    def control_image(self, role: str, images: InputImages) -> Any:
-        """Return the control image."""
-        how = self.preprocessor
-        if how is None:
-            return images.fitted(f"{role}.image", self.fit)
-        models = {field: how.role(f"{role}.preprocessor", field) for field in how.models()}
-        return images.control(f"{role}.image", self.fit, how, models)
 
 
 _NET = "controlnet.pipeline_controlnet"
@@ -73,9 +36,14 @@ class ControlNet(Controlled):
     components = ("controlnet",)
 
     kind: Literal["controlnet"]
+    config: SourceText | None = Field(None, description="folder or repository whose config.json a single file follows")
     scale: Float = Field(1.0, ge=0.0, le=10.0, description="weight of its residuals")
     start: Float = Field(0.0, ge=0.0, le=1.0, description="share of the steps after which it begins")
     end: Float = Field(1.0, ge=0.0, le=1.0, description="share of the steps after which it ends")
+
+    def model(self, role: str) -> Need:
+        """Return its model, which may be a single file."""
+        return Need(role, f"{role}.source", self.source, "model", self.config, may_be_file=True)
 
     def problems(self, role: str, spec: RunSpec) -> Iterator[Problem]:
         """Yield what is wrong with its settings."""
@@ -94,7 +62,7 @@ class ControlNet(Controlled):
         return {"controlnet": nets[0] if len(nets) == 1 else nets}
 
     @classmethod
-    def inputs(cls, adapters: Mapping[str, Self], images: InputImages, spec: RunSpec) -> Inputs:
+    def inputs(cls, adapters: Mapping[str, Self], images: InputImages, pipe: Any, spec: RunSpec) -> Inputs:
         """Return the control images, scales and shares of the steps."""
         controls = {name: net.control_image(f"adapters.{name}", images) for name, net in adapters.items()}
         lists = {

@@ -39,9 +39,13 @@ class IPAdapter(Adapter):
         1.0, description="weight of the images against the prompt: a number, or numbers by block"
     )
 
+    def model(self, role: str) -> Need:
+        """Return its weights, one file."""
+        return Need(role, f"{role}.source", self.source, "weights")
+
     def needs(self, role: str) -> Iterator[Need]:
         """Yield its weights, its image encoder and its images."""
-        yield Need(role, f"{role}.source", self.source, "weights")
+        yield self.model(role)
         yield Need(f"{role}.image_encoder", f"{role}.image_encoder", self.image_encoder, "model")
         for number, image in enumerate(self.images):
             yield Need(f"{role}.images.{number}", f"{role}.images", image, "image")
@@ -88,7 +92,7 @@ class IPAdapter(Adapter):
         pipe.set_ip_adapter_scale([adapter.scale for adapter in adapters.values()])
 
     @classmethod
-    def inputs(cls, adapters: Mapping[str, Self], images: InputImages, spec: RunSpec) -> Inputs:
+    def inputs(cls, adapters: Mapping[str, Self], images: InputImages, pipe: Any, spec: RunSpec) -> Inputs:
         """Return the images of each."""
         found = Inputs(arguments={"ip_adapter_image": []})
         for name, adapter in adapters.items():

@@ -27,9 +27,9 @@ class MotionAdapter(Adapter):
     kind: Literal["motion_adapter"]
     config: SourceText | None = Field(None, description="folder or repository whose config.json a single file follows")
 
-    def needs(self, role: str) -> Iterator[Need]:
-        """Yield its model."""
-        yield Need(role, f"{role}.source", self.source, "model", self.config, may_be_file=True)
+    def model(self, role: str) -> Need:
+        """Return its model, which may be a single file."""
+        return Need(role, f"{role}.source", self.source, "model", self.config, may_be_file=True)
 
     def problems(self, role: str, spec: RunSpec) -> Iterator[Problem]:
         """Yield a task without frames."""

@@ -36,5 +36,5 @@ class Inpainting(ImageToImage):
         """Return the image, its mask and the strength."""
         found = super().inputs(images)
         mask = images.fitted("task.mask", self.fit)
-        found.add(Inputs(encoded={"mask_image": mask}, shown={"mask": mask}))
+        found.add(Inputs(per_image={"mask_image": mask}, shown={"mask": mask}))
         return found
