@@ -85,7 +85,8 @@ class Registry(Generic[T]):
         self._loaded = True
         module = import_module(self._package)
         for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
-            import_module(f"{self._package}.{found.name}")
+            if not found.name.startswith("_"):  # what parts share
+                import_module(f"{self._package}.{found.name}")
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class ControlNet(Controlled):
     def inputs(cls, adapters: Mapping[str, Self], images: InputImages, pipe: Any, spec: RunSpec) -> Inputs:
         """Return the control images, scales and shares of the steps."""
         controls = {name: net.control_image(f"adapters.{name}", images) for name, net in adapters.items()}
-        lists = {
+        lists: dict[str, list[Any]] = {
             "control_image" if spec.task.takes_image else "image": list(controls.values()),
             "controlnet_conditioning_scale": [net.scale for net in adapters.values()],
             "control_guidance_start": [net.start for net in adapters.values()],
