@@ -126,7 +126,7 @@ class Loaded:
                 base.stay(pipe, where)
             held = Optimizations(pipe, spec.family.denoiser(pipe), spec.runtime, where, dtype)
             held.before_loras()
-            stack = LoraStack(pipe, restorable=reusable, device=where)
+            stack = LoraStack(base.lora_loader(pipe, spec), restorable=reusable, device=where)
         loaded = cls(
             needs, spec, pipe, where, dtype, config, stack, held, reusable, ImageCache(where), PromptCache(where)
         )
@@ -169,7 +169,7 @@ class Loaded:
             self.pipe, spec.family.denoiser(self.pipe), spec.runtime, self.device, self.dtype
         )
         self.optimizations.before_loras()
-        self.stack = LoraStack(self.pipe, restorable=self.reusable, device=self.device)
+        self.stack = LoraStack(base.lora_loader(self.pipe, spec), restorable=self.reusable, device=self.device)
 
     def _attach_loras(self, spec: RunSpec, artifacts: Artifacts) -> None:
         entries = [

@@ -21,7 +21,7 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
     Raises:
         ConfigError: if the files are damaged or belong to another kind of pipeline.
     """
-    cls = _class(spec)
+    cls = _class(_pipeline(spec))
     parts = adapters.components(spec, artifacts, dtype)
     read = _from_file if artifacts.base.single else _from_folder
     try:
@@ -46,7 +46,7 @@ def switch(pipe: Any, before: RunSpec, spec: RunSpec, artifacts: Artifacts, dtyp
     Raises:
         ConfigError: if an adapter's files are damaged or belong to another kind of base.
     """
-    cls = _class(spec)
+    cls = _class(_pipeline(spec))
     adapters.detach(pipe, before)
     parts = adapters.components(spec, artifacts, dtype)
     known = signature(cls.__init__).parameters
@@ -58,6 +58,20 @@ def switch(pipe: Any, before: RunSpec, spec: RunSpec, artifacts: Artifacts, dtyp
     other.set_progress_bar_config(disable=True)
     adapters.attach(other, spec, artifacts)
     return other.to(where)
+
+
+def lora_loader(pipe: Any, spec: RunSpec) -> Any:
+    """Return a pipeline that loads LoRAs into the components of another: itself, if diffusers gave it a loader.
+
+    The pipelines of some adapters have none. That of a prompt alone has one, and takes the same objects.
+    """
+    if hasattr(pipe, "load_lora_weights"):
+        return pipe
+    cls = _class(spec.family.pipelines["text_to_image"])
+    known = signature(cls.__init__).parameters
+    parts = {name: part for name, part in pipe.components.items() if name in known}
+    with quiet():
+        return cls(**{**_options(cls, spec), **parts})
 
 
 def stay(pipe: Any, device: torch.device) -> None:
@@ -98,9 +112,13 @@ def _options(cls: Any, spec: RunSpec) -> dict[str, Any]:
     return {name: value for name, value in spec.family.loading_options(spec).items() if name in known}
 
 
-def _class(spec: RunSpec) -> Any:
-    """Return the diffusers class that does what a spec asks for; the rules have refused what has none."""
+def _pipeline(spec: RunSpec) -> str:
     assert spec.pipeline is not None, "refused by tcdflow.spec.rules"
-    module, name = spec.pipeline.split(":")
+    return spec.pipeline
+
+
+def _class(pipeline: str) -> Any:
+    """Return a class of diffusers by its module and name."""
+    module, name = pipeline.split(":")
     with quiet():
         return getattr(import_module(f"diffusers.pipelines.{module}"), name)
