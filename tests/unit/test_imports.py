@@ -15,6 +15,7 @@ ROOT = Path(tcdflow.__file__).parent
 # Lower may not import higher; those of one rank may not import each other. ``tcdflow/`` itself is the library's
 # front door and may import whatever it shows.
 RANKS = [
+    {"text"},
     {"errors", "_version", "embedded"},
     {"libraries", "spec"},
     {"config"},
@@ -34,7 +35,7 @@ RANKS = [
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
 HYDRA = {"config", "app", "multirun", "cli", "_hydra_plugin"}
-LIGHT = {"errors", "_version", "embedded", "spec", "config", "files", "record", "parts", "app", "api", "cli"}
+LIGHT = {"text", "errors", "_version", "embedded", "spec", "config", "files", "record", "parts", "app", "api", "cli"}
 LIGHT |= {"multirun", "_hydra_plugin", "__init__", "__main__"}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "cv2", "imageio"}
 
