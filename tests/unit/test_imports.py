@@ -106,7 +106,7 @@ def test_imports_run_one_way(path: Path) -> None:
         ("embedded/__init__.py", "from tcdflow.spec import model", ["spec"]),
         ("pipeline/base.py", "from tcdflow import conditioning", ["conditioning"]),
         ("engine/engine.py", "if TYPE_CHECKING:\n    from tcdflow.cli import run", ["cli"]),
-        ("cli/run.py", "from tcdflow.errors import printable\nfrom tcdflow.cli import flags", []),
+        ("cli/run.py", "from tcdflow.text import printable\nfrom tcdflow.cli import flags", []),
     ],
 )
 def test_the_check_sees(file: str, source: str, found: list[str]) -> None:
