@@ -18,7 +18,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import parse
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.config.plugins import drive
-from tcdflow.errors import ConfigError, OutputError, Problem, printable
+from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.files.artifact import refuse_pickles
 from tcdflow.files.resolve import fetch
 from tcdflow.record.data import is_directory
@@ -33,6 +33,7 @@ from tcdflow.sweep.files import bring
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import pending
+from tcdflow.text import printable
 
 _SHOWN = 20
 

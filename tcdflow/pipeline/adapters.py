@@ -14,6 +14,7 @@ from tcdflow.libraries.quiet import quiet
 from tcdflow.spec.adapter import Adapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.needs import Need
+from tcdflow.text import reason
 
 
 def models(spec: RunSpec) -> Iterator[Need]:
@@ -74,6 +75,5 @@ def _one_line(members: dict[str, Adapter], artifacts: Artifacts) -> Iterator[Non
         if isinstance(error, torch.OutOfMemoryError):
             raise
         role = f"adapters.{next(iter(members))}"
-        reason = " ".join(str(error).split())[:300]
-        what = f"cannot be loaded: {type(error).__name__}: {reason}"
+        what = f"cannot be loaded: {type(error).__name__}: {reason(error)}"
         raise ConfigError([Problem(f"{role}.source", what, artifacts.by_role[role].source)]) from error

@@ -13,6 +13,7 @@ from tcdflow.errors import RunError, SourceError
 from tcdflow.spec.inputs import Size
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
 from tcdflow.spec.types import SourceText
+from tcdflow.text import reason
 
 if TYPE_CHECKING:
     import torch
@@ -85,8 +86,7 @@ class DepthEstimator:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            reason = " ".join(str(error).split())[:300]
-            raise SourceError(f"'{folder}': is no depth model: {type(error).__name__}: {reason}") from None
+            raise SourceError(f"'{folder}': is no depth model: {type(error).__name__}: {reason(error)}") from None
         missing = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
         if missing:
             raise SourceError(f"'{folder}': its weights lack {len(missing)} of the model's, e.g. {missing[0]}")

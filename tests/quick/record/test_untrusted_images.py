@@ -20,7 +20,7 @@ from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of
 from tcdflow.record.recipe import recipe_json
 from tcdflow.record.sample import Sample
-from tests.unit.outputs import LOCK, a_spec, an_animation, an_image, write
+from tests.quick.record.outputs import LOCK, a_spec, an_animation, an_image, write
 
 
 @functools.cache

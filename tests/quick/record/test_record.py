@@ -25,7 +25,7 @@ from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
 from tests.helpers import left_behind
-from tests.unit.outputs import LOCK, a_spec, an_image, write
+from tests.quick.record.outputs import LOCK, a_spec, an_image, write
 
 CONTRACT = {
     "schema_version", "key", "status", "spec", "overrides", "lock", "environment", "execution", "outputs", "error",
