@@ -18,7 +18,7 @@ from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of, frames_sha256
 from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
-from tests.unit.outputs import MOVING, a_spec, an_animation, an_image, durations, write
+from tests.quick.record.outputs import MOVING, a_spec, an_animation, an_image, durations, write
 
 
 @pytest.mark.parametrize("output", MOVING.values(), ids=MOVING)

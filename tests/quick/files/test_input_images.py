@@ -302,7 +302,7 @@ class TestUrls:
         assert resolve_image("a", f"{url}#one").path == resolve_image("a", f"{url}#two").path
 
     def test_spaces_and_umlauts(self, site: Site) -> None:
-        site.serve("/a%20image%20%C3%A4.png", PNG)
+        site.serve("/an%20image%20%C3%A4.png", PNG)
         assert resolve_image("task.image", f"{site.url}/an image ä.png").path.read_bytes() == PNG
 
     def test_a_redirect(self, site: Site) -> None:
