@@ -274,10 +274,11 @@ class Composer:
     def _blamed(self, error: BaseException, said: Sequence[ParsedOverride]) -> Problem:
         """Say what Hydra found, of the override or file that it names, else of a user's file that was read last."""
         told = str(error)
-        item = next((item for mentions in _MENTIONS for item in said if mentions(item, told)), None)
+        longest = sorted(said, key=lambda item: -len(item.key))  # "loras.tcd" mentions "loras", too
+        item = next((item for mentions in _MENTIONS for item in longest if mentions(item, told)), None)
         bare = told == "" or told.startswith("Error merging override")
-        said_here = error.__cause__ if bare and error.__cause__ else error
-        what = joined(str(said_here).partition("full_key")[0])
+        cause = error.__cause__ if bare and error.__cause__ else error
+        what = joined(str(cause).partition("full_key")[0])
         if item is not None:
             return Problem(item.key, what, origin=item.text)
         if placed := re.match("In '(.*?)': ", what):
