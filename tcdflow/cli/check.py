@@ -16,7 +16,6 @@ from tcdflow.cli.warn import warn
 from tcdflow.config.compose import Composer
 from tcdflow.config.permission import permitted
 from tcdflow.config.plugins import BASIC, Drive, drive
-from tcdflow.errors import printable
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.resolve import fetch
 from tcdflow.files.sizes import resolve_size
@@ -24,6 +23,7 @@ from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import order, planner, timings
 from tcdflow.sweep.plan import Plan
+from tcdflow.text import printable
 
 _SHOWN = 50
 

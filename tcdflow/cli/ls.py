@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 from tcdflow import embedded
 from tcdflow.cli import flags
 from tcdflow.config.compose import Composer
-from tcdflow.errors import ConfigError, Problem, one_line
+from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.nearest import nearest
+from tcdflow.text import one_line
 
 
 def ls(argv: Sequence[str]) -> int:

@@ -15,7 +15,8 @@ from tcdflow._version import __version__
 from tcdflow.cli.leave import leave
 from tcdflow.cli.signals import INTERRUPTED, interrupted, listen
 from tcdflow.cli.streams import guard
-from tcdflow.errors import ConfigError, TcdflowError, by_interrupt, one_line, printable, unsigned
+from tcdflow.errors import ConfigError, TcdflowError, by_interrupt
+from tcdflow.text import joined, one_line, printable, unsigned
 
 DEBUG = "TCDFLOW_DEBUG"
 _STOPPED = "tcdflow: interrupted"
@@ -120,7 +121,7 @@ def _told(error: BaseException) -> str:
     text = unsigned(str(error))
     if isinstance(error, TcdflowError):
         return _listed(text) if "\n" in text else f"tcdflow: {printable(text)}"
-    reason = printable(" ".join(text.split()) or type(error).__name__)
+    reason = joined(text) or type(error).__name__
     return f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)"
 
 

@@ -15,7 +15,8 @@ from tcdflow.cli import flags
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.warn import warn
 from tcdflow.config.compose import CONFIG_NAME, Composer
-from tcdflow.errors import ConfigError, Problem, printable
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.text import printable
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result

@@ -15,9 +15,6 @@ from tcdflow.record.document import Record
 from tcdflow.spec.formats import all_formats
 
 INPUTS = "inputs"
-_FOLLOWED = (".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "run.log")
-"""What Hydra and logging open by name, wherever that leads."""
-
 _STEM = r"(\d{3,4}|animation(_\d{3,4})?)"
 _FIXED = rf"grid\.png|control_[A-Za-z0-9_-]{{1,100}}\.png|{INPUTS}/[A-Za-z][A-Za-z0-9_-]{{0,100}}\.png"
 
@@ -69,12 +66,6 @@ def remove_link(path: Path) -> None:
     if kind is not None and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def remove_links(directory: Path) -> None:
-    """Remove the links in a run directory that Hydra's own files and the log would be written through."""
-    for name in _FOLLOWED:
-        remove_link(directory / name)
 
 
 def _ours() -> re.Pattern[str]:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from tcdflow.errors import OutputError, printable
+from tcdflow.errors import OutputError
 from tcdflow.record.atomic import write_bytes
 from tcdflow.record.document import InputImage, Output, Sheet
 from tcdflow.record.pixels import frames_sha256, pixel_sha256, plain
 from tcdflow.record.sample import Sample
 from tcdflow.spec.formats import Encoded, FileFormat, Texts, animation_formats, image_formats
 from tcdflow.spec.model import OutputSpec
+from tcdflow.text import about, reason
 
 SHEETS = "png"
 """Format of sheets and of the inputs of a run, which keeps every pixel."""
@@ -93,14 +94,14 @@ def _encoded(path: Path, encode: Callable[[], Encoded]) -> Encoded:
     try:
         return encode()
     except (OSError, ValueError) as error:
-        raise _error(path, f"cannot be encoded: {error}") from error
+        raise OutputError(about(path, f"cannot be encoded: {reason(error)}")) from error
 
 
 def _read_back(path: Path, format: FileFormat, encoded: Encoded) -> list[Image.Image]:
     try:
         return list(format.frames(io.BytesIO(encoded.data)))
     except (OSError, ValueError) as error:
-        raise _error(path, f"what was encoded cannot be read back: {error}") from error
+        raise OutputError(about(path, f"what was encoded cannot be read back: {reason(error)}")) from error
 
 
 def _saved(path: Path, made: Sample, texts: Texts | None, encoded: Encoded, written: list[Image.Image]) -> Output:
@@ -117,7 +118,3 @@ def _saved(path: Path, made: Sample, texts: Texts | None, encoded: Encoded, writ
         seed=made.seed,
         sidecar=sidecar and sidecar.name,
     )
-
-
-def _error(path: Path, what: str) -> OutputError:
-    return OutputError(printable(" ".join(f"{path}: {what[:400]}".split())))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tcdflow.errors import RecordError, printable
+from tcdflow.errors import RecordError
 from tcdflow.record.data import opened
 from tcdflow.record.recipe import parse
 from tcdflow.spec.formats import MAX_RECIPE, START, format_of
+from tcdflow.text import about
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -50,4 +51,4 @@ def _embedded(path: Path) -> bytes | None:
 
 
 def _error(path: Path, what: str) -> RecordError:
-    return RecordError(printable(" ".join(f"{path}: {what[:400]}".splitlines())))
+    return RecordError(about(path, what))

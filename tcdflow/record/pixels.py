@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from tcdflow.errors import RecordError, printable
+from tcdflow.errors import RecordError
 from tcdflow.record.data import opened
 from tcdflow.spec.formats import START, FileFormat, format_of
+from tcdflow.text import about, reason
 
 
 def plain(image: Image.Image) -> Image.Image:
@@ -50,9 +51,9 @@ def frames_of(path: Path) -> Iterator[Image.Image]:
             file.seek(0)
             yield from _decoded(format, file)
     except OSError as error:
-        raise _error(path, f"cannot be read: {error.strerror or error}") from None
+        raise RecordError(about(path, f"cannot be read: {error.strerror or error}")) from None
     except ValueError as error:
-        raise _error(path, str(error)) from None
+        raise RecordError(about(path, str(error))) from None
 
 
 def _decoded(format: FileFormat, file: BinaryIO) -> Iterator[Image.Image]:
@@ -61,8 +62,4 @@ def _decoded(format: FileFormat, file: BinaryIO) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise ValueError(f"begins like a {format.label} file and is none: damaged or cut short") from None
     except Exception as error:  # untrusted bytes: decoders raise SyntaxError, struct.error, KeyError, …
-        raise ValueError(f"cannot be decoded: {str(error) or type(error).__name__}") from None
-
-
-def _error(path: Path, what: str) -> RecordError:
-    return RecordError(printable(" ".join(f"{path}: {what[:400]}".split())))
+        raise ValueError(f"cannot be decoded: {reason(error)}") from None

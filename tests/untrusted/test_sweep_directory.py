@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.config.compose import Composer
@@ -213,7 +213,8 @@ def test_versions_that_are_none(packages: object, theirs: Path, original: dict[s
 
 
 @pytest.mark.parametrize(
-    "name", ["cells", "cells/CELL", "sweep.log", ".running", "results.csv", "results.jsonl", ".partial-x"]
+    "name",
+    ["cells", "cells/CELL", "sweep.log", ".running", ".working-x", "results.csv", "results.jsonl", ".partial-x"],
 )
 def test_links_lead_nowhere(name: str, theirs: Path, outside: Path, resume: Resume, original: dict[str, Any]) -> None:
     place = theirs / name.replace("CELL", original["cells"][0]["name"])
@@ -283,14 +284,6 @@ def test_what_a_log_holds_drives_no_terminal(theirs: Path, original: dict[str, A
     assert "\\x1b]0;evil" in said
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate, Phase.shrink],
-)
 @given(data=st.data())
 def test_whatever_a_plan_holds(
     data: st.DataObject, theirs: Path, original: dict[str, Any], outside: Path, resume: Resume

@@ -23,7 +23,7 @@ from tcdflow.record.recipe import texts_of
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
-from tests.unit.outputs import LOCK, MOVING, STILLS, a_spec, an_animation, an_image, write
+from tests.quick.record.outputs import LOCK, MOVING, STILLS, a_spec, an_animation, an_image, write
 
 
 @pytest.mark.parametrize("output", STILLS.values(), ids=STILLS)
@@ -141,7 +141,7 @@ def test_the_same_frames_give_the_same_bytes_in_every_timezone(tmp_path: Path) -
 
 def test_writing_a_png_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from tests.unit.outputs import *; "
+        "import sys, pathlib; from tests.quick.record.outputs import *; "
         "write(pathlib.Path(sys.argv[1]), a_spec(), [Sample((an_image(),), 7)]); "
         "print([m for m in ('torch', 'numpy', 'imageio', 'av') if m in sys.modules])"
     )

@@ -20,7 +20,7 @@ import tcdflow
 from tcdflow._version import __version__
 from tests.helpers import python
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIM = ROOT / "tcdflow" / "_hydra_plugin.py"
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT: dict[str, Any] = PYPROJECT["project"]

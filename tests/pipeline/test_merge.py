@@ -16,8 +16,8 @@ from tcdflow.errors import ConfigError
 from tcdflow.pipeline.loras import LoraStack, StackEntry
 from tcdflow.pipeline.merge import merge
 from tcdflow.spec.model import MergeSpec
+from tests.pipeline.test_loras import assert_same, entry, latents, load, weights
 from tests.standins import Family, StandIns
-from tests.unit.test_loras import assert_same, entry, latents, load, weights
 
 METHODS = (
     MergeSpec(method="linear"),

@@ -17,8 +17,8 @@ from tcdflow.pipeline.loras import LoraStack
 from tcdflow.pipeline.optimizations import Optimizations, computing
 from tcdflow.spec.model import CompileSpec, RuntimeSpec
 from tests.helpers import problems
+from tests.pipeline.test_loras import assert_same, entry, latents, load, weights
 from tests.standins import StandIns
-from tests.unit.test_loras import assert_same, entry, latents, load, weights
 
 CPU = torch.device("cpu")
 

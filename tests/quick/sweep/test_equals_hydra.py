@@ -20,7 +20,7 @@ from tcdflow.files.sizes import resolve_size
 from tcdflow.record.key import run_key
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import order, planner
-from tests.helpers import GLOBAL
+from tests.helpers import GLOBAL, examples
 
 CONFIGS = {
     "experiment/linked.yaml": GLOBAL
@@ -133,10 +133,9 @@ def test_a_number_of_overrides() -> None:
     data=st.data(),
 )
 @settings(
-    max_examples=12,
-    deadline=None,
+    max_examples=examples(0.12),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking composes for minutes
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.filter_too_much],
 )
 def test_each_cell_is_what_hydra_composes(
     swept: list[str], fixed: list[str], data: st.DataObject, mine: Composer

@@ -29,7 +29,7 @@ from tcdflow.spec.formats import (
 )
 from tcdflow.spec.model import OutputSpec, RunSpec
 from tests.helpers import left_behind
-from tests.unit.outputs import a_spec, an_animation, an_image, write
+from tests.quick.record.outputs import a_spec, an_animation, an_image, write
 
 
 class Ppm(ImageFormat):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -25,7 +25,7 @@ from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
 from tests.helpers import left_behind
-from tests.unit.outputs import LOCK, a_spec, an_image, write
+from tests.quick.record.outputs import LOCK, a_spec, an_image, write
 
 CONTRACT = {
     "schema_version", "key", "status", "spec", "overrides", "lock", "environment", "execution", "outputs", "error",
@@ -181,7 +181,6 @@ class TestContract:
             document.read(tmp_path)
 
     @given(data=st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
-    @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_bytes_are_a_record_or_an_error(self, data: bytes, tmp_path: Path) -> None:
         (tmp_path / FILE_NAME).write_bytes(data)
         with pytest.raises(RecordError):

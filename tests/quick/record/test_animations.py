@@ -23,7 +23,7 @@ from tcdflow.record.pixels import frames_of, frames_sha256
 from tcdflow.record.sample import Sample
 from tcdflow.spec.formats import animation_formats
 from tcdflow.spec.model import RunSpec
-from tests.unit.outputs import MOVING, a_spec, an_animation, an_image, durations, write
+from tests.quick.record.outputs import MOVING, a_spec, an_animation, an_image, durations, write
 
 
 @pytest.mark.parametrize("output", MOVING.values(), ids=MOVING)
@@ -168,7 +168,7 @@ def test_a_video_can_be_played_while_it_loads(tmp_path: Path) -> None:
     assert 0 < data.index(b"moov") < data.index(b"mdat")
 
 
-LEGACY = Path(__file__).parents[1] / "legacy" / "958240d" / "animations"
+LEGACY = Path(__file__).parents[2] / "legacy" / "958240d" / "animations"
 
 
 @pytest.mark.parametrize("name", ["gif", "webp", "mp4"])

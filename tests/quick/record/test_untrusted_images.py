@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import PngImagePlugin
 
@@ -20,7 +20,7 @@ from tcdflow.record.pixels import frames_of
 from tcdflow.record.recipe import recipe_json, texts_of
 from tcdflow.record.sample import Sample
 from tcdflow.spec.formats import animation_formats, image_formats
-from tests.unit.outputs import LOCK, a_spec, an_animation, an_image, write
+from tests.quick.record.outputs import LOCK, a_spec, an_animation, an_image, write
 
 
 @functools.cache
@@ -41,7 +41,6 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize("format", [*image_formats, *animation_formats])
-@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_whatever_the_bytes_reading_ends_in_a_recipe_or_a_record_error(format: str, data: st.DataObject) -> None:
     mutated = bytearray(a_file(format))
@@ -58,7 +57,6 @@ def test_whatever_the_bytes_reading_ends_in_a_recipe_or_a_record_error(format: s
                 assert str(error).isprintable()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tcdflow.spec.batch import Batch, batch_key, batch_members, batches_of, members
 from tcdflow.spec.model import RunSpec
-from tests.unit.test_run_key import PLAIN
+from tests.quick.record.test_run_key import PLAIN
 
 SEEDS = st.one_of(st.integers(0, 9), st.lists(st.integers(0, 9), min_size=1, max_size=3))
 

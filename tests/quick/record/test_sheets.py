@@ -15,7 +15,7 @@ from tcdflow.record.grid import MAX_SIDE, sheet
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import pixel_sha256
 from tcdflow.record.sample import Sample
-from tests.unit.outputs import a_spec, an_animation, an_image, write
+from tests.quick.record.outputs import a_spec, an_animation, an_image, write
 
 
 def test_inputs_and_the_sheet_are_written_and_listed(tmp_path: Path) -> None:
