@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from tcdflow.errors import Problem
 from tcdflow.spec import runtime_rules
 from tcdflow.spec.adapter import ADAPTERS
+from tcdflow.spec.formats import ANIMATION_FORMATS, one_of
 from tcdflow.spec.model import RunSpec
-
-MAX_GIF_FPS = 50
 
 
 def problems(spec: RunSpec) -> Iterator[Problem]:
@@ -98,6 +97,8 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         yield "negative_prompt has no effect while sampling.guidance_scale is at most 1"
     if sampling.eta > 0 and not scheduler.uses_eta:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
-    if spec.task.animated and spec.output.animation == "gif" and spec.output.fps > MAX_GIF_FPS:
-        yield f"output.fps={spec.output.fps} is more than a gif can show ({MAX_GIF_FPS}); take output.animation=webp"
+    output = spec.output
+    if spec.task.animated and output.fps > (most := ANIMATION_FORMATS[output.animation].max_fps):
+        others = one_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)
+        yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
     yield from spec.family.warnings(spec)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
@@ -114,7 +114,6 @@ class TestLoading:
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
 
-    @settings(deadline=None)  # the machine may be busy
     @given(data=st.data())
     def test_no_bytes_make_a_traceback(self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
         folder = tmp_path_factory.mktemp("broken")
@@ -137,12 +136,10 @@ sizes = st.tuples(st.integers(1, 90), st.integers(1, 90))
 class TestFitting:
     """The three ways to a size."""
 
-    @settings(deadline=None)  # the machine may be busy
     @given(sizes, sizes, st.sampled_from(["resize", "crop"]))
     def test_the_result_has_the_size(self, size: tuple[int, int], target: tuple[int, int], how: Any) -> None:
         assert fit(picture(size), *target, how).size == target
 
-    @settings(deadline=None)  # the machine may be busy
     @given(sizes, sizes)
     def test_none_is_the_very_image(self, size: tuple[int, int], target: tuple[int, int]) -> None:
         given_one = picture(size)
@@ -151,13 +148,11 @@ class TestFitting:
     def test_resize_is_the_guides(self) -> None:
         assert fit(picture(), 32, 40, "resize").tobytes() == picture().resize((32, 40)).tobytes()
 
-    @settings(deadline=None)  # the machine may be busy
     @given(sizes, st.integers(1, 4))
     def test_crop_of_the_same_shape_is_resize(self, size: tuple[int, int], times: int) -> None:
         target = (size[0] * times, size[1] * times)
         assert fit(picture(size), *target, "crop").tobytes() == fit(picture(size), *target, "resize").tobytes()
 
-    @settings(deadline=None)  # the machine may be busy
     @given(sizes, sizes)
     def test_crop_neither_distorts_nor_wastes(self, size: tuple[int, int], target: tuple[int, int]) -> None:
         """The cut spans one side, its centre is the image's, its shape the target's to half a pixel."""

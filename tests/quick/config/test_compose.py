@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tcdflow
@@ -52,20 +52,17 @@ class TestPrompts:
     """In a single run a prompt is what stands behind the equals sign, character for character."""
 
     @given(prompts)
-    @settings(max_examples=500, deadline=None)
     def test_hydra_reads_every_character(self, text: str) -> None:
         assume(literal(text))
         assert parse(f"prompt={text}").value() == text
 
     @given(prompts, st.sampled_from(["prompt", "+prompt", "++prompt", "negative_prompt"]))
-    @settings(max_examples=40, deadline=None)
     def test_it_arrives_in_the_spec(self, text: str, key: str) -> None:
         assume(literal(text))
         spec = shared().compose([f"{key}={text}"]).spec
         assert getattr(spec, key.lstrip("+")) == text
 
     @given(prompts)
-    @settings(max_examples=40, deadline=None)
     def test_a_sweep_passes_on_what_it_was_given_in_quotes(self, text: str) -> None:
         assume("${" not in text)
         assert [parse(said).value() for said in swept(shared(), f"prompt={quoted(text)},a fox")] == [text, "a fox"]

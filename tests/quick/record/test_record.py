@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -181,7 +181,6 @@ class TestContract:
             document.read(tmp_path)
 
     @given(data=st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
-    @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_bytes_are_a_record_or_an_error(self, data: bytes, tmp_path: Path) -> None:
         (tmp_path / FILE_NAME).write_bytes(data)
         with pytest.raises(RecordError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.files.lock import LockedFile
@@ -127,7 +127,6 @@ def test_what_does_not_leaves_it(key: str, value: Any) -> None:
 
 
 @given(st.lists(st.sampled_from(DECIDES), min_size=1, unique_by=lambda c: c[0]), st.lists(st.sampled_from(INDIFFERENT)))
-@settings(max_examples=200)
 def test_together_too(decisive: list[tuple[str, Any]], rest: list[tuple[str, Any]]) -> None:
     assigned = {key for key, _ in decisive} | {"sampling.seed", "sampling.width", "runtime.device"}
     others = [change for change in rest if change[0] not in assigned]

@@ -20,7 +20,7 @@ from tcdflow.files.sizes import resolve_size
 from tcdflow.record.key import run_key
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import order, planner
-from tests.helpers import GLOBAL
+from tests.helpers import GLOBAL, examples
 
 CONFIGS = {
     "experiment/linked.yaml": GLOBAL
@@ -133,10 +133,9 @@ def test_a_number_of_overrides() -> None:
     data=st.data(),
 )
 @settings(
-    max_examples=12,
-    deadline=None,
+    max_examples=examples(0.12),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking composes for minutes
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.filter_too_much],
 )
 def test_each_cell_is_what_hydra_composes(
     swept: list[str], fixed: list[str], data: st.DataObject, mine: Composer
@@ -160,6 +159,7 @@ def test_each_cell_is_what_hydra_composes(
         ["lora_stack.merge.density=0.5,null", "lora_stack.merge.method=ties"],
         ["loras=[tcd,soft],[soft,tcd]", "loras.soft.weight=0.5,{unet:1}", "loras.tcd.weight=1,2"],
         ["~loras.tcd", "loras.tcd.weight=1,2"],
+        ["loras=[tcd],[]", "~loras.tcd"],
         ["prompt=a,b", "prompt=c,d"],
         ["prompt=???,b"],
         ["scheduler=glob(*,exclude=[e*,d*])"],

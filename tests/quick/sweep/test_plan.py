@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.cli.sweep import directory_of
@@ -147,7 +147,6 @@ class TestCells:
         ]
 
     @given(st.lists(st.text(max_size=300), min_size=1, max_size=12))
-    @settings(max_examples=200, deadline=None)
     def test_names_are_plain_sorted_and_unique(self, prompts: list[str]) -> None:
         names = cell_names([(f"prompt={text}", f"loras=[{text}]") for text in prompts])
         assert names == sorted(set(names)) and len(names) == len(prompts)
