@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra._internal.callbacks import Callbacks
-from hydra.core.utils import JobStatus, run_job
-from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from tcdflow.config.compose import Composer, Composition
 from tcdflow.engine.execute import execute
@@ -28,7 +25,8 @@ from tcdflow.files.resolve import Artifacts, Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.record import lockfile
 from tcdflow.record.atomic import write_text
-from tcdflow.record.cleanup import remove_links
+from tcdflow.record.cleanup import remove_link
+from tcdflow.record.log import log_file
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.batch import Batch
 
@@ -120,15 +118,18 @@ def directory_config(composer: Composer, overrides: Sequence[str]) -> DictConfig
 
 
 def run_single(job: Job, engine: Callable[[], Engine], on_step: Step | None = None, *, logs: bool = True) -> Result:
-    """Run one job in the directory that its config names.
+    """Run one job in the directory that its config names, and leave ``.hydra/`` there and, with ``logs``, ``run.log``.
 
     Raises:
         TcdflowError: whatever went wrong, the record having been told.
     """
     config = job.composition.config
-    _claim(config)
-    with _begun(Path(str(config.hydra.run.dir)).absolute(), job) as run:
-        return _hydra_job(config, lambda: _made(job, run, engine, on_step), logs)
+    verbose = _verbose(config)
+    where = _claimed(config)
+    log_path = where / f"{config.hydra.job.name}.log"
+    with _begun(where, job) as run, _log(log_path, verbose) if logs else nullcontext():
+        _save_config(config, where)
+        return _made(job, run, engine, on_step)
 
 
 def run_in(
@@ -176,50 +177,53 @@ def _made(job: Job, run: RunDirectory, engine: Callable[[], Engine], on_step: St
     return execute(job.composition.spec, job.artifacts, run, engine, on_step, job.locked, job.batch)
 
 
-def _hydra_job(config: DictConfig, work: Callable[[], Result], logs: bool) -> Result:
-    """Do the work as a job of Hydra's: with its log, its ``.hydra/``, and its settings at hand."""
-    subdir = config.hydra.output_subdir
-
-    def save_in(name: str | None) -> None:
-        with read_write(config.hydra):
-            config.hydra.output_subdir = name
-
-    def task(_: DictConfig) -> Result:
-        save_in(subdir)
-        if subdir is not None:
-            _save_config(config, Path(config.hydra.runtime.output_dir) / subdir)
-        return work()
-
-    save_in(None)  # Hydra would write straight under the final names
-    remove_links(Path(str(config.hydra.run.dir)))
-    context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
-    with _one_line_os_errors(config), _file_logging(logs):
-        done = run_job(task, config, "hydra.run.dir", None, context, configure_logging=logs)
-        if done.status == JobStatus.COMPLETED:
-            result: Result = done.return_value
-            return result
-        error: Exception = done._return_value
-        if logs and not isinstance(error, TcdflowError):
-            log.error("the run failed", exc_info=error)
-    raise error
+@contextmanager
+def _log(path: Path, verbose: Sequence[str]) -> Iterator[None]:
+    with log_file(path, verbose):
+        try:
+            yield
+        except TcdflowError:  # is told in a line, and needs no traceback
+            raise
+        except Exception:
+            log.exception("the run failed")
+            raise
 
 
-def _save_config(config: DictConfig, folder: Path) -> None:
-    """Write the three files that Hydra does, each of them whole."""
-    folder.mkdir(exist_ok=True)
+def _verbose(config: DictConfig) -> list[str]:
+    """Return the loggers that ``hydra.verbose`` names; ``true`` means the root."""
+    value = config.hydra.verbose
+    if isinstance(value, bool):
+        return [""] if value else []
+    names = [value] if isinstance(value, str) else list(value) if OmegaConf.is_list(value) else [value]
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError([Problem("hydra.verbose", "must be true, false, or the names of loggers", value)])
+    return names
+
+
+def _save_config(config: DictConfig, where: Path) -> None:
+    """Write the three files that Hydra writes for a job, each of them whole."""
+    if config.hydra.output_subdir is None:
+        return
+    folder = where / config.hydra.output_subdir
+    remove_link(folder)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError.of(folder, error, "made") from error
+    OmegaConf.update(config, "hydra.runtime.output_dir", str(where), force_add=True)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     parts = {"config": own, "hydra": OmegaConf.masked_copy(config, "hydra"), "overrides": config.hydra.overrides.task}
     for name, part in parts.items():
         write_text(folder / f"{name}.yaml", OmegaConf.to_yaml(part), durable=False)
 
 
-def _claim(config: DictConfig) -> None:
-    """Give a run a directory of its own where the user chose none: two may start within a second."""
+def _claimed(config: DictConfig) -> Path:
+    """Return a run's directory, one of its own where the user chose none: two may start within a second."""
+    wanted = Path(str(config.hydra.run.dir))
     if any(text.lstrip("+").startswith("hydra.run.dir=") for text in config.hydra.overrides.hydra):
         if not config.hydra.run.dir:  # a variable that the shell does not know
             raise ConfigError([Problem("hydra.run.dir", "must not be empty; '.' is the working directory")])
-        return
-    wanted = Path(str(config.hydra.run.dir))
+        return wanted.absolute()
     for number in range(1, 10_000):
         path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
         try:
@@ -229,27 +233,5 @@ def _claim(config: DictConfig) -> None:
         except OSError as error:
             raise OutputError.of(path, error, "made") from error
         OmegaConf.update(config, "hydra.run.dir", str(path), force_add=True)
-        return
+        return path.absolute()
     raise OutputError(f"{wanted}: ten thousand runs have started within this second")
-
-
-@contextmanager
-def _one_line_os_errors(config: DictConfig) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError.of(error.filename or config.hydra.run.dir, error) from error
-
-
-@contextmanager
-def _file_logging(on: bool) -> Iterator[None]:
-    """Close a job's log file after it: Hydra leaves the handler open, and a long session would run out of files."""
-    before = list(logging.root.handlers)
-    try:
-        yield
-    finally:
-        if on:
-            for handler in [h for h in logging.root.handlers if h not in before]:
-                logging.root.removeHandler(handler)
-                with suppress(OSError):  # what could not be logged is no reason to call the run a failure
-                    handler.close()

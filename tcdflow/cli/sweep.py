@@ -23,13 +23,13 @@ from tcdflow.files.artifact import refuse_pickles
 from tcdflow.files.resolve import fetch
 from tcdflow.record.data import is_directory
 from tcdflow.record.environment import versions
+from tcdflow.record.log import log_file
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner, results, timings
 from tcdflow.sweep.files import bring
-from tcdflow.sweep.log import log_file
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import pending
@@ -98,7 +98,10 @@ def _run(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool)
     outcomes = {outcome.cell.name: outcome for outcome in before}
     made: list[Outcome] = []
     try:
-        with log_file(directory), bar.over(len(before), sum(outcome.status != "left" for outcome in before)):
+        with (
+            log_file(directory / sweeps.LOG),
+            bar.over(len(before), sum(outcome.status != "left" for outcome in before)),
+        ):
             for outcome in runner.run(before):
                 outcomes[outcome.cell.name] = outcome
                 made.append(outcome)
@@ -133,7 +136,7 @@ def _tell_of_other_versions(plan: Plan) -> None:
 
 
 def _report(outcomes: Sequence[Outcome], directory: Path, launcher: Launcher, seconds: float) -> int:
-    table, log = (printable(str(directory / name)) for name in ("results.csv", "sweep.log"))
+    table, log = (printable(str(directory / name)) for name in ("results.csv", sweeps.LOG))
     counts = {how: sum(outcome.status == how for outcome in outcomes) for how in ("done", "skipped", "failed", "left")}
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed[:_SHOWN]:

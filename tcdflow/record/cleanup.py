@@ -17,9 +17,6 @@ INPUTS = "inputs"
 _OURS = re.compile(
     r"(\d{3,4}|animation(_\d{3,4})?)\.(png|jpg|webp|gif|mp4|json)|grid\.png|control_[A-Za-z0-9_-]{1,100}\.png"
 )
-_FOLLOWED = (".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "run.log")
-"""What Hydra and logging open by name, wherever that leads."""
-
 _OUR_INPUT = re.compile(INPUTS + r"/[A-Za-z][A-Za-z0-9_-]{0,100}\.png")
 
 
@@ -69,12 +66,6 @@ def remove_link(path: Path) -> None:
     if kind is not None and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def remove_links(directory: Path) -> None:
-    """Remove the links in a run directory that Hydra's own files and the log would be written through."""
-    for name in _FOLLOWED:
-        remove_link(directory / name)
 
 
 def _listed(record: Record) -> Iterator[str]:

@@ -23,6 +23,7 @@ from tcdflow.sweep.plan import CELLS, Cell, Plan
 log = logging.getLogger(__name__)
 
 State = Literal["done", "failed", "open"]
+LOG = "sweep.log"
 LOCK = ".running"
 WORKERS = ".working"
 _GONE = 30.0

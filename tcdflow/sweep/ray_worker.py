@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from tcdflow.errors import TcdflowError
 from tcdflow.files.hashes import sha256_file
 from tcdflow.record.atomic import flushed_behind
+from tcdflow.record.log import log_file
 from tcdflow.sweep import plan as plans
-from tcdflow.sweep.directory import among_others, state
+from tcdflow.sweep.directory import LOG, among_others, state
 from tcdflow.sweep.files import bring
-from tcdflow.sweep.log import log_file
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Cell
 from tcdflow.sweep.worker import Worker
@@ -69,7 +69,7 @@ class CellMaker:
         self._batches = list(plan.batches())
         self._worker = Worker(plan, self._directory, cache(self.engine), self._step, self._stopped.is_set)
         logging.captureWarnings(True)
-        self._open.enter_context(log_file(self._directory))
+        self._open.enter_context(log_file(self._directory / LOG))
         self._open.enter_context(flushed_behind())
         return None
 

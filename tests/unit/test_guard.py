@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra._internal.callbacks import Callbacks
+from hydra.core.utils import run_job
+from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-from tcdflow.app import Job, run_single
 from tcdflow.cli.main import dispatch
 from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
@@ -67,23 +69,22 @@ def logger(marker: Path) -> str:
     return f'{{h: {{"()": builtins.open, file: {marker}, mode: w}}}}'
 
 
-def test_the_witness_would_be_seen(configs: Write, marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The attack works on Hydra's own machinery: a run whose config holds these parts sets and calls them."""
+def test_the_witness_would_be_seen(marker: Path) -> None:
+    """The attack works on Hydra's own machinery: a job whose config holds these parts sets and calls them."""
     seen: list[str | None] = []
+    config = Composer().compose([f"hydra.run.dir={marker}.run"]).config
+    context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
 
-    def execute(*_: object) -> None:
-        seen.append(os.environ.get("TCDFLOW_TEST_SET"))
+    def job() -> None:
+        run_job(lambda _: seen.append(os.environ.get("TCDFLOW_TEST_SET")), config, "hydra.run.dir", None, context)
 
-    monkeypatch.setattr("tcdflow.app.execute", execute)
-    composition = Composer().compose([f"hydra.run.dir={marker}.run"])
-    hydra = composition.config.hydra
-    hydra.job.env_set = {"TCDFLOW_TEST_SET": "set"}
-    run_single(Job.prepare(composition), engine=lambda: pytest.fail("not needed"), logs=False)
+    OmegaConf.update(config, "hydra.job.env_set", {"TCDFLOW_TEST_SET": "set"}, force_add=True)
+    job()
     assert seen == ["set"]
-    OmegaConf.set_readonly(hydra, False)
-    hydra.job_logging.handlers = {"file": {"()": "builtins.open", "file": str(marker), "mode": "w"}}
+    OmegaConf.set_readonly(config.hydra, False)
+    config.hydra.job_logging.handlers = {"file": {"()": "builtins.open", "file": str(marker), "mode": "w"}}
     with contextlib.suppress(Exception):  # what it made is no handler
-        run_single(Job.prepare(composition), engine=lambda: pytest.fail("not needed"))
+        job()
     assert marker.exists()
 
 

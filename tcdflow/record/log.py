@@ -1,0 +1,44 @@
+"""Log files of runs and sweeps: what went wrong, and what libraries warned of, in each process that takes part."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tcdflow.errors import OutputError, PrintableFormatter
+from tcdflow.record.cleanup import remove_link
+
+
+@contextmanager
+def log_file(path: Path, verbose: Sequence[str] = ()) -> Iterator[None]:
+    """Append what is logged to a file; several processes may, since each line is appended at once.
+
+    Args:
+        path: of the file, in a directory that exists. A link there is removed and never followed.
+        verbose: names of loggers that log from DEBUG on, "" being the root; all others do from INFO on.
+
+    Raises:
+        OutputError: if the file cannot be opened.
+    """
+    remove_link(path)
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise OutputError.of(path, error) from error
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    levels = {root: logging.INFO} | {logging.getLogger(name): logging.DEBUG for name in verbose}
+    before = {logger: logger.level for logger in levels}
+    root.addHandler(handler)
+    for logger, level in levels.items():
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        for logger, level in before.items():
+            logger.setLevel(level)
+        with suppress(OSError):  # what could not be logged is no reason to call the run a failure
+            handler.close()
