@@ -10,13 +10,14 @@ from typing import Any, Literal
 from tcdflow.files.lock import LockedFile
 from tcdflow.spec.model import RunSpec
 
-Effect = Literal["pixels", "files", "none"]
-"""How a key enters the run key: by its value, by the hashes of the files that it names or chooses, or not at all."""
+Effect = Literal["pixels", "files", "bits", "none"]
+"""How a key enters the run key: by its value, or by the hashes of the files that it names or chooses. Those that do not
+change bits at most (about 1e-6), or nothing."""
 
 _CHOSEN = {
     "base": ("family", "safety_checker"),
     "loras": ("weight",),
-    "runtime": ("dtype", "vae_tiling", "layerwise_casting"),  # the rest changes bits at most, by about 1e-6
+    "runtime": ("dtype", "vae_tiling", "layerwise_casting"),
     "output": (),
 }
 """Of these parts, the fields that enter the run key. Of all others, every field does that is no place."""
@@ -50,7 +51,9 @@ def effect(key: str) -> Effect:
     enters = fields[:1] and fields[0] in _CHOSEN[part] if part in _CHOSEN else not _PLACES.intersection(fields)
     if enters or key in _RESOLVED:
         return "pixels"
-    return "files" if _FILES.intersection(fields) else "none"
+    if _FILES.intersection(fields):
+        return "files"
+    return "bits" if part == "runtime" and fields != ["description"] else "none"
 
 
 def pixel_part(spec: RunSpec) -> dict[str, Any]:

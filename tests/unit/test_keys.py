@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tcdflow.config.search import conf_dir
+from tcdflow.config.places import conf_dir
 from tcdflow.spec.keys import Key, keys
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.schema import EXPERIMENT, Schema, file_schema

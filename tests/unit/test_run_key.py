@@ -193,7 +193,11 @@ class TestEffect:
     def test_a_key_that_names_files(self, key: str) -> None:
         assert effect(key) == "files"
 
-    @pytest.mark.parametrize("key", ["sweep.retry", "lock", "hydra.run.dir", "runtime.tf32", "base.tasks"])
+    @pytest.mark.parametrize("key", ["runtime.tf32", "runtime.device", "runtime.compile.mode"])
+    def test_a_key_that_changes_bits_at_most(self, key: str) -> None:
+        assert effect(key) == "bits"
+
+    @pytest.mark.parametrize("key", ["sweep.retry", "lock", "hydra.run.dir", "base.tasks", "runtime.description"])
     def test_a_key_that_does_neither(self, key: str) -> None:
         assert effect(key) == "none"
 
