@@ -19,17 +19,11 @@ Python's own ``KeyboardInterrupt`` (exit status 130).
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC, EROFS
 
-SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|session|^(sig|key|pwd|jwt|sas)$", re.I)
-"""Names of parameters of a URL whose values are nobody else's business."""
-
-_LOGIN = re.compile(r"(:/{1,2})[^/?#\s]*@")  # a path has one slash of a URL's two
-_PARAMETER = re.compile(r"(?<=[?&])([^=&?#\s]+)=[^&#\s'\"\]]*")
+from tcdflow.text import one_line, printable, shortened, unsigned
 
 
 @dataclass(frozen=True)
@@ -129,34 +123,6 @@ def by_interrupt(error: BaseException) -> bool:
     return False
 
 
-def printable(text: str) -> str:
-    """Return text with control characters escaped, so that a stranger's name cannot drive a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
-
-
-def unsigned(text: str) -> str:
-    """Return text without the user names, passwords and tokens of the URLs in it."""
-    return _PARAMETER.sub(lambda m: f"{m[1]}=***" if SECRET.search(m[1]) else m[0], _LOGIN.sub(r"\1", text))
-
-
-class PrintableFormatter(logging.Formatter):
-    """Formats lines of a log, which ends in a terminal too."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record's text."""
-        return printable(super().format(record))
-
-
-def one_line(text: str) -> str:
-    """Return text with control characters and line breaks escaped."""
-    return printable(text).replace("\n", "\\n")
-
-
 def _shown(value: object) -> str:
     text = unsigned(value if isinstance(value, str) else repr(value))
     return f"'{text[:77]}...'" if len(text) > 80 else f"'{text}'" if isinstance(value, str) else text
-
-
-def shortened(text: str, most: int) -> str:
-    """Return at most so many characters of a text, with dots where it was longer."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."

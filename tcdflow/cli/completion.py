@@ -43,4 +43,5 @@ def _answer(shell: str) -> None:
         found = at_cursor(line[: int(point)] if point.isdecimal() else line, breaks, escaped=shell == "bash")
     except Exception:  # a Tab says nothing of what is wrong
         return
-    print("\n".join(found))
+    for one in found:
+        print(one)

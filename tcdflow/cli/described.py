@@ -7,8 +7,8 @@ from typing import Any
 
 from tcdflow.cli.files import file_line, megabytes
 from tcdflow.cli.progress import duration
-from tcdflow.errors import printable
 from tcdflow.spec.model import RunSpec
+from tcdflow.text import printable
 
 _SHOWN = 50
 

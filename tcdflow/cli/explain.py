@@ -12,8 +12,9 @@ from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.keytable import allowed, changes, close_to, find, table
 from tcdflow.cli.verbs import VERBS
 from tcdflow.config import places
-from tcdflow.errors import ConfigError, Problem, one_line
+from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.keys import Key
+from tcdflow.text import one_line
 
 EXAMPLES = (
     ("tcdflow explain sampling.eta", "show type, range, default and meaning, and what the presets set"),
@@ -38,14 +39,15 @@ def main(argv: Sequence[str]) -> int:
     for place, word in enumerate(words):
         if place:
             print()
-        if word in VERBS:
-            print(VERBS[word].module.parser().format_help(), end="")
+        found = find(word)
+        if found:
+            print("\n\n".join("\n".join(_lines(key)) for key in found))
         elif word in places.groups():
             ls.main([word, *([f"{word}."] if word != "experiment" else [])])
-        elif found := find(word):
-            print("\n\n".join("\n".join(_lines(key)) for key in found))
-        else:
+        elif word not in VERBS:
             ls.main([f"{word}."])
+        if word in VERBS:  # one of them is a key, too
+            print(("\n" if found else "") + VERBS[word].module.parser().format_help(), end="")
     return 0
 
 

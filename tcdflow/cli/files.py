@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tcdflow.errors import printable
 from tcdflow.files.artifact import Artifact
+from tcdflow.text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

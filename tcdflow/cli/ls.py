@@ -14,9 +14,10 @@ from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.keytable import allowed, below, default, plain
 from tcdflow.config.compose import Composer
-from tcdflow.errors import ConfigError, Problem, one_line
+from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.keys import Key
 from tcdflow.spec.nearest import nearest
+from tcdflow.text import one_line
 
 EXAMPLES = (
     ("tcdflow ls loras", "list the LoRAs that can be chosen, with a line about each"),

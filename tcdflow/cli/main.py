@@ -16,7 +16,8 @@ from tcdflow.cli.leave import leave
 from tcdflow.cli.signals import INTERRUPTED, interrupted, listen
 from tcdflow.cli.streams import guard
 from tcdflow.cli.verbs import HELP, VERBS
-from tcdflow.errors import ConfigError, TcdflowError, by_interrupt, one_line, printable, unsigned
+from tcdflow.errors import ConfigError, TcdflowError, by_interrupt
+from tcdflow.text import joined, one_line, printable, unsigned
 
 DEBUG = "TCDFLOW_DEBUG"
 _STOPPED = "tcdflow: interrupted"
@@ -91,7 +92,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def _fetching(argv: Sequence[str]) -> str:
     """Return the command that fetches what a command has lacked: its words, without the flags that fetch has not."""
-    verb = VERBS.get(argv[0])
+    verb = VERBS.get(argv[0]) if argv else None
     parsers = [each.module.parser() for each in (verb, VERBS["fetch"]) if each is not None]
     flags = [{name: action.nargs for action in parser.flags() for name in action.option_strings} for parser in parsers]
     own = {name: nargs for name, nargs in flags[0].items() if name not in flags[-1]}
@@ -106,7 +107,7 @@ def _told(error: BaseException) -> str:
     text = unsigned(str(error))
     if isinstance(error, TcdflowError):
         return _listed(text) if "\n" in text else f"tcdflow: {printable(text)}"
-    reason = printable(" ".join(text.split()) or type(error).__name__)
+    reason = joined(text) or type(error).__name__
     return f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)"
 
 

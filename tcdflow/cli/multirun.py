@@ -15,11 +15,12 @@ from tcdflow.cli.warn import warn
 from tcdflow.config.compose import Composer
 from tcdflow.config.plugins import Drive
 from tcdflow.engine.result import Result
-from tcdflow.errors import RecordError, printable
+from tcdflow.errors import RecordError
 from tcdflow.files.resolve import fetch
 from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.record import document
 from tcdflow.sweep.directory import alone
+from tcdflow.text import printable
 
 
 def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:

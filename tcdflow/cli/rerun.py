@@ -18,12 +18,13 @@ from tcdflow.cli.warn import warn
 from tcdflow.config.compose import Composer, Composition
 from tcdflow.config.permission import permitted
 from tcdflow.config.vary import split, vary
-from tcdflow.errors import ConfigError, Problem, printable
+from tcdflow.errors import ConfigError, Problem
 from tcdflow.rerun.pin import Pinned, pin
 from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
+from tcdflow.text import printable
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result

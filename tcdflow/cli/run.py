@@ -15,7 +15,7 @@ from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.warn import warn
 from tcdflow.config.compose import CONFIG_NAME, Composer
-from tcdflow.errors import printable
+from tcdflow.text import printable
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from tcdflow.cli.verbs import VERBS
 from tcdflow.config.places import groups
-from tcdflow.errors import Problem, one_line, shortened, unsigned
+from tcdflow.errors import Problem
 from tcdflow.spec.nearest import nearest
+from tcdflow.text import one_line, shortened, unsigned
 
 _TEXTS = ("prompt=", "negative_prompt=")
 

@@ -17,7 +17,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import parse
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.config.plugins import drive
-from tcdflow.errors import ConfigError, OutputError, Problem, printable
+from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.files.resolve import fetch
 from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
@@ -29,6 +29,7 @@ from tcdflow.sweep.files import bring
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import pending
+from tcdflow.text import printable
 
 _SHOWN = 20
 

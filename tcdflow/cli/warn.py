@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from tcdflow.errors import printable
+from tcdflow.text import printable
 
 
 def warn(texts: Iterable[str]) -> None:

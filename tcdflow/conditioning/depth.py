@@ -12,6 +12,7 @@ from PIL import Image
 
 from tcdflow.errors import RunError, SourceError
 from tcdflow.libraries.quiet import quiet
+from tcdflow.text import reason
 
 # DPT's first fusion layer has no residual to take in. The published checkpoints leave its weights out, and the model
 # never uses what stands in for them.
@@ -55,8 +56,7 @@ class DepthEstimator:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            reason = " ".join(str(error).split())[:300]
-            raise SourceError(f"'{folder}': is no depth model: {type(error).__name__}: {reason}") from None
+            raise SourceError(f"'{folder}': is no depth model: {type(error).__name__}: {reason(error)}") from None
         missing = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
         if missing:
             raise SourceError(f"'{folder}': its weights lack {len(missing)} of the model's, e.g. {missing[0]}")

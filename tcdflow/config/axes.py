@@ -21,6 +21,7 @@ from tcdflow.config.permission import GROUP
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.text import reason
 
 MAX_PROMPT_BYTES = 64_000_000
 _WHOLE = ("sweep", "lock", "hydra", GROUP)
@@ -184,7 +185,7 @@ def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis
         with _shuffled_by(text):
             (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
     except (HydraException, ValueError, ArithmeticError) as error:
-        raise ConfigError([Problem(override.key_or_group, " ".join(str(error).split()), origin=text)]) from None
+        raise ConfigError([Problem(override.key_or_group, reason(error, 1000), origin=text)]) from None
     if not cells:
         raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
     return tuple((_point(composer, parse(cell, sweeping=True), place),) for (cell,) in cells)

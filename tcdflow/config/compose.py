@@ -30,6 +30,7 @@ from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.text import first_line, joined
 
 CONFIG_NAME = "config"
 _MOST_SAID = 10
@@ -276,7 +277,8 @@ class Composer:
         told = str(error)
         item = next((item for mentions in _MENTIONS for item in said if mentions(item, told)), None)
         bare = told == "" or told.startswith("Error merging override")
-        what = " ".join(str(error.__cause__ if bare and error.__cause__ else error).partition("full_key")[0].split())
+        said_here = error.__cause__ if bare and error.__cause__ else error
+        what = joined(str(said_here).partition("full_key")[0])
         if item is not None:
             return Problem(item.key, what, origin=item.text)
         if placed := re.match("In '(.*?)': ", what):
@@ -288,7 +290,7 @@ class Composer:
         missing = error.missing_cfg_file or ""
         group, _, name = missing.rpartition("/")
         names = self.options(group)
-        where = str(error).splitlines()[0].partition(":")[0].removeprefix("In ").strip("'")
+        where = first_line(error).partition(":")[0].removeprefix("In ").strip("'")
         where = chooser(group, name, self.loader.repository.loaded) or f"{where}.yaml"
         if not names:
             return Problem(missing, "there is no such config", origin=where)
@@ -359,7 +361,7 @@ def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: Omega
     sources = node.get("sources") if isinstance(node, DictConfig) and name == "source" else None
     if sources and isinstance(error, InterpolationKeyError):
         return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
-    return Problem(key, " ".join(str(error).splitlines()[0].split()))
+    return Problem(key, joined(first_line(error)))
 
 
 def _unique(problems: Sequence[Problem]) -> list[Problem]:

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.text import reason
 
 TRUSTED = frozenset({"hydra", "main", "schema"})
 """Providers whose files ship with hydra and tcdflow; all others come from a user, or a stranger."""
@@ -75,7 +76,7 @@ class GuardedRepository(ConfigRepository):
         except (yaml.YAMLError, OSError) as error:
             raise _no_yaml(f"{config_path}.yaml", error) from None
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-            raise ConfigError([Problem(f"{config_path}.yaml", " ".join(str(error).split()))]) from None
+            raise ConfigError([Problem(f"{config_path}.yaml", reason(error, 1000))]) from None
         if result is not None:
             self.loaded[config_path] = result
             if not _trusted(result):
@@ -146,7 +147,7 @@ def _suspicious(events: Iterator[yaml.Event]) -> Iterator[str]:
 
 
 def _no_yaml(shown: str, error: Exception) -> ConfigError:
-    return ConfigError([Problem(shown, f"is no valid YAML: {' '.join(str(error).split())}")])
+    return ConfigError([Problem(shown, f"is no valid YAML: {reason(error, 1000)}")])
 
 
 def _check_data(result: ConfigResult, shown: str, *, may_set_hydra: bool) -> None:

@@ -23,6 +23,7 @@ from hydra.errors import HydraException
 from tcdflow.config.guard import forbidden, walk
 from tcdflow.errors import Problem
 from tcdflow.spec.nearest import nearest
+from tcdflow.text import first_line
 
 FREE_TEXT = ("prompt", "negative_prompt")
 _PATH_KEYS = ("hydra.run.dir", "hydra.sweep.dir")
@@ -78,7 +79,7 @@ def _syntax(text: str, error: Exception) -> str:
     if "=" not in text and not text.startswith("~"):
         return "unknown override; write key=value"
     hint = "; put quotes around text: key=\"'...'\"" if re.search(r"[,:'\"(){}\[\]]", text) else ""
-    return f"cannot be read: {str(error).splitlines()[0]}{hint}"
+    return f"cannot be read: {first_line(error)}{hint}"
 
 
 def check(

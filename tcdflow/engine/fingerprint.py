@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tcdflow.files.artifact import Artifact
+from tcdflow.files.stamp import Stamp
 
 
 def fingerprint(artifact: Artifact) -> tuple[Any, ...]:
@@ -13,6 +14,4 @@ def fingerprint(artifact: Artifact) -> tuple[Any, ...]:
     Raises:
         OSError: if a file has gone.
     """
-    stats = [(artifact.root / name).stat() for name in artifact.files]
-    stamps = tuple((stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for stat in stats)
-    return artifact.path, artifact.files, stamps
+    return artifact.path, artifact.files, tuple(Stamp.of(artifact.root / name) for name in artifact.files)

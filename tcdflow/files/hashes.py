@@ -13,6 +13,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tcdflow.files.stamp import Stamp
+
 _TICK_NS = 20_000_000
 """The coarsest clock that Linux stamps files with ticks every 10 ms. Two writes within a tick look like one."""
 
@@ -26,21 +28,20 @@ def sha256_file(path: Path) -> str:
         OSError: if the file cannot be read.
     """
     memory = _memory_of(path)
-    stamp, changed = _stamp(path)
-    if known := _recall(memory, stamp):
+    stamp = Stamp.of(path)
+    if known := _recall(memory, str(stamp)):
         return known
-    sized = not 0 <= time.time_ns() - changed < _TICK_NS
+    sized = not 0 <= time.time_ns() - stamp.ctime_ns < _TICK_NS
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if sized and _stamp(path)[0] == stamp:
-        remember(memory, f"{stamp} {digest} {_check(memory, stamp, digest)}")
+    if sized and Stamp.of(path) == stamp:
+        _remember_digest(memory, stamp, digest)
     return digest
 
 
 def know(path: Path, digest: str) -> None:
     """Remember the digest of a file that was hashed under another name, and has been nobody else's since."""
-    memory, (stamp, _) = _memory_of(path), _stamp(path)
-    remember(memory, f"{stamp} {digest} {_check(memory, stamp, digest)}")
+    _remember_digest(_memory_of(path), Stamp.of(path), digest)
 
 
 def cache_dir() -> Path:
@@ -60,13 +61,8 @@ def _memory_of(path: Path) -> Path:
     return cache_dir() / "hashes" / name[:2] / name
 
 
-def _stamp(path: Path) -> tuple[str, int]:
-    """Return what tells a file from its changed self, and when it last changed.
-
-    The change time is among it since a modification time can be set back, as unpacking an archive does.
-    """
-    stat = path.stat()
-    return f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}-{stat.st_dev}", stat.st_ctime_ns
+def _remember_digest(memory: Path, stamp: Stamp, digest: str) -> None:
+    remember(memory, f"{stamp} {digest} {_check(memory, str(stamp), digest)}")
 
 
 def _check(memory: Path, stamp: str, digest: str) -> str:

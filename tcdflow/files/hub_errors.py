@@ -22,6 +22,7 @@ from huggingface_hub.errors import (
 
 from tcdflow.errors import NotHereError, SourceError
 from tcdflow.files.hub_logging import terse
+from tcdflow.text import reason
 
 _LOGIN = "log in with `hf auth login`"
 _NOT_HERE = (LocalEntryNotFoundError, RevisionResolutionError, OfflineModeIsEnabled)
@@ -75,16 +76,16 @@ def explain(error: BaseException, repo: str, revision: str | None = None) -> str
                 "HF_HUB_OFFLINE=1"
             )
         case HTTPError():
-            return f"the connection to the hub broke: try again ({_short(error)})"
+            return f"the connection to the hub broke: try again ({reason(error)})"
         case OSError() if error.strerror:
             where = f" ({error.filename})" if error.filename else ""
             return f"cannot be stored in the hub's cache: {error.strerror}{where}"
         case OSError():
-            return f"the hub sent other bytes than it promised: try again ({_short(error)})"
+            return f"the hub sent other bytes than it promised: try again ({reason(error)})"
         case ValueError() | KeyError() | TypeError() | AssertionError():
             return f"{_endpoint()} does not answer as a hub does: check HF_ENDPOINT and the network's log-in page"
         case _:
-            return f"cannot be downloaded: {type(error).__name__}: {_short(error)}"
+            return f"cannot be downloaded: {type(error).__name__}: {reason(error)}"
 
 
 def _status(error: HfHubHTTPError) -> str:
@@ -97,14 +98,10 @@ def _status(error: HfHubHTTPError) -> str:
         return "the hub has had too many requests from here (429): wait some minutes; who is logged in may ask more"
     if status >= 500:
         return f"the hub is in trouble (it answered {status}): try again later"
-    return f"the hub answered {status}: {_short(error)}"
+    return f"the hub answered {status}: {reason(error)}"
 
 
 def _endpoint() -> str:
     """Return the hub's address, without a password that HF_ENDPOINT may hold."""
     parts = urlsplit(constants.ENDPOINT)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

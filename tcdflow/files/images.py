@@ -30,9 +30,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tcdflow._version import __version__
-from tcdflow.errors import SECRET, SourceError, printable
+from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.hashes import cache_dir
+from tcdflow.text import SECRET, printable, reason
 
 # Pillow loads all its plug-ins at the first name beyond the usual four, so the others come last.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -138,9 +139,9 @@ def reading(path: Path, name: str | None = None) -> Iterator[None]:
     except UnidentifiedImageError:
         raise _wrong(name, _what_it_is_not(path)) from None
     except OSError as error:
-        raise _wrong(name, f"cannot be read as an image: {error.strerror or _line(error)}") from None
+        raise _wrong(name, f"cannot be read as an image: {error.strerror or reason(error)}") from None
     except Exception as error:  # a stranger's bytes: decoders raise SyntaxError, struct.error, KeyError, …
-        raise _wrong(name, f"cannot be read as an image: damaged ({type(error).__name__}: {_line(error)})") from None
+        raise _wrong(name, f"cannot be read as an image: damaged ({type(error).__name__}: {reason(error)})") from None
 
 
 def _is_url(text: str) -> bool:
@@ -248,11 +249,11 @@ def _download(url: str, shown: str, file: IO[bytes]) -> None:
     except httpx2.UnsupportedProtocol:
         raise _wrong(shown, "is, or redirects to, no http(s) URL") from None
     except httpx2.ProxyError as error:
-        raise _wrong(shown, f"the proxy refused: {_line(error)}") from None
+        raise _wrong(shown, f"the proxy refused: {reason(error)}") from None
     except httpx2.ConnectError as error:
-        raise _wrong(shown, f"the host cannot be reached ({_line(error)})") from None
+        raise _wrong(shown, f"the host cannot be reached ({reason(error)})") from None
     except httpx2.TransportError as error:
-        raise _wrong(shown, f"the connection failed ({_line(error)})") from None
+        raise _wrong(shown, f"the connection failed ({reason(error)})") from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _wrong(shown, f"cannot be fetched ({type(error).__name__})") from None
     except (ImportError, ValueError):  # of the client: a SOCKS proxy without its package, a proxy that is no URL
@@ -341,7 +342,3 @@ def _what_it_is_not(path: Path) -> str:
 
 def _wrong(name: str, what: str) -> SourceError:
     return SourceError(printable(f"'{name if len(name) <= 300 else name[:297] + '...'}': {what}"))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

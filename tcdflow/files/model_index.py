@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tcdflow.errors import SourceError
+from tcdflow.text import reason
 
 FILE = "model_index.json"
 MAX_BYTES = 16 * 2**20
@@ -84,7 +85,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"is no JSON: {' '.join(str(error).split())[:100]}") from None
+        raise SourceError(f"is no JSON: {reason(error, 100)}") from None
     if not isinstance(value, dict):
         raise SourceError("is no JSON mapping")
     return value

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from tcdflow.errors import ConfigError, NotHereError, Problem, SourceError, shortened, unsigned
+from tcdflow.errors import ConfigError, NotHereError, Problem, SourceError
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.finder import Finder
 from tcdflow.files.images import public_url, resolve_image
 from tcdflow.files.pins import Pins
 from tcdflow.files.source import Source
+from tcdflow.text import shortened, unsigned
 
 _MOST_SHOWN = 120
 

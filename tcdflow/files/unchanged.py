@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tcdflow.errors import RunError, SourceError, printable
+from tcdflow.errors import RunError, SourceError
 from tcdflow.files.artifact import Artifacts
+from tcdflow.files.stamp import Stamp
+from tcdflow.text import printable
 
-Stamps = dict[tuple[str, str], tuple[int, ...] | None]
+Stamps = dict[tuple[str, str], Stamp | None]
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,7 @@ def _stamps(artifacts: Artifacts) -> Stamps:
     for artifact in artifacts:
         for name in artifact.files:
             try:
-                stat = (artifact.root / name).stat()
+                stamps[artifact.role, name] = Stamp.of(artifact.root / name)
             except OSError:
                 stamps[artifact.role, name] = None
-            else:
-                stamps[artifact.role, name] = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     return stamps

@@ -29,6 +29,7 @@ from tcdflow.record.document import FILE_NAME
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweep import planner
+from tcdflow.text import first_line
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +67,8 @@ class Task:
             result = run_in(where, Job.prepare(composition), engine(), measure=True)
         except Exception as error:
             log.error("the run failed", exc_info=error)
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             # Whatever it was has to survive the way back from another process.
-            raise RunError(f"{where}: {reason}") from error
+            raise RunError(f"{where}: {first_line(error)}") from error
         self.show(result)
         metric = composition.sweep.metric
         if metric is None:

@@ -14,6 +14,7 @@ from tcdflow.libraries.quiet import quiet
 from tcdflow.spec.adapters import ControlNet, IPAdapter, MotionAdapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import Animation
+from tcdflow.text import reason
 
 
 def components(spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> dict[str, Any]:
@@ -120,7 +121,6 @@ def _one_line(key: str, artifact: Artifact) -> Iterator[None]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        reason = " ".join(str(error).split())[:300]
         raise ConfigError(
-            [Problem(key, f"cannot be loaded: {type(error).__name__}: {reason}", artifact.source)]
+            [Problem(key, f"cannot be loaded: {type(error).__name__}: {reason(error)}", artifact.source)]
         ) from error

@@ -13,6 +13,7 @@ from tcdflow.libraries.quiet import quiet
 from tcdflow.pipeline import adapters
 from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.spec.model import RunSpec
+from tcdflow.text import reason
 
 _OF_ADAPTERS = ("controlnet", "image_encoder")
 """Components that adapters bring."""
@@ -33,8 +34,7 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        reason = " ".join(str(error).split())[:300]
-        what = f"cannot be loaded as {cls.__name__}: {type(error).__name__}: {reason}"
+        what = f"cannot be loaded as {cls.__name__}: {type(error).__name__}: {reason(error)}"
         raise ConfigError([Problem("base.source", what, spec.base.source)]) from error
     pipe.set_progress_bar_config(disable=True)
     adapters.attach_ip_adapters(pipe, spec, artifacts)

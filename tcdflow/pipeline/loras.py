@@ -23,6 +23,7 @@ from tcdflow.pipeline import block_weights
 from tcdflow.pipeline.adapter_names import adapter_name
 from tcdflow.pipeline.merge import merge as merged
 from tcdflow.spec.model import MergeSpec
+from tcdflow.text import reason
 
 _DOWN = (".lora_A.weight", ".lora_down.weight", ".lora.down.weight", "_lora.down.weight", ".down.weight")
 _MERGED = "merged"
@@ -169,8 +170,7 @@ class LoraStack:
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, IndexError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            reason = " ".join(str(error).split())[:300]
-            raise _problem(entry, f"does not fit the base: {reason}") from error
+            raise _problem(entry, f"does not fit the base: {reason(error)}") from error
         for component in self._components():
             # A file may ask for dropout in its metadata, and layers made by peft start out in training mode.
             getattr(self._pipe, component).eval()

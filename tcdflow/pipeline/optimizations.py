@@ -23,6 +23,7 @@ import torch
 from tcdflow.errors import ConfigError, Problem, RunError
 from tcdflow.spec.model import CompileSpec, RuntimeSpec
 from tcdflow.spec.runtime_rules import device_problems
+from tcdflow.text import reason
 
 _AMPERE = (8, 0)
 _REPEATED = ("BasicTransformerBlock",)
@@ -56,8 +57,7 @@ def load_tiny_vae(path: Path, dtype: torch.dtype) -> Any:
             str(path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ConfigError([Problem("runtime.tiny_vae", f"cannot be loaded: {reason}", path.name)]) from error
+        raise ConfigError([Problem("runtime.tiny_vae", f"cannot be loaded: {reason(error)}", path.name)]) from error
     if info["missing_keys"]:
         what = f"is no AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
         raise ConfigError([Problem("runtime.tiny_vae", what, path.name)])

@@ -24,6 +24,7 @@ from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.hashes import cache_dir, sha256_file
 from tcdflow.files.model_index import read_json
 from tcdflow.files.pickles import REFUSED, as_safetensors, is_pickle, is_pickles_index
+from tcdflow.text import reason
 
 
 def without_pickles(artifacts: Artifacts) -> Artifacts:
@@ -73,8 +74,7 @@ def _tensors(part: Artifact, name: str) -> dict[str, torch.Tensor]:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # a stranger's bytes: the unpickler and what it calls can raise anything
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise _problem(part, f"{name} cannot be read as tensors and nothing else: {reason}") from None
+        raise _problem(part, f"{name} cannot be read as tensors and nothing else: {reason(error)}") from None
     if not tensors:
         raise _problem(part, f"{name} holds no tensor")
     return tensors

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tcdflow.errors import RecordError, printable
+from tcdflow.errors import RecordError
+from tcdflow.text import about
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -51,5 +52,4 @@ def read_model(path: Path, model: type[T], *, most: int, what: str, hint: str = 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
-        wrong = f"{path}: is no {what}: {where[:200]}: {first['msg']}"
-        raise RecordError(printable(" ".join(wrong.splitlines()))) from None
+        raise RecordError(about(path, f"is no {what}: {where[:200]}: {first['msg']}")) from None

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tcdflow.errors import OutputError, PrintableFormatter
+from tcdflow.errors import OutputError
 from tcdflow.record.cleanup import remove_link
+from tcdflow.text import PrintableFormatter
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from pathlib import Path
 from struct import unpack
 from typing import Any, BinaryIO
 
-from tcdflow.errors import RecordError, printable
+from tcdflow.errors import RecordError
 from tcdflow.record.embed import CHUNK
 from tcdflow.record.recipe import MAX_BYTES, parse
+from tcdflow.text import about
 
 _MAX_PARTS = 65_536
 """Chunks or segments that are looked through."""
@@ -56,7 +57,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def _error(path: Path, what: str) -> RecordError:
-    return RecordError(printable(" ".join(f"{path}: {what[:400]}".splitlines())))
+    return RecordError(about(path, what))
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -11,8 +11,9 @@ from pathlib import Path
 import imageio_ffmpeg
 from PIL import Image
 
-from tcdflow.errors import OutputError, RecordError, printable
+from tcdflow.errors import OutputError, RecordError
 from tcdflow.record.pixels import MAX_FRAMES, MAX_PIXELS
+from tcdflow.text import printable
 
 _ENCODE = {
     # Players take small untagged videos for one colour matrix and large ones for the other: say which it is.

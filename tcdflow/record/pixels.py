@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from tcdflow.errors import RecordError, printable
+from tcdflow.errors import RecordError
+from tcdflow.text import about
 
 MAX_PIXELS = 8192 * 8192
 """Of one image or frame: as many as a run can ask for."""
@@ -64,7 +65,7 @@ def frames_of(path: Path) -> Iterator[Image.Image]:
         Image.DecompressionBombWarning,
     ) as error:
         what = "is no image" if isinstance(error, UnidentifiedImageError) else f"cannot be decoded: {error}"
-        raise RecordError(printable(" ".join(f"{path}: {what}"[:600].splitlines()))) from None
+        raise RecordError(about(path, what)) from None
 
 
 def decoded(file: Path | BinaryIO) -> Iterator[Image.Image]:

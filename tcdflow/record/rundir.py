@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
 import re
@@ -14,7 +13,8 @@ from typing import Any
 
 from PIL import Image
 
-from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt, unsigned
+from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt
+from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.files.lock import LockedFile
 from tcdflow.record.atomic import Room
 from tcdflow.record.cleanup import INPUTS, remove_earlier, remove_link, remove_partial
@@ -26,6 +26,7 @@ from tcdflow.record.key import run_key
 from tcdflow.record.sample import Sample
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
+from tcdflow.text import unsigned
 
 _ROOM = 65_536
 """Bytes that are kept free for the record of a run's end: that of SDXL with a dozen adapters has a third of it."""
@@ -195,7 +196,7 @@ class RunDirectory:
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[int]:
-    """Make a directory, and hold it; the kernel lets go of it when the process ends, however it does.
+    """Make a directory, and hold it; the system lets go of it when the process ends, however it does.
 
     Yields:
         A handle of the directory.
@@ -210,14 +211,11 @@ def held(path: Path) -> Iterator[int]:
     except OSError as error:
         raise OutputError.of(path, error, "made") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            what = f"another run is under way in {path}; wait for it, or choose another directory"
-            raise ConfigError([Problem("hydra.run.dir", what)]) from None
-        except OSError:
-            pass  # a file system without locks: to refuse it would help nobody who starts one run
+        lock(handle)
         yield handle
+    except BusyError:
+        what = f"another run is under way in {path}; wait for it, or choose another directory"
+        raise ConfigError([Problem("hydra.run.dir", what)]) from None
     finally:
         os.close(handle)
 

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tcdflow.errors import NoRoomError, RecordError, RequestError, TcdflowError, printable
+from tcdflow.errors import NoRoomError, RecordError, RequestError, TcdflowError
 from tcdflow.record import document
 from tcdflow.rerun.pin import Pinned, pin
 from tcdflow.rerun.source import CELLS, Recorded, find
 from tcdflow.rerun.verify import Verified, comparable, verify, verify_batch
 from tcdflow.spec.batch import batch_key, is_in
+from tcdflow.text import about, reason
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -31,7 +32,7 @@ def sample(directory: Path, size: int | None) -> tuple[list[Path], int]:
     cells = sorted(cell for cell in (directory / CELLS).iterdir() if cell.is_dir())
     done = [cell for cell in cells if _is_done(cell)]
     if not done:
-        raise RecordError(_line(f"{directory}: none of its {len(cells)} cells is done"))
+        raise RecordError(about(directory, f"none of its {len(cells)} cells is done"))
     chosen = done if size is None or size >= len(done) else random.Random(0).sample(done, size)
     return chosen, len(cells) - len(done)
 
@@ -58,26 +59,25 @@ def verify_cells(
         try:
             found.append(comparable(find(cell)))
         except TcdflowError as error:
-            yield Verified(str(cell), failed=_line(str(error)))
+            yield Verified(str(cell), failed=reason(error, 600))
     for _, alike_ones in itertools.groupby(sorted(found, key=_cost), key=_batch):
         pinned: list[tuple[Recorded, Pinned]] = []
         for recorded in alike_ones:
             try:
                 pinned.append((recorded, pin(recorded, recorded.spec, unpickle=allow_pickle)))
             except RequestError as error:
-                yield Verified(str(recorded.path), failed=_line(str(error)))
+                yield Verified(str(recorded.path), failed=reason(error, 600))
         try:
             verified = _verified(pinned, engine)
         except NoRoomError:  # nor would the next one have any
             raise
         except RequestError as error:
-            verified = [Verified(str(recorded.path), failed=_line(str(error))) for recorded, _ in pinned]
+            verified = [Verified(str(recorded.path), failed=reason(error, 600)) for recorded, _ in pinned]
         except Exception as error:
             if interrupted():
                 raise KeyboardInterrupt from error
             engine().close()  # whose state nobody knows
-            reason = _line(str(error) or type(error).__name__)
-            verified = [Verified(str(recorded.path), failed=reason) for recorded, _ in pinned]
+            verified = [Verified(str(recorded.path), failed=reason(error, 600)) for recorded, _ in pinned]
         yield from verified
 
 
@@ -114,7 +114,3 @@ def _cost(recorded: Recorded) -> tuple[str, ...]:
     heavy = [plain[part] for part in ("base", "runtime", "adapters", "loras", "lora_stack")]
     together = f"{recorded.batch.pictures}{batch_key(recorded.spec)}" if recorded.batch else ""
     return json.dumps(heavy), together, str(recorded.path)
-
-
-def _line(text: str) -> str:
-    return printable(" ".join(text.split()))[:400]

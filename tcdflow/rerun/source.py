@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tcdflow.config.guard import MAX_NODES, forbidden, walk
-from tcdflow.errors import RecordError, printable
+from tcdflow.errors import RecordError
 from tcdflow.files.lock import LockedFile
 from tcdflow.record import document
 from tcdflow.record.data import is_directory
@@ -23,6 +23,7 @@ from tcdflow.spec import rules
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
+from tcdflow.text import about, one_line, shortened
 
 CELLS = "cells"
 _ANIMATED = (".gif", ".mp4", ".webp", ".png", ".jpg")
@@ -80,7 +81,7 @@ def find(path: Path) -> Recorded:
     mode = _mode(path)
     if stat.S_ISDIR(mode):
         if is_sweep(path):
-            raise RecordError(_line(path, f"is a sweep; name one of its {CELLS}/, or check them with --verify"))
+            raise RecordError(about(path, f"is a sweep; name one of its {CELLS}/, or check them with --verify"))
         return _of_record(path, path, document.read(path))
     if path.name == document.FILE_NAME:
         return _of_record(path, path.parent, document.read(path.parent))
@@ -155,7 +156,7 @@ def _batch(path: Path, record: Record) -> Batch | None:
         return Batch.model_validate(plain)
     except ValidationError as error:
         problem = problems_of(error, Batch, lambda key: None, under="execution.batch")[0]
-        raise RecordError(_line(path, str(problem))) from None
+        raise RecordError(about(path, str(problem))) from None
 
 
 def _beside(image: Path) -> tuple[Record, Output] | None:
@@ -171,26 +172,26 @@ def _spec(path: Path, plain: dict[str, Any]) -> RunSpec:
     values = walk(plain)
     for key, value in itertools.islice(values, MAX_NODES):
         if reason := forbidden(key, value):
-            raise RecordError(_line(path, f"spec.{key}: {reason}"))
+            raise RecordError(about(path, f"spec.{key}: {reason}"))
     if next(values, None) is not None:
-        raise RecordError(_line(path, f"spec: has over {MAX_NODES} values; no run has"))
+        raise RecordError(about(path, f"spec: has over {MAX_NODES} values; no run has"))
     try:
         spec = RunSpec.model_validate(plain)
     except ValidationError as error:
         problem = problems_of(error, RunSpec, lambda key: None)[0]
-        raise RecordError(_line(path, f"spec.{problem}")) from None
+        raise RecordError(about(path, f"spec.{problem}")) from None
     for problem in rules.problems(spec):
-        raise RecordError(_line(path, f"spec.{problem}"))
+        raise RecordError(about(path, f"spec.{problem}"))
     return spec
 
 
 def _key(path: Path, spec: RunSpec, lock: tuple[LockedFile, ...] | list[LockedFile]) -> str:
     if not lock:
-        raise RecordError(_line(path, "its lock is empty: the run ended before its files were known; start it anew"))
+        raise RecordError(about(path, "its lock is empty: the run ended before its files were known; start it anew"))
     try:
         return run_key(spec, lock)
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
-        raise RecordError(_line(path, "holds characters that are none")) from None
+        raise RecordError(about(path, "holds characters that are none")) from None
 
 
 def _unlike(record: Record, recipe: dict[str, Any], name: str) -> list[str]:
@@ -221,8 +222,7 @@ def differences(one: Any, other: Any, key: str = "") -> list[tuple[str, Any, Any
 
 def told(value: object) -> str:
     """Return a value in a few characters that no terminal obeys."""
-    text = printable(" ".join(repr(value).splitlines()))
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return shortened(one_line(repr(value)), 100)
 
 
 def _version(record: Record) -> str:
@@ -245,10 +245,6 @@ def _mode(path: Path) -> int:
     try:
         return path.stat().st_mode
     except OSError as error:
-        raise RecordError(_line(path, f"cannot be read: {error.strerror}")) from None
+        raise RecordError(about(path, f"cannot be read: {error.strerror}")) from None
     except ValueError:
-        raise RecordError(_line(path, "is no path")) from None
-
-
-def _line(path: Path, what: str) -> str:
-    return printable(" ".join(f"{path}: {what[:600]}".splitlines()))
+        raise RecordError(about(path, "is no path")) from None

@@ -14,7 +14,8 @@ from tcdflow.spec.sweep import SweepSpec
 from tcdflow.spec.types import Part
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-EXPERIMENT = "experiment"
+EXPERIMENT, CONFIG = "experiment", "config"
+_LOGGING = ("hydra/job_logging", "hydra/hydra_logging")
 
 Schema = dict[str, Any]
 
@@ -33,7 +34,8 @@ def file_schema(group: str, groups: Sequence[str]) -> Schema:
     """Return the schema of the YAML files of a group.
 
     Args:
-        group: ``experiment`` for files of the whole configuration, else a key of :class:`RunSpec` such as ``loras``.
+        group: ``experiment`` for files of the whole configuration, ``config`` for the one that all others build on and
+            that alone may set what is Hydra's, else a key of :class:`RunSpec` such as ``loras``.
         groups: all groups, which a file's list of defaults may choose from.
 
     Raises:
@@ -41,11 +43,14 @@ def file_schema(group: str, groups: Sequence[str]) -> Schema:
     """
     run = json_schema(RunSpec)
     definitions = run.pop("$defs")
-    if group == EXPERIMENT:
+    if group in (EXPERIMENT, CONFIG):
         sweep = json_schema(SweepSpec)
         definitions |= sweep.pop("$defs") | {"SweepSpec": sweep}
         lock = {"type": ["string", "null"], "description": "lock file that pins the sources, written by tcdflow lock"}
         properties = run["properties"] | {"sweep": {"$ref": "#/$defs/SweepSpec"}, "lock": lock}
+        if group == CONFIG:
+            properties["hydra"] = {"type": "object", "description": "Hydra's own settings"}
+            groups = [*groups, *_LOGGING]
         content = run | {"properties": properties}
     else:
         content = {key: value for key, value in run["properties"][group].items() if key != "default"}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from tcdflow.errors import ConfigError, NoRoomError, OutputError, Problem, RecordError
+from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.record import document
 from tcdflow.record.cleanup import remove_link, remove_partial
 from tcdflow.record.document import Record
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 State = Literal["done", "failed", "open"]
 LOG = "sweep.log"
 LOCK = ".running"
-WORKERS = ".working"
+WORKER = ".working"
 _GONE = 30.0
 """Seconds that workers of a killed process are given to notice and end."""
 _SHOWN = 20
@@ -86,7 +87,7 @@ def _matches(path: Path, sha256: str) -> bool:
 
 @contextlib.contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Hold a sweep directory; the kernel lets go of it when the process ends, however it does.
+    """Hold a sweep directory; the system lets go of it when the process ends, however it does.
 
     Raises:
         ConfigError: if another process is running the sweep.
@@ -103,50 +104,53 @@ def alone(directory: Path) -> Iterator[None]:
         raise OutputError.of(directory, error) from error
     with os.fdopen(file):
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if not lock(file):
+                log.warning("%s: cannot be locked here: see to it that no other process runs it", directory)
+        except BusyError:
             what = f"another process is running {directory}; wait for it, or choose another directory"
             raise ConfigError([Problem("hydra.sweep.dir", what)]) from None
-        except OSError as error:
-            # A file system without locks: to refuse it would help nobody who runs one process.
-            log.warning("%s: cannot be locked (%s): see to it that no other process runs it", directory, error.strerror)
-        _outlive(directory / WORKERS)
+        _outlive_workers(directory)
         remove_partial(directory)
         yield
 
 
-def _outlive(path: Path) -> None:
+def _outlive_workers(directory: Path) -> None:
     """Wait until no worker of an earlier process is left: Ray's notice a second or two late that theirs was killed.
 
     Raises:
         ConfigError: if some stay.
     """
     end = time.monotonic() + _GONE
-    try:
-        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:  # none worked here
-        return
-    with os.fdopen(file):
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+    for path in directory.glob(f"{WORKER}*"):
+        remove_link(path)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:  # its worker has just ended, or none has made it
+            continue
+        with os.fdopen(file):
+            while _is_held(file):
                 if time.monotonic() > end:
-                    what = f"workers of an earlier process still run {path.parent}; wait for them, or end them"
-                    raise ConfigError([Problem("hydra.sweep.dir", what)]) from None
+                    what = f"workers of an earlier process still run {directory}; wait for them, or end them"
+                    raise ConfigError([Problem("hydra.sweep.dir", what)])
                 time.sleep(0.1)
-            except OSError:  # no locks here
-                return
-            else:
-                return
+            path.unlink(missing_ok=True)
+
+
+def _is_held(file: int) -> bool:
+    try:
+        lock(file)
+    except BusyError:
+        return True
+    return False
 
 
 @contextlib.contextmanager
 def among_others(directory: Path) -> Iterator[None]:
     """Hold a sweep directory as one of the workers of the process that does (:func:`alone`)."""
-    remove_link(directory / WORKERS)
-    file = os.open(directory / WORKERS, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    with os.fdopen(file):
-        with contextlib.suppress(OSError):  # where there are no locks
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    file, name = tempfile.mkstemp(prefix=WORKER, dir=directory)
+    try:
+        lock(file)
         yield
+    finally:
+        os.close(file)
+        Path(name).unlink(missing_ok=True)

@@ -28,8 +28,3 @@ class Outcome:
     reason: str | None = None
     seconds: float = 0.0
     attempts: int = 0
-
-
-def first_line(text: str) -> str:
-    """Return the first line of a message that says anything."""
-    return text.strip().splitlines()[0] if text.strip() else ""

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.types import Int, Part
+from tcdflow.text import first_line
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,7 @@ def check_address(settings: RaySettings) -> None:
 
 
 def _no_cluster(settings: RaySettings, error: Exception) -> ConfigError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return ConfigError([Problem(f"{KEY}.address", f"no Ray answers there: {reason}", settings.address)])
+    return ConfigError([Problem(f"{KEY}.address", f"no Ray answers there: {first_line(error)}", settings.address)])
 
 
 def _connect(settings: RaySettings) -> None:

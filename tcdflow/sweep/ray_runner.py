@@ -15,12 +15,13 @@ from tcdflow.record.document import Failure
 from tcdflow.sweep import order
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.directory import cell_path, state
-from tcdflow.sweep.outcome import Outcome, first_line
+from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Cell, Plan
 from tcdflow.sweep.ray_cluster import Crew, RaySettings, cluster
 from tcdflow.sweep.ray_worker import CellMaker
 from tcdflow.sweep.runner import work
 from tcdflow.sweep.shares import Shares
+from tcdflow.text import first_line
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class RayRunner:
                 outcomes.append(Outcome(cell, "done" if how == "done" else "failed", record, reason, 0.0, deaths))
             else:
                 rest.append(cell)
-        told = f"its worker died ({first_line(str(error)) or type(error).__name__})"
+        told = f"its worker died ({first_line(error)})"
         log.warning("%s: %s, for the %d. time", task.batch[0].name, told, deaths)
         if deaths < _DEATHS:
             return outcomes, rest
@@ -194,7 +195,7 @@ class _Gang:
             except RayActorError as error:
                 yield from self._replaced(worker, task, error)
             except RayTaskError as error:
-                reason = first_line(str(error.cause)) or type(error.cause).__name__
+                reason = first_line(error.cause)
                 yield worker, task, [Outcome(cell, "failed", None, reason) for cell in (task.left if task else ())]
             else:
                 if task is None and answer is not None:
@@ -207,7 +208,7 @@ class _Gang:
         if task is None:
             self._false_starts += 1
             if self._false_starts >= _DEATHS:
-                raise RunError(f"Ray's workers die before they begin: {first_line(str(error))}")
+                raise RunError(f"Ray's workers die before they begin: {first_line(error)}")
         self._start(worker)
         yield worker, task, error
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from tcdflow.record.atomic import flushed_behind
 from tcdflow.sweep.directory import state
-from tcdflow.sweep.outcome import Outcome, first_line
+from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Cell, Plan
 from tcdflow.sweep.worker import Worker
+from tcdflow.text import first_line
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine

@@ -23,8 +23,9 @@ from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep.directory import cell_path, state
-from tcdflow.sweep.outcome import Outcome, first_line
+from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Cell, Plan
+from tcdflow.text import first_line
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine, Generated
@@ -91,7 +92,7 @@ class Worker:
                 break
             emptied = emptied or memory
             tries -= 0 if memory else 1
-            told.append(f"tried again after {type(failure).__name__}: {first_line(str(failure))}")
+            told.append(f"tried again after {type(failure).__name__}: {first_line(failure)}")
             log.warning("%s: %s", left[0].name, told[-1])
             time.sleep(0 if memory else self.plan.settings.retry_pause)
         return [outcomes[cell.name] for cell in batch if cell.name in outcomes]
@@ -216,7 +217,7 @@ class Worker:
             log.error("%s failed", cell.name, exc_info=error)
         else:
             log.error("%s failed: %s", cell.name, error)
-        reason = first_line(str(error)) or type(error).__name__
+        reason = first_line(error)
         _, record = state(self.directory, cell)
         return Outcome(cell, "failed", record, reason, seconds, attempts)
 

@@ -30,7 +30,7 @@ from tcdflow.sweep.ray_cluster import RaySettings, cluster
 from tcdflow.sweep.ray_runner import RayRunner
 from tcdflow.sweep.ray_worker import CellMaker
 from tcdflow.sweep.runner import pending
-from tests.helpers import environment
+from tests.helpers import environment, left_behind
 from tests.sweep.fake import FakeEngine, Sweep, partial, pictures, statuses
 from tests.sweep.ray_makers import POISON, WRONG, Elsewhere, FakeMaker, Stillborn
 
@@ -220,14 +220,22 @@ def plans_hash(directory: Path) -> str:
 
 def test_nobody_begins_while_a_killed_commands_workers_are_at_it(sweep: Sweep) -> None:
     sweep.directory.mkdir()
-    working = ExitStack()
-    working.enter_context(sweeps.among_others(sweep.directory))
-    late = threading.Timer(0.5, working.close)
-    start = time.monotonic()
-    late.start()
-    with sweeps.alone(sweep.directory):
-        assert time.monotonic() - start >= 0.4
-    late.join()
+    ended = threading.Event()
+
+    def end(worker: ExitStack) -> None:
+        ended.set()
+        worker.close()
+
+    with ExitStack() as first, ExitStack() as last:
+        for worker in (first, last):
+            worker.enter_context(sweeps.among_others(sweep.directory))
+        first.close()
+        late = threading.Timer(0.5, end, [last])
+        late.start()
+        with sweeps.alone(sweep.directory):
+            assert ended.is_set()
+        late.join()
+    assert left_behind(sweep.directory) == [".running"]
 
 
 def test_workers_that_do_not_see_the_directory(run: Run, makers: Callable[[type[CellMaker]], None]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,16 @@ class TestOne:
         assert named("adapters.NAME.preprocessor.low").kinds == ("canny",)
 
 
+FILES.append(conf_dir() / "config.yaml")
+
+
+def schema_of(path: Path) -> Schema:
+    """The schema that a file names in its first lines, as it is in the repository."""
+    (name,) = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", path.read_text("utf-8"), re.MULTILINE)
+    schema: Schema = json.loads((path.parent / name).read_text("utf-8"))
+    return schema
+
+
 def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text("utf-8"))
 
@@ -105,8 +117,13 @@ class TestSchema:
         jsonschema.Draft202012Validator.check_schema(file_schema(group, GROUPS))
 
     @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-    def test_our_files_hold(self, path: Path) -> None:
-        assert errors(file_schema(path.parent.name, GROUPS), load(path)) == []
+    def test_our_files_name_theirs_and_hold(self, path: Path) -> None:
+        assert errors(schema_of(path), load(path)) == []
+
+    def test_the_first_lines_of_an_experiment_stay(self) -> None:
+        for path in (conf_dir() / "experiment").glob("*.yaml"):
+            package, command, *_ = path.read_text("utf-8").splitlines()
+            assert (package, command) == ("# @package _global_", f"# tcdflow experiment={path.stem}")
 
     @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
     def test_a_misspelt_key_does_not(self, path: Path) -> None:
@@ -116,7 +133,7 @@ class TestSchema:
             (node,) = content.values()
         *_, last = node
         node[f"{last}x"] = node.pop(last)
-        assert errors(file_schema(path.parent.name, GROUPS), content) != []
+        assert errors(schema_of(path), content) != []
 
     @pytest.mark.parametrize(
         "content",

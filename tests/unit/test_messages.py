@@ -6,7 +6,8 @@ import pytest
 
 from tcdflow.cli.main import dispatch
 from tcdflow.config.compose import Composer
-from tcdflow.errors import Problem, printable
+from tcdflow.errors import Problem
+from tcdflow.text import printable
 from tests.helpers import GLOBAL, Write, problems
 
 SEED = "must be a whole number from 0 to 2^63 - 1, or a list of them"

@@ -213,7 +213,8 @@ def test_versions_that_are_none(packages: object, theirs: Path, original: dict[s
 
 
 @pytest.mark.parametrize(
-    "name", ["cells", "cells/CELL", "sweep.log", ".running", "results.csv", "results.jsonl", ".partial-x"]
+    "name",
+    ["cells", "cells/CELL", "sweep.log", ".running", ".working-x", "results.csv", "results.jsonl", ".partial-x"],
 )
 def test_links_lead_nowhere(name: str, theirs: Path, outside: Path, resume: Resume, original: dict[str, Any]) -> None:
     place = theirs / name.replace("CELL", original["cells"][0]["name"])

@@ -1,0 +1,32 @@
+"""Telling a file from its changed self without reading it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Stamp(NamedTuple):
+    """What changes when a file is written anew.
+
+    The change time is among it since a modification time can be set back, as unpacking an archive does.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Return the stamp of a file.
+
+        Raises:
+            OSError: if there is none.
+        """
+        stat = path.stat()
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev)
+
+    def __str__(self) -> str:
+        return "-".join(map(str, self))

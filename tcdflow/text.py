@@ -1,0 +1,61 @@
+"""Text that is shown to a person: on one line, safe for a terminal, without secrets, and of bounded length."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|session|^(sig|key|pwd|jwt|sas)$", re.I)
+"""Names of parameters of a URL whose values are secret."""
+
+_LOGIN = re.compile(r"(:/{1,2})[^/?#\s]*@")  # a path has one slash of a URL's two
+_PARAMETER = re.compile(r"(?<=[?&])([^=&?#\s]+)=[^&#\s'\"\]]*")
+
+
+def printable(text: str) -> str:
+    """Return text with control characters escaped, so that an untrusted name cannot drive a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return text with control characters and line breaks escaped: nothing of it is lost."""
+    return printable(text).replace("\n", "\\n")
+
+
+def joined(text: str, most: int = 600) -> str:
+    """Return a message on one line of at most ``most`` characters: white space of any kind becomes one space."""
+    return shortened(printable(" ".join(text[: 2 * most].split())), most)
+
+
+def about(path: object, what: str) -> str:
+    """Return ``<path>: <what>`` on one line: the path as it is, the rest as :func:`joined` has it."""
+    return f"{one_line(str(path))}: {joined(what)}"
+
+
+def reason(error: BaseException, most: int = 300) -> str:
+    """Return what an exception says, as :func:`joined` does; the name of its type where it says nothing."""
+    return joined(str(error), most) or type(error).__name__
+
+
+def first_line(said: str | BaseException) -> str:
+    """Return the first line of a message, or of what an exception says, or the name of its type if that is nothing."""
+    lines = str(said).strip().splitlines()
+    return lines[0] if lines else type(said).__name__ if isinstance(said, BaseException) else ""
+
+
+def shortened(text: str, most: int) -> str:
+    """Return at most ``most`` characters of a text, with dots where it was longer."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def unsigned(text: str) -> str:
+    """Return text without the user names, passwords and tokens of the URLs in it."""
+    return _PARAMETER.sub(lambda m: f"{m[1]}=***" if SECRET.search(m[1]) else m[0], _LOGIN.sub(r"\1", text))
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats the lines of a log, which may end in a terminal too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's text."""
+        return printable(super().format(record))
