@@ -80,7 +80,8 @@ class _Looked:
         Raises:
             ConfigError: if files are missing and nothing may be downloaded.
         """
-        warn(warnings)
+        if not wrong:
+            warn(warnings)
         files = preview.of_files(artifacts or ())
         whole = {
             "version": preview.VERSION,
