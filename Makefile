@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench reference clean
+.PHONY: help demo test quick nightly lint bench reference clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +18,12 @@ demo: $(STAMP)  ## make an image in four steps on the CPU, with no network
 
 test: $(STAMP)  ## run the tests; PYTEST_ARGS='-k vocabulary' picks some
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+quick: $(STAMP)  ## run the tests that need no torch, in under a minute
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/quick
+
+nightly: $(STAMP)  ## run all tests, long-running ones too, with many more examples of each property
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PYTEST_ARGS) -m ''
 
 lint: $(STAMP)  ## check style, format and types
 	$(BIN)/ruff check

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 from _pytest.logging import LogCaptureHandler
+from hypothesis import HealthCheck, settings
 
 from tcdflow.config.compose import Composer
 from tests.helpers import Write, Writer
 
 pytest_plugins = ["tests.standins.fixtures"]
+
+# HYPOTHESIS_PROFILE chooses one. No deadline in either, since the machine may be busy.
+_COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile("ci", _COMMON, max_examples=50, derandomize=True, database=None)
+settings.register_profile("nightly", _COMMON, max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session", autouse=True)

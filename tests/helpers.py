@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tcdflow.config.compose import Composer, Composition
 from tcdflow.errors import ConfigError, Problem
@@ -31,6 +32,11 @@ class Writer:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return self.root
+
+
+def examples(share: float) -> int:
+    """How many examples a property gets that is dearer, or wants more of them, than those of the profile."""
+    return max(1, round(share * settings().max_examples))
 
 
 def problems(composer: Composer, *overrides: str) -> tuple[Problem, ...]:

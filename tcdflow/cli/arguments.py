@@ -6,7 +6,7 @@ import argparse
 import textwrap
 from collections.abc import Sequence
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tcdflow.cli.verbs import HELP
 from tcdflow.errors import ConfigError, Problem
@@ -23,26 +23,27 @@ class Arguments(argparse.ArgumentParser):
         verb: its name; empty for runs and sweeps, which have none.
         description: what it does.
         examples: commands that show it.
-        parent: a parser whose arguments it takes as well.
     """
 
-    def __init__(
-        self, verb: str, description: str, examples: Examples, parent: argparse.ArgumentParser | None = None
-    ) -> None:
+    def __init__(self, verb: str, description: str, examples: Examples) -> None:
         lines = [line for command, says in examples for line in (f"  {command}", f"      {says}")]
         super().__init__(
             prog=f"tcdflow {verb}".strip(),
             description=description if "\n" in description else textwrap.fill(description, 100),
             epilog="\n".join(["examples:", *lines]),
             formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=100, max_help_position=30),
-            parents=[parent] if parent else [],
             add_help=False,
         )
-        if parent is None:
-            self.add_argument(*HELP, action="store_true", help="show this help")
+        self._added: list[argparse.Action] = []
+        self.add_argument(*HELP, action="store_true", help="show this help")
         self.examples = examples
         self.verb = verb
         self._said: Sequence[str] = ()
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        """Add an argument, as :class:`argparse.ArgumentParser` does."""
+        self._added.append(action := super().add_argument(*args, **kwargs))
+        return action
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse arguments, flags before, between or after the others.
@@ -60,11 +61,11 @@ class Arguments(argparse.ArgumentParser):
             ConfigError: always.
         """
         flag = next((text for text in self._said if text.startswith("-") and text in message), None)
-        known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+        known = [name for action in self._added for name in action.option_strings if name.startswith("--")]
         near = nearest(flag, known) if flag and flag.startswith("--") and flag not in known else None
         what = f"{message}; see {self.prog} --help"
         raise ConfigError([Problem(flag or self.verb or "command line", what, nearest=near)])
 
     def flags(self) -> list[argparse.Action]:
         """Return the flags that its help shows."""
-        return [action for action in self._actions if action.option_strings and action.help != argparse.SUPPRESS]
+        return [action for action in self._added if action.option_strings and action.help != argparse.SUPPRESS]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-
-from hydra._internal.utils import get_args_parser
+from typing import Any
 
 from tcdflow.cli.arguments import Arguments, Examples
 from tcdflow.cli.suggest import unknown_words
@@ -16,20 +15,37 @@ _REFUSED = {
     "config_path": "is refused: it would replace tcdflow's own configs; --config-dir adds to them",
     "config_name": "is refused: it would replace tcdflow's own config; experiment=NAME chooses a YAML",
 }
-_SHARED = {
-    "help": "show this help",
-    "multirun": "a sweep: commas, range() and choice() make several values",
-    "config_dir": "a directory laid out like conf/ that adds your own YAMLs",
-}
-_OF_RUNS = {
-    "cfg": "print the composed config: job, hydra or all",
-    "resolve": "with --cfg: replace interpolations by their values",
-    "package": "with --cfg: print only this part, such as sampling",
-    "info": "print how Hydra composes the config: defaults, defaults-tree, searchpath, plugins, config or all",
-    "shell_completion": 'shell completion; bash: eval "$(tcdflow -sc install=bash)", also zsh and fish',
-    "version": "print the version of tcdflow",
-    "hydra_help": "print Hydra's own help",
-}
+_SWITCH: dict[str, Any] = {"action": "store_true"}
+_SHARED: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
+    (("--multirun", "-m"), _SWITCH, "a sweep: commas, range() and choice() make several values"),
+    (("--config-dir", "-cd"), {"metavar": "DIR"}, "a directory laid out like conf/ that adds your own YAMLs"),
+)
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_OF_RUNS: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
+    (
+        ("--cfg", "-c"),
+        {"choices": ("job", "hydra", "all"), "metavar": "WHAT"},
+        "print the composed config: job, hydra or all",
+    ),
+    (("--resolve",), _SWITCH, "with --cfg: replace interpolations by their values"),
+    (("--package", "-p"), {"metavar": "KEY"}, "with --cfg: print only this part, such as sampling"),
+    (
+        ("--info", "-i"),
+        {"nargs": "?", "const": "all", "choices": _INFO, "metavar": "WHAT"},
+        f"print how Hydra composes the config: {', '.join(_INFO)}",
+    ),
+    (
+        ("--shell-completion", "-sc"),
+        _SWITCH,
+        'completion of commands, keys and values; in bash: eval "$(tcdflow -sc install=bash)"; also zsh, fish',
+    ),
+    (("--version",), _SWITCH, "print the version of tcdflow"),
+    (("--hydra-help",), _SWITCH, "print Hydra's own help"),
+    (("--run", "-r"), _SWITCH, argparse.SUPPRESS),
+    (("--config-path", "-cp"), {}, argparse.SUPPRESS),
+    (("--config-name", "-cn"), {}, argparse.SUPPRESS),
+    (("--experimental-rerun",), {}, argparse.SUPPRESS),
+)
 
 
 def overrides_parser(
@@ -49,14 +65,14 @@ def overrides_parser(
         examples: commands that show it.
         word: what its words are called.
         about: what they are.
-        hidden: flags that have no effect, by the names of their attributes.
+        hidden: flags that have no effect, such as ``--multirun``.
     """
-    parser = Arguments(verb, description, examples, get_args_parser())
-    shown = (_SHARED if verb else _SHARED | _OF_RUNS) | {"overrides": about}
-    metavars = {"overrides": word, "config_dir": "DIR", "package": "KEY", "cfg": "WHAT", "info": "WHAT"}
-    for action in parser._actions:
-        action.help = argparse.SUPPRESS if action.dest in hidden else shown.get(action.dest, argparse.SUPPRESS)
-        action.metavar = metavars.get(action.dest, action.metavar)
+    parser = Arguments(verb, description, examples)
+    parser.add_argument("overrides", nargs="*", metavar=word, help=about)
+    for flags, settings, says in _SHARED:
+        parser.add_argument(*flags, **settings, help=argparse.SUPPRESS if flags[0] in hidden else says)
+    for flags, settings, says in _OF_RUNS:
+        parser.add_argument(*flags, **settings, help=argparse.SUPPRESS if verb else says)
     return parser
 
 

@@ -57,7 +57,6 @@ def main() -> None:
     import tcdflow.cli.resume
     import tcdflow.engine.engine  # noqa: F401
     from tcdflow.config.compose import Composer
-    from tcdflow.record.mp4 import encode  # noqa: F401
 
     torch.set_num_threads(1)  # a pool of threads would not live through a fork
     Composer().compose([])

@@ -10,9 +10,9 @@ import pytest
 from huggingface_hub import constants
 
 from tcdflow.cli.main import dispatch
-from tests.files.fakes import pipeline, weights
 from tests.hub import StandInHub
 from tests.hub.fixtures import hub
+from tests.quick.files.fakes import pipeline, weights
 
 __all__ = ["hub"]
 

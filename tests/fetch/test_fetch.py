@@ -20,9 +20,9 @@ import tcdflow
 from tcdflow import embedded
 from tcdflow.record import document
 from tests.fetch.conftest import LORA, WORDS, Tcdflow, cached
-from tests.files.fakes import needed, pipeline, weights
 from tests.helpers import environment, left_behind
 from tests.hub import FaultKind, StandInHub
+from tests.quick.files.fakes import needed, pipeline, weights
 
 ALL = {f"o/sd/{name}": pipeline()[name] for name in needed()} | {"o/lora/tcd.safetensors": LORA["tcd.safetensors"]}
 LARGE = {name for name in ALL if name.endswith(".safetensors")}
@@ -235,7 +235,7 @@ class TestCutOff:
 
     def test_two_at_once_download_a_file_once(self, repositories: StandInHub, tcd: Tcdflow) -> None:
         from tcdflow.files.resolve import fetch, look
-        from tests.files.fakes import spec
+        from tests.quick.files.fakes import spec
 
         looked = [look(spec("o/sd")) for _ in range(3)]
         repositories.requests.clear()

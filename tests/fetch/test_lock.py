@@ -14,9 +14,9 @@ from tcdflow.files.pins import Pins
 from tcdflow.files.resolve import look
 from tcdflow.record import document, lockfile
 from tests.fetch.conftest import LORA, WORDS, Tcdflow, cached
-from tests.files.fakes import needed, pipeline, spec, weights
 from tests.helpers import Write, left_behind
 from tests.hub import StandInHub
+from tests.quick.files.fakes import needed, pipeline, spec, weights
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 HELD = [*WORDS, "lock=tcdflow.lock.json"]

@@ -153,7 +153,7 @@ def test_from_another_working_directory(
         ((), "name what is to be made again"),
         (("nothing",), "nothing: cannot be read: No such file or directory"),
         (("outputs",), "outputs/run.json: cannot be read"),
-        (("outputs/text/.hydra/config.yaml",), "is no PNG, JPEG, WebP, GIF or MP4 file"),
+        (("outputs/text/.hydra/config.yaml",), "JPEG, MP4, PNG or WebP file"),
         (("shape.png",), "carries no recipe"),
         (("outputs/text", "shape.png"), "unknown override"),
         (("outputs/text", "--verfy"), "unrecognized arguments: --verfy"),

@@ -13,8 +13,8 @@ from tcdflow import embedded
 from tcdflow.record import document
 from tests.helpers import left_behind, python
 from tests.hub import StandInHub
+from tests.quick.cli.test_no_torch import HARNESS, HEAVY
 from tests.rerun.conftest import Tcdflow, edit
-from tests.unit.test_no_torch import HARNESS, HEAVY
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 LORA = "lora/tcd.safetensors"

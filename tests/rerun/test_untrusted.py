@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -56,7 +56,6 @@ def recorded_or_refused(path: Path) -> bool:
         return False
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_a_record_holds(data: st.DataObject, originals: Path, tmp_path: Path) -> None:
     record = json.loads((originals / "outputs/image/run.json").read_text())
@@ -65,7 +64,6 @@ def test_whatever_a_record_holds(data: st.DataObject, originals: Path, tmp_path:
     recorded_or_refused(tmp_path / "run.json")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_a_image_says(data: st.DataObject, originals: Path, tmp_path: Path) -> None:
     with Image.open(originals / "outputs/image/000.png") as image:
@@ -77,7 +75,6 @@ def test_whatever_a_image_says(data: st.DataObject, originals: Path, tmp_path: P
     recorded_or_refused(tmp_path / "x.png")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_a_record_says_of_its_environment(data: st.DataObject, originals: Path) -> None:
     recorded = find(originals / "outputs/image")
