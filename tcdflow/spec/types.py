@@ -22,6 +22,16 @@ class Settings(BaseModel):
         defer_build=True,  # until a registry can be asked for its parts
     )
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Describe a field that narrows an inherited one, such as the name of a part, as that one is described."""
+        for name, field in cls.model_fields.items():
+            if field.description is None:
+                inherited = (base.model_fields.get(name) for base in cls.__mro__[1:] if issubclass(base, Settings))
+                field.description = next(
+                    (other.description for other in inherited if other and other.description), None
+                )
+
 
 def _no_bool(value: object) -> object:
     if isinstance(value, bool):
