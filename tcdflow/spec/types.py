@@ -27,10 +27,9 @@ class Settings(BaseModel):
         """Describe a field that narrows an inherited one, such as the name of a part, as that one is described."""
         for name, field in cls.model_fields.items():
             if field.description is None:
-                inherited = (base.model_fields.get(name) for base in cls.__mro__[1:] if issubclass(base, Settings))
-                field.description = next(
-                    (other.description for other in inherited if other and other.description), None
-                )
+                bases = [base.model_fields for base in cls.__mro__[1:] if issubclass(base, Settings)]
+                known = (fields[name].description for fields in bases if name in fields)
+                field.description = next(filter(None, known), None)
 
 
 def _no_bool(value: object) -> object:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import BeforeValidator, Field
 
 from tcdflow.errors import Problem
 from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.inputs import InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
-from tcdflow.spec.types import Int, SourceText, block_weights
+from tcdflow.spec.types import Int, LoraWeight, SourceText
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -29,15 +29,13 @@ class IPAdapter(Adapter):
 
     kind: Literal["ip_adapter"]
     image_encoder: SourceText = Field(description="folder of the CLIP vision model that it was trained with")
-    images: Annotated[tuple[SourceText, ...], BeforeValidator(_as_tuple)] = Field(
-        min_length=1, max_length=64, description="paths or URLs of the images"
-    )
+    images: Annotated[
+        tuple[SourceText, ...], BeforeValidator(_as_tuple, json_schema_input_type=SourceText | list[SourceText])
+    ] = Field(min_length=1, max_length=64, description="paths or URLs of the images")
     size: Int | None = Field(
         None, ge=8, le=8192, description="pixels a side to stretch the images to; null leaves them"
     )
-    scale: Annotated[Any, PlainValidator(block_weights)] = Field(
-        1.0, description="weight of the images against the prompt: a number, or numbers by block"
-    )
+    scale: LoraWeight = Field(1.0, description="weight of the images against the prompt: a number, or numbers by block")
 
     def model(self, role: str) -> Need:
         """Return its weights, one file."""
