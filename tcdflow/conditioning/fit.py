@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from tcdflow.files.images import FORMATS, check_image, reading
+from tcdflow.files.images import check_image, input_formats, reading
 from tcdflow.spec.tasks import Fit
 
 
@@ -19,7 +19,7 @@ def load(path: Path) -> Image.Image:
         SourceError: in one line, if the file is missing, no image, over 64 megapixels, damaged or cut short.
     """
     check_image(path)
-    with reading(path), Image.open(path, formats=FORMATS) as image:
+    with reading(path), Image.open(path, formats=input_formats()) as image:
         return ImageOps.exif_transpose(image).convert("RGB")
 
 

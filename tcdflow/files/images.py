@@ -33,30 +33,18 @@ from tcdflow._version import __version__
 from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.hashes import cache_dir
+from tcdflow.spec.formats import MAX_PIXELS, all_formats, one_of
 from tcdflow.text import SECRET, printable, reason
 
-# Pillow loads all its plug-ins at the first name beyond the usual four, so the others come last.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-"""Pillow's names of what is accepted; among what it reads besides are formats that start other programs (EPS)."""
+_INPUT_ONLY = {"BMP": ".bmp", "TIFF": ".tif"}
+"""Suffix by Pillow's name of what is read and not written."""
 
-EXTENSIONS = {
-    "PNG": ".png",
-    "JPEG": ".jpg",
-    "MPO": ".jpg",  # what Pillow calls a JPEG with more images behind the first, as many cameras write it
-    "BMP": ".bmp",
-    "GIF": ".gif",
-    "WEBP": ".webp",
-    "TIFF": ".tif",
-}
-
-MAX_PIXELS = 8192 * 8192
 MAX_BYTES = 64 * 2**20  # of a download
 _SILENCE = 20.0  # seconds that a server may take to accept, and between any two pieces of its answer
 _DEADLINE = 300.0  # seconds for a whole download
 _REDIRECTS = 5
 
-_KNOWN = "PNG, JPEG, WebP, BMP, GIF or TIFF"
-_MAGIC = ((b"\x89PNG", "PNG"), (b"\xff\xd8", "JPEG"), (b"GIF8", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"))
+_TIFF = (b"II*\0", b"MM\0*")
 _LOOKALIKES = (
     (b"<!doctype html", "HTML"),
     (b"<html", "HTML"),
@@ -68,6 +56,12 @@ _LOOKALIKES = (
     (b"version https://git-lfs", "a Git LFS pointer: the image itself was not checked out"),
 )
 _warnings_lock = threading.Lock()  # the filters of warnings belong to the whole process
+
+
+def input_formats() -> tuple[str, ...]:
+    """Return Pillow's names of what is accepted: it also reads formats that start other programs (EPS)."""
+    Image.preinit()  # of the usual formats; Pillow loads all its plug-ins at the first name beyond them
+    return tuple(sorted(_suffixes(), key=lambda name: (name not in Image.OPEN, name)))
 
 
 def resolve_image(role: str, text: str) -> Artifact:
@@ -96,8 +90,8 @@ def check_image(path: Path) -> tuple[int, int]:
         Width and height in pixels, after the EXIF orientation is applied; of the first frame.
 
     Raises:
-        SourceError: if it is missing, of another format than PNG, JPEG, WebP, BMP, GIF and TIFF, damaged, or larger
-            than 64 megapixels (8192 × 8192).
+        SourceError: if it is missing, of another format than those that runs write (MP4 aside), BMP and TIFF, damaged,
+            or larger than 64 megapixels (8192 × 8192).
     """
     return _measure(path, str(path))[1]
 
@@ -190,8 +184,9 @@ def _path(text: str) -> Path:
 def _fetched(text: str) -> Path:
     url, shown = _bare_url(text), public_url(text)
     folder, stem = cache_dir() / "pictures", hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
-    for extension in dict.fromkeys(EXTENSIONS.values()):
-        path = folder / f"{stem}{extension}"
+    suffixes = _suffixes()
+    for suffix in suffixes.values():
+        path = folder / f"{stem}{suffix}"
         try:
             if path.is_file():
                 _measure(path, shown)
@@ -206,10 +201,10 @@ def _fetched(text: str) -> Path:
             with os.fdopen(handle, "wb") as file:
                 _download(text, shown, file)
             kind, _ = _measure(partial, shown)
-            with reading(partial, shown), Image.open(partial, formats=FORMATS) as image:
+            with reading(partial, shown), Image.open(partial, formats=input_formats()) as image:
                 image.load()  # not every protocol tells that an answer ended too early
             (folder / f"{stem}.url").write_text(shown + "\n", "utf-8", "surrogateescape")
-            return partial.replace(folder / (stem + EXTENSIONS[kind]))
+            return partial.replace(folder / (stem + suffixes[kind]))
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
@@ -298,7 +293,7 @@ def _masked(part: str) -> str:
 
 def _measure(path: Path, shown: str) -> tuple[str, tuple[int, int]]:
     """Return format and size, the orientation applied."""
-    with reading(path, shown), Image.open(path, formats=FORMATS) as image:
+    with reading(path, shown), Image.open(path, formats=input_formats()) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise _wrong(shown, f"has {width} × {height} pixels; 64 megapixels (8192 × 8192) are allowed")
@@ -309,7 +304,13 @@ def _measure(path: Path, shown: str) -> tuple[str, tuple[int, int]]:
         turned_already = ExifTags.Base.Orientation in getattr(image, "tag_v2", ())  # TIFF's size takes it in
         if exif.get(ExifTags.Base.Orientation) in (5, 6, 7, 8) and not turned_already:
             width, height = height, width
-        return image.format or "", (width, height)
+        # MPO is a JPEG with more images behind the first, as many cameras write it.
+        return "JPEG" if image.format == "MPO" else image.format or "", (width, height)
+
+
+def _suffixes() -> dict[str, str]:
+    """Return the suffix of each accepted format, by Pillow's name."""
+    return {format.pillow: format.suffix for format in all_formats() if format.pillow} | _INPUT_ONLY
 
 
 def _has_metadata_behind_pixels(png: Path) -> bool:
@@ -330,14 +331,16 @@ def _what_it_is_not(path: Path) -> str:
         start = file.read(64)
     if not start:
         return "is empty"
-    for magic, name in _MAGIC:
-        if start.startswith(magic):
-            return f"begins like a {name} file but cannot be read: damaged or cut short"
+    readable = [format for format in all_formats() if format.pillow]
+    labels = [format.label for format in readable if format.claims(start)]
+    if labels or start.startswith(_TIFF):
+        return f"begins like a {next(iter(labels), 'TIFF')} file but cannot be read: damaged or cut short"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     like = [name for magic, name in _LOOKALIKES if text.startswith(magic)]
     if start[4:8] == b"ftyp":
-        like = ["AVIF, HEIC or a video"]
-    return f"is no {_KNOWN} image" + (f"; it looks like {like[0]}" if like else "")
+        like = ["HEIC or a video"]
+    known = one_of([*_INPUT_ONLY, *(format.label for format in readable)])
+    return f"is no {known} image" + (f"; it looks like {like[0]}" if like else "")
 
 
 def _wrong(name: str, what: str) -> SourceError:

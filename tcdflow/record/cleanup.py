@@ -12,18 +12,17 @@ from tcdflow.errors import RecordError
 from tcdflow.record import document
 from tcdflow.record.atomic import PARTIAL
 from tcdflow.record.document import Record
+from tcdflow.spec.formats import all_formats
 
 INPUTS = "inputs"
-_OURS = re.compile(
-    r"(\d{3,4}|animation(_\d{3,4})?)\.(png|jpg|webp|gif|mp4|json)|grid\.png|control_[A-Za-z0-9_-]{1,100}\.png"
-)
-_OUR_INPUT = re.compile(INPUTS + r"/[A-Za-z][A-Za-z0-9_-]{0,100}\.png")
+_STEM = r"(\d{3,4}|animation(_\d{3,4})?)"
+_FIXED = rf"grid\.png|control_[A-Za-z0-9_-]{{1,100}}\.png|{INPUTS}/[A-Za-z][A-Za-z0-9_-]{{0,100}}\.png"
 
 
 def remove_earlier(directory: Path) -> None:
     """Remove the files that the record in ``directory`` lists and a run writes, and nothing else.
 
-    The record may be a stranger's: names that no run gives are left alone, and a symbolic link, be it the record, a
+    The record may be untrusted: names that no run gives are left alone, and a symbolic link, be it the record, a
     image or ``inputs``, is removed itself and never followed.
 
     Raises:
@@ -39,8 +38,9 @@ def remove_earlier(directory: Path) -> None:
         record.write(directory)
     inputs = directory / INPUTS
     remove_link(inputs)
+    ours = _ours()
     for name in _listed(record):
-        if _OURS.fullmatch(name) or _OUR_INPUT.fullmatch(name):
+        if ours.fullmatch(name):
             with contextlib.suppress(OSError):
                 (directory / name).unlink()
     with contextlib.suppress(OSError):
@@ -66,6 +66,12 @@ def remove_link(path: Path) -> None:
     if kind is not None and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _ours() -> re.Pattern[str]:
+    """Return the names that a run gives: those of images and animations have the suffix of any format."""
+    suffixes = "|".join(re.escape(suffix) for suffix in sorted({".json", *(one.suffix for one in all_formats())}))
+    return re.compile(rf"{_STEM}({suffixes})|{_FIXED}")
 
 
 def _listed(record: Record) -> Iterator[str]:

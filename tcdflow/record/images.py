@@ -1,79 +1,64 @@
-"""Images as files: encoded with the recipe inside, and hashed twice, as a file and as pixels."""
+"""Images and animations as files: encoded with the recipe inside, and hashed twice, as a file and as pixels."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from tcdflow.errors import OutputError
 from tcdflow.record.atomic import write_bytes
 from tcdflow.record.document import InputImage, Output, Sheet
-from tcdflow.record.embed import MAX_SEGMENT, Carried, exif_and_xmp, png_info
-from tcdflow.record.pixels import decoded, frames_sha256, pixel_sha256, plain
+from tcdflow.record.pixels import frames_sha256, pixel_sha256, plain
 from tcdflow.record.sample import Sample
+from tcdflow.spec.formats import Encoded, FileFormat, Texts, animation_formats, image_formats
 from tcdflow.spec.model import OutputSpec
+from tcdflow.text import about, reason
 
-SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+SHEETS = "png"
+"""Format of sheets and of the inputs of a run, which keeps every pixel."""
 
 
-def save_image(made: Sample, directory: Path, stem: str, output: OutputSpec, carried: Carried | None) -> Output:
+def save_image(made: Sample, directory: Path, stem: str, output: OutputSpec, texts: Texts | None) -> Output:
     """Write one still atomically, in the format and quality asked for; other modes than RGB are written as RGB.
 
     Args:
         made: the image.
         directory: where.
         stem: the file's name without suffix, e.g. ``000``.
-        output: format and quality. WebP of quality 100 is lossless, as PNG always is.
-        carried: the texts to put inside, or None to put in nothing. A recipe that is too long for the format goes
-            into a file of the same name that ends in ``.json``.
+        output: format and quality.
+        texts: to put inside, or None to put in nothing. A recipe that the format cannot hold goes into a file of the
+            same name that ends in ``.json``.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be encoded or written.
     """
-    rgb = plain(made.frames[0])
-    path = directory / (stem + SUFFIXES[output.format])
-    data, inside = _encoded(rgb, output, carried)
-    written = rgb if output.format == "png" else next(decoded(io.BytesIO(data)))
-    write_bytes(path, data)
-    return Output(
-        file=path.name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        pixel_sha256=pixel_sha256(written),
-        width=written.width,
-        height=written.height,
-        seed=made.seed,
-        sidecar=None if carried is None or inside else save_sidecar(path, carried),
-    )
+    format, rgb = image_formats[output.format], plain(made.frames[0])
+    path = directory / (stem + format.suffix)
+    encoded = _encoded(path, lambda: format.encode(rgb, texts, output.quality))
+    written = [rgb] if format.lossless else _read_back(path, format, encoded)
+    return _saved(path, made, texts, encoded, written)
 
 
-def save_animation(made: Sample, directory: Path, stem: str, output: OutputSpec, carried: Carried | None) -> Output:
-    """Write one animation atomically; see :mod:`tcdflow.record.animations` for what the formats can hold.
+def save_animation(made: Sample, directory: Path, stem: str, output: OutputSpec, texts: Texts | None) -> Output:
+    """Write one animation atomically, as :func:`save_image` does.
 
-    ``frames`` of the result counts those that the file stores: GIF and WebP keep equal neighbours as one that is
-    shown longer. GIF and MP4 have their recipe in a file of the same name that ends in ``.json``.
+    ``frames`` of the result counts those that the file stores: some formats keep equal neighbours as one that is
+    shown longer.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be encoded or written.
     """
-    from tcdflow.record import animations
-
-    frames = [plain(frame) for frame in made.frames]
-    path = directory / f"{stem}.{output.animation}"
-    data, written, inside = animations.encode(frames, output, directory, carried)
-    write_bytes(path, data)
-    return Output(
-        file=path.name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        pixel_sha256=frames_sha256(written),
-        width=written[0].width,
-        height=written[0].height,
-        seed=made.seed,
-        frames=len(written),
-        sidecar=None if carried is None or inside else save_sidecar(path, carried),
+    format, frames = animation_formats[output.animation], [plain(frame) for frame in made.frames]
+    path = directory / (stem + format.suffix)
+    encoded = _encoded(
+        path, lambda: format.encode(frames, texts, fps=output.fps, loop=output.loop, quality=output.quality)
     )
+    written = _read_back(path, format, encoded)
+    return _saved(path, made, texts, encoded, written).model_copy(update={"frames": len(written)})
 
 
 def save_input(image: Image.Image, directory: Path, name: str, file: str) -> InputImage:
@@ -86,7 +71,7 @@ def save_input(image: Image.Image, directory: Path, name: str, file: str) -> Inp
         file: path below ``directory``.
     """
     rgb = plain(image)
-    data = _png(rgb)
+    data = image_formats[SHEETS].encode(rgb, None, 100).data
     write_bytes(directory / file, data)
     return InputImage(
         name=name,
@@ -100,36 +85,36 @@ def save_input(image: Image.Image, directory: Path, name: str, file: str) -> Inp
 
 def save_sheet(image: Image.Image, path: Path) -> Sheet:
     """Write a contact sheet as PNG."""
-    data = _png(image)
+    data = image_formats[SHEETS].encode(image, None, 100).data
     write_bytes(path, data)
     return Sheet(file=path.name, sha256=hashlib.sha256(data).hexdigest())
 
 
-def save_sidecar(path: Path, carried: Carried) -> str:
-    """Write the recipe beside an image and return the file's name."""
-    sidecar = path.with_suffix(".json")
-    write_bytes(sidecar, carried.recipe.encode("utf-8"))
-    return sidecar.name
+def _encoded(path: Path, encode: Callable[[], Encoded]) -> Encoded:
+    try:
+        return encode()
+    except (OSError, ValueError) as error:
+        raise OutputError(about(path, f"cannot be encoded: {reason(error)}")) from error
 
 
-def _encoded(rgb: Image.Image, output: OutputSpec, carried: Carried | None) -> tuple[bytes, bool]:
-    if output.format == "png":
-        info, inside = png_info(carried) if carried else (None, False)
-        return _png(rgb, pnginfo=info), inside
-    jpeg = output.format == "jpeg"
-    texts, inside = exif_and_xmp(carried, MAX_SEGMENT if jpeg else None) if carried else ({}, False)
-    options: dict[str, Any] = {"quality": output.quality}
-    if jpeg:
-        # At high quality colours keep their full resolution too: halved, red edges are the first thing one sees.
-        options |= {"subsampling": 0 if output.quality >= 90 else 2, "optimize": True}
-    else:
-        options |= {"lossless": output.quality == 100}
-    buffer = io.BytesIO()
-    rgb.save(buffer, format=output.format.upper(), **options, **texts)
-    return buffer.getvalue(), inside
+def _read_back(path: Path, format: FileFormat, encoded: Encoded) -> list[Image.Image]:
+    try:
+        return list(format.frames(io.BytesIO(encoded.data)))
+    except (OSError, ValueError) as error:
+        raise OutputError(about(path, f"what was encoded cannot be read back: {reason(error)}")) from error
 
 
-def _png(rgb: Image.Image, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    rgb.save(buffer, format="PNG", **options)
-    return buffer.getvalue()
+def _saved(path: Path, made: Sample, texts: Texts | None, encoded: Encoded, written: list[Image.Image]) -> Output:
+    write_bytes(path, encoded.data)
+    sidecar = None if texts is None or encoded.has_recipe else path.with_suffix(".json")
+    if texts is not None and sidecar is not None:
+        write_bytes(sidecar, texts.recipe.encode("utf-8"))
+    return Output(
+        file=path.name,
+        sha256=hashlib.sha256(encoded.data).hexdigest(),
+        pixel_sha256=frames_sha256(written),
+        width=written[0].width,
+        height=written[0].height,
+        seed=made.seed,
+        sidecar=sidecar and sidecar.name,
+    )

@@ -10,13 +10,9 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from tcdflow.errors import RecordError
-from tcdflow.text import about
-
-MAX_PIXELS = 8192 * 8192
-"""Of one image or frame: as many as a run can ask for."""
-
-MAX_FRAMES = 1024
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+from tcdflow.record.data import opened
+from tcdflow.spec.formats import START, FileFormat, format_of
+from tcdflow.text import about, reason
 
 
 def plain(image: Image.Image) -> Image.Image:
@@ -44,43 +40,26 @@ def frames_of(path: Path) -> Iterator[Image.Image]:
     """Yield the RGB frames that a file holds: one for an image, and those stored for an animation.
 
     Args:
-        path: a PNG, JPEG, WebP or GIF file, or an MP4 by its suffix.
+        path: an image or animation of any format that runs write, by its content, whatever its name.
 
     Raises:
         RecordError: if it cannot be read or is no such file, has more than 8192² pixels or 1024 frames.
     """
-    if path.suffix.lower() == ".mp4":
-        from tcdflow.record import mp4
-
-        yield from mp4.decoded(path)
-        return
     try:
-        yield from decoded(path)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        what = "is no image" if isinstance(error, UnidentifiedImageError) else f"cannot be decoded: {error}"
-        raise RecordError(about(path, what)) from None
+        with opened(path) as file:
+            format = format_of(file.read(START))
+            file.seek(0)
+            yield from _decoded(format, file)
+    except OSError as error:
+        raise RecordError(about(path, f"cannot be read: {error.strerror or error}")) from None
+    except ValueError as error:
+        raise RecordError(about(path, str(error))) from None
 
 
-def decoded(file: Path | BinaryIO) -> Iterator[Image.Image]:
-    """Yield the RGB frames of a PNG, JPEG, WebP or GIF file.
-
-    Raises:
-        OSError: or whatever else Pillow says of bytes that are none.
-        ValueError: if it has more than 8192² pixels or 1024 frames.
-    """
-    with Image.open(file, formats=_FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"{image.width}x{image.height} pixels: more than any run makes")
-        count = getattr(image, "n_frames", 1)
-        if count > MAX_FRAMES:
-            raise ValueError(f"{count} frames: more than any run makes")
-        for number in range(count):
-            image.seek(number)
-            yield plain(image)
+def _decoded(format: FileFormat, file: BinaryIO) -> Iterator[Image.Image]:
+    try:
+        yield from format.frames(file)
+    except UnidentifiedImageError:
+        raise ValueError(f"begins like a {format.label} file and is none: damaged or cut short") from None
+    except Exception as error:  # untrusted bytes: decoders raise SyntaxError, struct.error, KeyError, …
+        raise ValueError(f"cannot be decoded: {reason(error)}") from None

@@ -1,4 +1,4 @@
-"""The recipe that an image carries: enough to make it again, alone. It may come back from a stranger."""
+"""The recipe that an image carries: enough to make it again, alone. One that comes back is untrusted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from pydantic_core import from_json
 
 from tcdflow._version import __version__
 from tcdflow.files.lock import LockedFile
+from tcdflow.record.a1111 import parameters
 from tcdflow.spec.batch import Batch
+from tcdflow.spec.formats import MAX_RECIPE, Texts
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.types import MAX_SEED
-
-MAX_BYTES = 16_000_000
-"""Of the JSON text: more is not read back."""
 
 
 class Recipe(BaseModel):
@@ -30,6 +29,11 @@ class Recipe(BaseModel):
     spec: dict[str, Any]
     lock: Annotated[list[LockedFile], Field(max_length=10_000)]
     batch: Batch | None = None
+
+
+def texts_of(spec: RunSpec, lock: Sequence[LockedFile], seed: int, batch: Batch | None = None) -> Texts:
+    """Return what the image of one seed of a run carries, with what it shared its call with."""
+    return Texts(parameters(spec, lock, seed), recipe_json(spec, lock, seed, batch))
 
 
 def recipe_json(spec: RunSpec, lock: Sequence[LockedFile], seed: int, batch: Batch | None = None) -> str:
@@ -52,8 +56,8 @@ def parse(text: bytes) -> dict[str, Any]:
     Raises:
         ValueError: if it is none; the message is short but not cleaned of control characters.
     """
-    if len(text) > MAX_BYTES:
-        raise ValueError(f"is larger than {MAX_BYTES} bytes")
+    if len(text) > MAX_RECIPE:
+        raise ValueError(f"is larger than {MAX_RECIPE} bytes")
     # pydantic's own parser: it has a limit on depth, and knows no NaN unless asked.
     plain = from_json(text, allow_inf_nan=False, cache_strings="none")
     try:

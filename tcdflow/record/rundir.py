@@ -19,10 +19,10 @@ from tcdflow.files.lock import LockedFile
 from tcdflow.record.atomic import Room
 from tcdflow.record.cleanup import INPUTS, remove_earlier, remove_link, remove_partial
 from tcdflow.record.document import FILE_NAME, Failure, Record
-from tcdflow.record.embed import Carried
 from tcdflow.record.environment import versions
 from tcdflow.record.images import save_animation, save_image, save_input, save_sheet
 from tcdflow.record.key import run_key
+from tcdflow.record.recipe import texts_of
 from tcdflow.record.sample import Sample
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
@@ -113,10 +113,9 @@ class RunDirectory:
     ) -> None:
         """Write what was made, and what it was made from, and list it in the record. What is flawed is left out.
 
-        Images become ``000.png`` (or ``.jpg``, ``.webp``) and so on; animations ``animation.gif`` (or ``.webp``,
-        ``.mp4``), or ``animation_000.gif`` and so on if there are several. Where the spec asks for it and there are
-        several of them or inputs, ``grid.png`` shows all, inputs first, with first, middle and last frame of
-        animations.
+        Images become ``000.png`` and so on, with the suffix of their format; animations ``animation.gif``, or
+        ``animation_000.gif`` and so on if there are several. Where the spec asks for it and there are several of them
+        or inputs, ``grid.png`` shows all, inputs first, with first, middle and last frame of animations.
 
         Args:
             made: in the order of their seeds.
@@ -138,12 +137,12 @@ class RunDirectory:
             if one.invalid is not None:
                 continue
             shared = batch.of_image(place) if batch is not None else None
-            carried = Carried.of(self._spec, record.lock, one.seed, shared) if output.metadata == "full" else None
+            texts = texts_of(self._spec, record.lock, one.seed, shared) if output.metadata == "full" else None
             if one.still:
-                record.outputs.append(save_image(one, self.path, f"{number:03d}", output, carried))
+                record.outputs.append(save_image(one, self.path, f"{number:03d}", output, texts))
             else:
                 stem = "animation" if animations == 1 else f"animation_{number:03d}"
-                record.outputs.append(save_animation(one, self.path, stem, output, carried))
+                record.outputs.append(save_animation(one, self.path, stem, output, texts))
         sound = [one for one in made if one.invalid is None]
         if output.grid and (len(sound) > 1 or (sound and inputs)):
             from tcdflow.record.grid import sheet

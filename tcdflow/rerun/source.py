@@ -21,12 +21,12 @@ from tcdflow.record.key import run_key
 from tcdflow.record.metadata import read_recipe
 from tcdflow.spec import rules
 from tcdflow.spec.batch import Batch
+from tcdflow.spec.formats import animation_formats, image_formats
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.text import about, one_line, shortened
 
 CELLS = "cells"
-_ANIMATED = (".gif", ".mp4", ".webp", ".png", ".jpg")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def find(path: Path) -> Recorded:
         try:
             record = document.read_file(path)
         except RecordError:
-            return _of_image(path, next(filter(_is_file, map(path.with_suffix, _ANIMATED)), None))
+            return _of_image(path, _image_beside(path))
         return _of_record(path, path.parent, record)
     return _of_image(path, path)
 
@@ -146,6 +146,12 @@ def _of_image(path: Path, image: Path | None) -> Recorded:
             doubts = []  # another run's record, beside which the image was put
     batch = Batch.model_validate(recipe["batch"]) if recipe["batch"] else None
     return Recorded(path, alone, lock, key, recipe["tcdflow"], expected, record_, batch, tuple(doubts))
+
+
+def _image_beside(sidecar: Path) -> Path | None:
+    """Return the image or animation of a sidecar."""
+    suffixes = (format.suffix for format in (*animation_formats.values(), *image_formats.values()))
+    return next(filter(_is_file, map(sidecar.with_suffix, suffixes)), None)
 
 
 def _batch(path: Path, record: Record) -> Batch | None:

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, StringConstraints
 
 from tcdflow.spec.adapters import Adapter, ControlNet, IPAdapter, MotionAdapter
+from tcdflow.spec.formats import animation_formats, image_formats
+from tcdflow.spec.registry import NameOf
 from tcdflow.spec.tasks import Task, TextToImage, effective_steps
 from tcdflow.spec.types import (
     Description,
@@ -144,7 +146,7 @@ class SamplingSpec(Part):
         description="classifier-free guidance; 0 to 1 is off, as distilled LoRAs need; above 1 doubles the UNet's work",
     )
     seed: Seed = Field(0, description="seed of the noise; a list makes one image for each seed")
-    num_images: Int = Field(1, ge=1, le=1024, description="number of images; their seeds are seed, seed + 1, ...")
+    num_images: Int = Field(1, ge=1, le=1024, description="number of images; their seeds are seed, seed + 1 and so on")
     width: Int | None = Field(None, ge=8, le=8192, description="width in pixels; null takes base.size")
     height: Int | None = Field(None, ge=8, le=8192, description="height in pixels; null takes base.size")
     clip_skip: Int | None = Field(
@@ -182,7 +184,9 @@ class RuntimeSpec(Part):
 
     description: Description = ""
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = Field(
-        "auto", description="auto (the best there is), cpu, mps, cuda, or cuda:N for the GPU with number N"
+        "auto",
+        description="auto (the best there is), cpu, mps, cuda, or cuda:N for the GPU with number N",
+        examples=["auto", "cpu", "mps", "cuda", "cuda:0"],
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description="precision; auto is float16 on cuda and mps, float32 on a CPU; changes pixels"
@@ -239,15 +243,15 @@ class OutputSpec(Part):
     """What is written (group ``output``)."""
 
     description: Description = ""
-    format: Literal["png", "jpeg", "webp"] = Field(
-        "png", description="format of images; png, and webp at quality 100, keep every pixel"
+    format: Annotated[str, NameOf(image_formats)] = Field("png", description="format of images; png keeps every pixel")
+    quality: Int = Field(
+        95, ge=1, le=100, description="quality of lossy formats, in percent; 100 makes webp lossless, and no other"
     )
-    quality: Int = Field(95, ge=1, le=100, description="quality of jpeg and webp, in percent; 100 makes webp lossless")
-    animation: Literal["gif", "webp", "mp4"] = Field("gif", description="format of animations")
+    animation: Annotated[str, NameOf(animation_formats)] = Field("gif", description="format of animations")
     fps: Int = Field(
         10, ge=1, le=60, description="frames per second of animations; gif rounds to hundredths of a second a frame"
     )
-    loop: bool = Field(True, description="whether gif and webp animations repeat")
+    loop: bool = Field(True, description="whether animations repeat; mp4 leaves that to the player")
     grid: bool = Field(True, description="write a labelled sheet (grid.png) if there are several images or inputs")
     metadata: Literal["full", "none"] = Field(
         "full", description="what the files carry: spec, lock and A1111 text, or nothing"
@@ -271,7 +275,8 @@ class RunSpec(Part):
     )
     sampling: SamplingSpec = Field(description="steps, noise, guidance, seeds and size")
     runtime: RuntimeSpec = Field(RuntimeSpec(), description="device, precision, memory and speed")
-    output: OutputSpec = Field(OutputSpec(), description="formats and metadata of the files written")
+    # A factory, for a default made here would load every format.
+    output: OutputSpec = Field(default_factory=OutputSpec, description="formats and metadata of the files written")
 
     @property
     def width(self) -> int:

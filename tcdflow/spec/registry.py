@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 T = TypeVar("T")
 
@@ -91,7 +91,17 @@ class NameOf:
     registry: Registry[Any]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.literal_schema(list(self.registry))
+        # Not a literal schema: the registry is asked when a value is there, so that defining a model loads no part.
+        return core_schema.no_info_plain_validator_function(self._known)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.registry)}
+
+    def _known(self, value: object) -> str:
+        if isinstance(value, str) and value in self.registry:
+            return value
+        *most, last = map(repr, self.registry)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(most)} or {last}" if most else last})
 
 
 @dataclass(frozen=True)

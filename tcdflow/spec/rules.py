@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from tcdflow import embedded
 from tcdflow.errors import Problem
 from tcdflow.spec import adapter_rules, runtime_rules
+from tcdflow.spec.formats import animation_formats, one_of
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import ImageToImage, Inpainting
 
 FEW_STEPS = 10
-MAX_GIF_FPS = 50
 
 _HONOURED = {
     "beta_schedule": ("tcd", "ddim", "dpmpp_2s", "dpmpp_2m", "euler", "lcm"),
@@ -119,8 +119,10 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         yield "negative_prompt has no effect while sampling.guidance_scale is at most 1"
     if sampling.eta > 0 and scheduler.name not in ("tcd", "ddim"):
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
-    if spec.task.name == "animation" and spec.output.animation == "gif" and spec.output.fps > MAX_GIF_FPS:
-        yield f"output.fps={spec.output.fps} is more than a gif can show ({MAX_GIF_FPS}); take output.animation=webp"
+    output = spec.output
+    if spec.task.name == "animation" and output.fps > (most := animation_formats[output.animation].max_fps):
+        others = one_of(name for name, format in animation_formats.items() if format.max_fps >= output.fps)
+        yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
     model = spec.base.source.removeprefix("embedded:")
     if model in embedded.MODELS and (advice := embedded.advice(model, spec.prompt)):
         yield advice

@@ -122,7 +122,7 @@ def hydras(plan: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("do", "words"),
     [
-        (elsewhere, "is no PNG, JPEG"),
+        (elsewhere, "JPEG, PNG, TIFF or WebP image"),
         (nothing_of_a_folder, "is no model folder"),
         (less_of_a_folder, "other files of it than would be loaded"),
         (one_of_several, "files of what is one"),

@@ -54,11 +54,10 @@ def main() -> None:
     import torch
     from diffusers import StableDiffusionPipeline, TCDScheduler  # noqa: F401
 
+    import tcdflow.cli.rerun
+    import tcdflow.cli.resume
     import tcdflow.engine.engine  # noqa: F401
-    from tcdflow.cli.rerun import rerun  # noqa: F401
-    from tcdflow.cli.sweep import resume  # noqa: F401
     from tcdflow.config.compose import Composer
-    from tcdflow.record.mp4 import encode  # noqa: F401
 
     # A shell that runs the tests in the background has its children ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)

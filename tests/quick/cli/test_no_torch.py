@@ -10,7 +10,19 @@ import pytest
 
 from tests.helpers import left_behind, python
 
-HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "torchvision", "scipy", "cv2")
+HEAVY = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "peft",
+    "accelerate",
+    "torchvision",
+    "scipy",
+    "cv2",
+    "numpy",
+    "imageio",
+    "av",
+)
 
 # Runs a command as the console script does, and tells at its very end what it has imported.
 HARNESS = """

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from tcdflow.errors import OutputError
+from tcdflow.parts.encoding.delays import delays
 from tcdflow.record import document
-from tcdflow.record.animations import delays
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of, frames_sha256
 from tcdflow.record.sample import Sample
+from tcdflow.spec.formats import animation_formats
 from tcdflow.spec.model import RunSpec
 from tests.quick.record.outputs import MOVING, a_spec, an_animation, an_image, durations, write
 
@@ -129,18 +134,58 @@ def test_a_video_is_not_scaled_and_an_odd_edge_is_repeated(
     assert all(abs(a - b) <= 12 for a, b in zip(corner, beside, strict=True))
 
 
-def test_a_video_without_ffmpeg_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import imageio_ffmpeg
-
-    def missing() -> str:
-        raise RuntimeError("No ffmpeg exe could be found.\nInstall it.")
-
-    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", missing)
-    with pytest.raises(OutputError, match="No ffmpeg exe could be found") as caught:
-        write(tmp_path, a_spec({"animation": "mp4"}), [an_animation(2)])
-    assert "\n" not in str(caught.value)
+def test_a_video_that_cannot_be_encoded_is_one_message(tmp_path: Path) -> None:
+    wide = Sample((Image.new("RGB", (20_000, 2)),), 7, animated=True)  # H.264 ends at 16,384
+    with pytest.raises(OutputError, match=r"animation\.mp4: cannot be encoded: ffmpeg: ") as caught:
+        write(tmp_path, a_spec({"animation": "mp4"}), [wide])
+    assert "\n" not in str(caught.value) and str(caught.value).isprintable()
     assert document.read(tmp_path).status == "failed"
     assert {p.name for p in tmp_path.iterdir()} == {"run.json"}
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 64), (112, 128), (176, 144)])
+def test_a_video_has_the_same_bytes_from_call_to_call(size: tuple[int, int]) -> None:
+    frames = an_animation(4, size=size).frames
+    found = {animation_formats["mp4"].encode(frames, None, fps=10, loop=True, quality=95).data for _ in range(20)}
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("fps", [1, 7, 30, 60])
+def test_a_video_has_exactly_the_frames_a_second_asked_for(tmp_path: Path, fps: int) -> None:
+    out = write(tmp_path, a_spec({"animation": "mp4", "fps": fps}), [an_animation(5)]).outputs[0]
+    with av.open(str(tmp_path / out.file)) as video:
+        stream = video.streams.video[0]
+        assert stream.average_rate == Fraction(fps)
+        shown = [
+            frame.pts * frame.time_base for frame in video.decode(stream) if frame.pts is not None and frame.time_base
+        ]
+        assert shown == [Fraction(number, fps) for number in range(5)]
+
+
+def test_a_video_can_be_played_while_it_loads(tmp_path: Path) -> None:
+    out = write(tmp_path, a_spec({"animation": "mp4"}), [an_animation(2)]).outputs[0]
+    data = (tmp_path / out.file).read_bytes()
+    assert 0 < data.index(b"moov") < data.index(b"mdat")
+
+
+LEGACY = Path(__file__).parents[2] / "legacy" / "958240d" / "animations"
+
+
+@pytest.mark.parametrize("name", ["gif", "webp", "mp4"])
+def test_animations_of_earlier_versions_decode_to_the_pixels_that_were_recorded(name: str) -> None:
+    expected = json.loads((LEGACY / "expected.json").read_text())[name]
+    frames = list(frames_of(LEGACY / f"animation.{name}"))
+    assert frames_sha256(frames) == expected["pixel_sha256"]
+    assert (len(frames), list(frames[0].size)) == (expected["frames"], expected["size"])
+
+
+@pytest.mark.parametrize("name", ["gif", "webp", "mp4"])
+def test_frames_are_encoded_to_the_pixels_of_earlier_versions(name: str) -> None:
+    with Image.open(LEGACY / "frames.png") as image:
+        frames = [image.convert("RGB").crop((63 * n, 0, 63 * n + 63, 61)) for n in range(5)]
+    format = animation_formats[name]
+    data = format.encode(frames, None, fps=8, loop=True, quality=90).data
+    assert frames_sha256(format.frames(io.BytesIO(data))) == frames_sha256(frames_of(LEGACY / f"animation.{name}"))
 
 
 def test_made_refuses_what_cannot_be_written() -> None:

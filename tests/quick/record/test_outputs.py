@@ -17,9 +17,9 @@ from PIL import Image
 from tcdflow.errors import RecordError
 from tcdflow.files.lock import LockedFile
 from tcdflow.record import document
-from tcdflow.record.embed import Carried
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import pixel_sha256
+from tcdflow.record.recipe import texts_of
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
@@ -61,7 +61,7 @@ def test_the_a1111_text_is_where_galleries_look(tmp_path: Path, format: str) -> 
             comment = image.getexif().get_ifd(0x8769)[0x9286]
             assert isinstance(comment, bytes) and comment.startswith(b"UNICODE\0")
             text = comment[8:].decode("utf-16-be")
-    assert text == Carried.of(a_spec(), LOCK, 7).parameters
+    assert text == texts_of(a_spec(), LOCK, 7).parameters
     assert text.startswith("a fox, 狐 🦊") and "Seed: 7" in text
 
 
@@ -143,7 +143,7 @@ def test_writing_a_png_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from tests.quick.record.outputs import *; "
         "write(pathlib.Path(sys.argv[1]), a_spec(), [Sample((an_image(),), 7)]); "
-        "print([m for m in ('torch', 'numpy', 'imageio', 'imageio_ffmpeg') if m in sys.modules])"
+        "print([m for m in ('torch', 'numpy', 'imageio', 'av') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
