@@ -75,5 +75,5 @@ def test_check_shows_the_plan_and_learns_how_long_it_takes(
     told = zygote.run("check", *COMMAND, "sampling.eta=0,1", cwd=at).out
     assert re.search(r"time +about \d+ s, by earlier runs", told)
     told = zygote.run("check", "-m", "sampling.width=64,128", cwd=at).out
-    assert re.search(r"time +about \d+ s, .* and 1 of 2 cells of which nothing is known", told)
+    assert re.search(r"time +about \d+ s, .* and unknown for 1 of 2 cells", told)
     assert re.search(r"time +about \d+ s", zygote.run("check", cwd=at).out)
