@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tcdflow.app import WarmEngine
     from tcdflow.engine.result import Result
+    from tcdflow.engine.warm import WarmEngine
     from tcdflow.spec.model import RunSpec
 
 
@@ -40,15 +40,19 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> Result:
         RequestError: if the request is wrong; nothing was written.
         RunError: if the run failed; its record says why.
     """
-    from tcdflow.app import Job, run_single
     from tcdflow.config.compose import Composer
+    from tcdflow.config.run_output import RunOutput
+    from tcdflow.request.prepare import prepare
+    from tcdflow.request.request import Request
+    from tcdflow.request.run import run_single
 
-    job = Job.prepare(Composer(config_dir).compose(overrides))
-    return run_single(job, _engine(), logs=False)
+    composition = Composer(config_dir).compose(overrides)
+    prepared = prepare(Request.composed(composition))
+    return run_single(prepared, RunOutput.of(composition.config), _engine(), logs=False)
 
 
 @cache
 def _engine() -> WarmEngine:
-    from tcdflow.app import WarmEngine
+    from tcdflow.engine.warm import WarmEngine
 
     return WarmEngine()

@@ -9,12 +9,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tcdflow.config.compose import Composer, Composition
+from tcdflow.config.run_output import RunOutput
+from tcdflow.engine.result import Result
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.request.prepare import prepare
+from tcdflow.request.request import Prepared, Request
+from tcdflow.request.run import run_single
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -64,6 +70,16 @@ def problems(composer: Composer, *overrides: str) -> tuple[Problem, ...]:
 
 def compose(composer: Composer, *overrides: str) -> Composition:
     return composer.compose(overrides)
+
+
+def prepared(composition: Composition) -> Prepared:
+    """Find the files of a composed run."""
+    return prepare(Request.composed(composition))
+
+
+def run_composed(composition: Composition, engine: Any, on_step: Any = None, *, logs: bool = False) -> Result:
+    """Execute a composed run in the directory that it names."""
+    return run_single(prepared(composition), RunOutput.of(composition.config), engine, on_step, logs=logs)
 
 
 def cli(*args: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from tcdflow.app import Job
 from tcdflow.cli import flags, preview
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.described import lines
@@ -22,6 +22,8 @@ from tcdflow.files.artifact import Artifact
 from tcdflow.files.resolve import fetch
 from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.record.key import effect
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Request
 from tcdflow.sweep import planner
 
 EXAMPLES = (
@@ -103,13 +105,13 @@ class _Looked:
 
 def _run(composition: Composition, look: _Looked) -> None:
     try:
-        job = Job.look(composition)
+        prepared = Preparer()(Request.composed(composition))
     except RequestError as error:
         look.show(preview.of_run(composition), composition.warnings, None, str(error))
         raise
-    known = job.composition
-    found = preview.of_run(known) | {"time": preview.time([(known.spec, True, True)])}
-    look.show(found, known.warnings, list(job.artifacts))
+    sized = replace(composition, spec=prepared.spec)
+    found = preview.of_run(sized) | {"time": preview.time([(prepared.spec, True, True)])}
+    look.show(found, prepared.warnings, list(prepared.files))
 
 
 def _sweep(composer: Composer, overrides: Sequence[str], look: _Looked) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tcdflow.app import Job
 from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.files import DownloadBar, show_files
@@ -16,10 +15,10 @@ from tcdflow.config.vary import vary
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact, refuse_pickles
 from tcdflow.files.lock import lock
-from tcdflow.files.pins import Pins
 from tcdflow.files.resolve import fetch
 from tcdflow.record.data import is_there
-from tcdflow.rerun.pin import recheck
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Request
 from tcdflow.rerun.source import find, is_sweep
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner
@@ -69,7 +68,7 @@ def _composed(composer: Composer, overrides: Sequence[str], *, sweeping: bool) -
         planned = planner.make(composer, overrides)
         warn(planned.warnings)
         return planned.artifacts
-    return Job.look(composer.compose(overrides)).artifacts
+    return Preparer()(Request.composed(composer.compose(overrides))).files
 
 
 def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
@@ -79,8 +78,7 @@ def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
             raise ConfigError([Problem("fetch", "a plan is taken as it is, without overrides", changes[0])])
         return _planned(path.parent if path.name == plans.FILE_NAME else path, allow_pickle=allow_pickle)
     recorded = find(path)
-    looked, _ = recheck(recorded, vary(recorded.spec, changes), unpickle=allow_pickle)
-    return looked
+    return Preparer()(recorded.request(vary(recorded.spec, changes), allow_pickle=allow_pickle)).files
 
 
 def _planned(directory: Path, *, allow_pickle: bool) -> Iterable[Artifact]:
@@ -88,5 +86,5 @@ def _planned(directory: Path, *, allow_pickle: bool) -> Iterable[Artifact]:
     parts = [files.artifact() for files in plan.files]
     refuse_pickles([] if allow_pickle else parts)
     looked = looked_up(parts)
-    Pins(plan.lock).hold(lock(looked))
+    plan.pins().hold(lock(looked))
     return looked

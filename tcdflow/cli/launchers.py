@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from tcdflow.app import WarmEngine
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.signals import interrupted
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import check
 from tcdflow.config.plugins import LAUNCHER, RAY, Drive, drive
+from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.problems import problems_of
 from tcdflow.sweep.outcome import Outcome

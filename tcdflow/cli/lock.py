@@ -16,11 +16,11 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.permission import permitted
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
-from tcdflow.files.finder import Finder
 from tcdflow.files.lock import LockedFile, lock
 from tcdflow.files.pins import Pins
-from tcdflow.files.resolve import look
 from tcdflow.record import lockfile
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Request
 from tcdflow.spec.paths import at_home
 from tcdflow.sweep import planner
 
@@ -54,13 +54,14 @@ def main(argv: Sequence[str]) -> int:
     first = ends(composer, overrides)[0] if args.multirun else overrides
     path = args.output or _place(composer, composer.load(first), overrides)
     known = () if args.update or not path.exists() else lockfile.read(path).files
-    pins = Pins(known)
+    pins = Pins(known, holds=lambda role: False)  # what has changed is said below, with what to do
     if args.multirun:
         planned = planner.make(composer, args.overrides, pins)
         warn(planned.warnings)
         artifacts: Iterable[Artifact] = planned.artifacts
     else:
-        artifacts = look(composer.compose(overrides).spec, Finder(unpickle=allow_pickle), pins)
+        spec = composer.compose(overrides).spec
+        artifacts = Preparer()(Request(spec, pins, allow_pickle=allow_pickle)).files
     lockfile.write(path, _added(known, lock(artifacts)))
     show_files(artifacts)
     print(path)

@@ -15,14 +15,13 @@ from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.run import summary
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import warn
-from tcdflow.config.compose import Composer, Composition
 from tcdflow.config.permission import permitted
+from tcdflow.config.run_output import RunOutput
 from tcdflow.config.vary import split, vary
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.rerun.pin import Pinned, pin
+from tcdflow.request.prepare import prepare
+from tcdflow.request.request import Prepared, Request
 from tcdflow.rerun.source import Recorded, find, is_sweep
-from tcdflow.spec import rules
-from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
 from tcdflow.text import printable
 
@@ -70,11 +69,11 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError([Problem("--sample", "requires --verify and the directory of a sweep", args.sample)])
     recorded = find(args.path)
     spec = vary(recorded.spec, changes)
+    request = recorded.request(spec, allow_pickle=allow_pickle, overrides=args.overrides)
     if args.verify and not where:
-        return _verify(recorded, spec, changes, allow_pickle=allow_pickle)
+        return _verify(recorded, request)
     _keep_the_original(recorded, where)
-    pinned = _pinned(recorded, spec, allow_pickle=allow_pickle)
-    result = _again(recorded, spec, pinned, args.overrides, where)
+    result = _again(recorded, request, where)
     if not args.verify:
         return 0
     from tcdflow.rerun.verify import judge
@@ -100,41 +99,40 @@ def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
         raise ConfigError([Problem("hydra.run.dir", what, str(said))])
 
 
-def _pinned(recorded: Recorded, spec: RunSpec, *, allow_pickle: bool) -> Pinned:
-    with DownloadBar() as bar:
-        return pin(recorded, spec, unpickle=allow_pickle, progress=bar.progress)
-
-
-def _again(recorded: Recorded, spec: RunSpec, pinned: Pinned, overrides: Sequence[str], where: Sequence[str]) -> Result:
-    from tcdflow.app import Job, WarmEngine, directory_config, run_single
+def _again(recorded: Recorded, request: Request, where: Sequence[str]) -> Result:
     from tcdflow.cli.progress import StepBar
-    from tcdflow.files.sizes import resolve_size
+    from tcdflow.engine.warm import WarmEngine
+    from tcdflow.request.run import run_single
 
     start = time.perf_counter()
-    warnings = (*rules.warnings(spec), *pinned.artifacts.told())
-    config = directory_config(Composer(), where)
-    composition = Composition(resolve_size(spec, pinned.artifacts), tuple(overrides), {}, warnings, config)
-    warn(warnings)
-    job = Job(composition, pinned.artifacts, pinned.lock, recorded.key, recorded.batch)
-    with StepBar(len(spec.sampling.seeds)) as bar:
-        result = run_single(job, WarmEngine(reusable=False, on_loaded=collect_again), bar.step)
+    output = RunOutput.alone(where)
+    prepared = _prepared(request)
+    warn(prepared.warnings)
+    with StepBar(len(prepared.spec.sampling.seeds)) as bar:
+        engine = WarmEngine(reusable=False, on_loaded=collect_again)
+        result = run_single(prepared, output, engine, bar.step)
     for path in result.paths:
         print(path)
     print(summary(result, time.perf_counter() - start), file=sys.stderr)
     return result
 
 
-def _verify(recorded: Recorded, spec: RunSpec, changes: Sequence[str], *, allow_pickle: bool) -> int:
-    from tcdflow.app import WarmEngine
+def _verify(recorded: Recorded, request: Request) -> int:
     from tcdflow.cli.progress import StepBar
+    from tcdflow.engine.warm import WarmEngine
     from tcdflow.rerun.verify import comparable, verify
 
     comparable(recorded)
-    pinned = _pinned(recorded, spec, allow_pickle=allow_pickle)
-    with StepBar(len(spec.sampling.seeds)) as bar:
+    prepared = _prepared(request)
+    with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         engine = WarmEngine(reusable=False, on_loaded=collect_again)
-        verified = verify(recorded, spec, pinned, engine, bar.step, changes)
+        verified = verify(recorded, prepared, engine, bar.step)
     return _told(verified, recorded)
+
+
+def _prepared(request: Request) -> Prepared:
+    with DownloadBar() as bar:
+        return prepare(request, bar.progress)
 
 
 def _told(verified: Verified, recorded: Recorded) -> int:
@@ -158,7 +156,7 @@ def _tell_why(verified: Verified) -> None:
 
 
 def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
-    from tcdflow.app import WarmEngine
+    from tcdflow.engine.warm import WarmEngine
     from tcdflow.rerun.cells import sample, verify_cells
 
     cells, undone = sample(directory, size)

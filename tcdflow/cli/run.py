@@ -64,15 +64,21 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     start = time.perf_counter()
     composition = composer.compose(overrides)
     # A mistake is answered before what only a run needs is imported.
-    from tcdflow.app import Job, WarmEngine, run_single
     from tcdflow.cli.files import DownloadBar
     from tcdflow.cli.progress import StepBar
+    from tcdflow.config.run_output import RunOutput
+    from tcdflow.engine.warm import WarmEngine
+    from tcdflow.request.prepare import prepare
+    from tcdflow.request.request import Request
+    from tcdflow.request.run import run_single
 
+    output = RunOutput.of(composition.config)
     with DownloadBar() as download:
-        job = Job.prepare(composition, download.progress)
-    warn(job.composition.warnings)
-    with StepBar(len(job.composition.spec.sampling.seeds)) as bar:
-        result = run_single(job, WarmEngine(reusable=False, on_loaded=collect_again), bar.step)
+        prepared = prepare(Request.composed(composition), download.progress)
+    warn(prepared.warnings)
+    with StepBar(len(prepared.spec.sampling.seeds)) as bar:
+        engine = WarmEngine(reusable=False, on_loaded=collect_again)
+        result = run_single(prepared, output, engine, bar.step)
     for path in result.paths:
         print(path)
     print(summary(result, time.perf_counter() - start), file=sys.stderr)

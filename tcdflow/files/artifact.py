@@ -107,7 +107,7 @@ class Artifacts:
         """The layout of a single-file base; None for a folder."""
         return self.by_role.get("base.config")
 
-    def told(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """Say which pickles a run reads, for its record."""
         pickled = [(part.role, name) for part in self for name in part.files if is_pickle(name)]
         return [f"{role}: {name} is a pickle; only its tensors are read (weights_only)" for role, name in pickled]

@@ -5,7 +5,7 @@ A lock file that a person keeps beside a config and the lock of a recorded run b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files.images import public_url
@@ -24,11 +24,22 @@ class Pins:
         files: of the lock.
         name: of the lock file, for messages; None for the lock of a record.
         unknown: what is said of a source that the lock does not have; None leaves such a source free.
+        since: of when the lock is, for messages: ``" since the plan"``.
+        holds: says by its role whether a file must be the lock's; of the others it gives the commits alone.
     """
 
-    def __init__(self, files: Iterable[LockedFile], name: str | None = None, unknown: str | None = None) -> None:
+    def __init__(
+        self,
+        files: Iterable[LockedFile],
+        name: str | None = None,
+        unknown: str | None = None,
+        since: str = "",
+        holds: Callable[[str], bool] = lambda role: True,
+    ) -> None:
         self._name = name
         self._unknown = unknown
+        self._since = since
+        self._holds = holds
         self._files: dict[str, dict[str, LockedFile]] = {}
         for file in files:
             self._files.setdefault(file.source, {})[file.file] = file
@@ -69,7 +80,7 @@ class Pins:
         Raises:
             ConfigError: naming each file that the lock does not have, or has with another hash, with both hashes.
         """
-        wrong = list(self._wrong(tuple(locked)))
+        wrong = list(self._wrong([file for file in locked if self._holds(file.role)]))
         more = [Problem("lock", f"and {len(wrong) - _MOST_SAID} more files")] if wrong[_MOST_SAID:] else []
         if wrong:
             raise ConfigError([*wrong[:_MOST_SAID], *more])
@@ -80,7 +91,7 @@ class Pins:
             raise SourceError(self._unknown)
         return None if known is None else next(iter(known.values()))
 
-    def _wrong(self, locked: tuple[LockedFile, ...]) -> Iterator[Problem]:
+    def _wrong(self, locked: Sequence[LockedFile]) -> Iterator[Problem]:
         parts: dict[tuple[str, str], set[str]] = {}
         for file in locked:
             parts.setdefault((file.role, file.source), set()).add(file.file)
@@ -88,7 +99,7 @@ class Pins:
             if then is None:
                 yield self._problem(file.role, f"{file.file} is not in the lock; here its sha256 is {file.sha256}")
             elif then.sha256 != file.sha256:
-                what = f"{file.file} has changed: its sha256 was {then.sha256} and is {file.sha256}"
+                what = f"{file.file} has changed{self._since}: its sha256 was {then.sha256} and is {file.sha256}"
                 yield self._problem(file.role, what)
         for (role, source), here in parts.items():
             for name, file in self._files.get(source, {}).items():
@@ -99,12 +110,7 @@ class Pins:
         return Problem(role, what, origin=self._name)
 
 
-class _Free(Pins):
-    def hold(self, locked: Iterable[LockedFile]) -> None:
-        """Accept whatever the files are."""
-
-
-FREE = _Free(())
+FREE = Pins((), holds=lambda role: False)
 """Pins nothing."""
 
 

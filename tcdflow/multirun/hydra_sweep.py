@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from tcdflow.app import Job, WarmEngine, run_in
 from tcdflow.config.axes import ends
 from tcdflow.config.compose import Composer, Composition
 from tcdflow.config.overrides import ParsedOverride, check, quoted
 from tcdflow.config.plugins import BASIC, Drive
 from tcdflow.engine.result import Result
+from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError, Problem, RunError
 from tcdflow.files.artifact import Artifact
 from tcdflow.libraries.hydra import without_job_lines
 from tcdflow.record.document import FILE_NAME
+from tcdflow.request.execute import execute
+from tcdflow.request.prepare import Preparer, prepare
+from tcdflow.request.request import Request
+from tcdflow.request.run import opened
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweep import planner
@@ -63,18 +67,19 @@ class Task:
             OmegaConf.update(config, "hydra", hydra, force_add=True)
             said = [text.removeprefix("++") for text in hydra.overrides.task]
             composition = self.composer.typed(config, said)
-            result = run_in(where, Job.prepare(composition), engine(), measure=True)
+            from tcdflow.sweep.metrics import measured, value
+
+            prepared = prepare(Request.composed(composition))
+            with opened(where, prepared) as run:
+                result = execute(prepared, run, engine())
+                run.record.execution["metrics"] = measured(result.images)
         except Exception as error:
             log.error("the run failed", exc_info=error)
             # Whatever it was has to survive the way back from another process.
             raise RunError(f"{where}: {first_line(error)}") from error
         self.show(result)
         metric = composition.sweep.metric
-        if metric is None:
-            return None
-        from tcdflow.sweep.metrics import value
-
-        return value(metric, result.record)
+        return None if metric is None else value(metric, result.record)
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,11 @@ class HydraSweep:
         settings = composer.sweep_of(first)
         _check_settings(settings, hydra, by)
         planned = planner.make(composer, overrides) if by.sweeper == BASIC else None  # all cells are known, or two
-        jobs = [Job.look(composer.compose(texts)) for texts in (first, last)]
-        warnings = planned.warnings if planned else [text for job in jobs for text in job.composition.warnings]
-        artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.artifacts]
-        directory = _directory(jobs[0].composition, settings)
+        composed = [composer.compose(texts) for texts in (first, last)]
+        jobs = [Preparer()(Request.composed(composition)) for composition in composed]
+        warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
+        artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]
+        directory = _directory(composed[0], settings)
         said, _ = check(overrides, options=composer.options, sweeping=True)
         chosen, _ = check(first, options=composer.options)
         config = composer.load([item.text for item in chosen if item.is_group])
@@ -126,7 +132,7 @@ class HydraSweep:
             directory=directory,
             metric=settings.metric,
             warnings=tuple(dict.fromkeys(warnings)),
-            first=jobs[0].composition,
+            first=replace(composed[0], spec=jobs[0].spec),
             artifacts=tuple(dict.fromkeys(artifacts)),
         )
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tcdflow.errors import NoRoomError, RecordError, RequestError, TcdflowError
 from tcdflow.record import document
-from tcdflow.rerun.pin import Pinned, pin
+from tcdflow.request.prepare import Preparer, fetched
+from tcdflow.request.request import Prepared
 from tcdflow.rerun.source import CELLS, Recorded, find
 from tcdflow.rerun.verify import Verified, comparable, verify, verify_batch
 from tcdflow.spec.batch import batch_key, is_in
@@ -54,6 +55,7 @@ def verify_cells(
         interrupted: whether the user wants to stop, in case that the exception which said so was lost.
         allow_pickle: whether the user lets pickled weights be read.
     """
+    preparer = Preparer()
     found: list[Recorded] = []
     for cell in cells:
         try:
@@ -61,35 +63,33 @@ def verify_cells(
         except TcdflowError as error:
             yield Verified(str(cell), failed=reason(error, 600))
     for _, alike_ones in itertools.groupby(sorted(found, key=_cost), key=_batch):
-        pinned: list[tuple[Recorded, Pinned]] = []
+        runs: list[tuple[Recorded, Prepared]] = []
         for recorded in alike_ones:
             try:
-                pinned.append((recorded, pin(recorded, recorded.spec, unpickle=allow_pickle)))
+                runs.append((recorded, fetched(preparer(recorded.request(allow_pickle=allow_pickle)))))
             except RequestError as error:
                 yield Verified(str(recorded.path), failed=reason(error, 600))
         try:
-            verified = _verified(pinned, engine)
+            verified = _verified(runs, engine)
         except NoRoomError:  # nor would the next one have any
             raise
         except RequestError as error:
-            verified = [Verified(str(recorded.path), failed=reason(error, 600)) for recorded, _ in pinned]
+            verified = [Verified(str(recorded.path), failed=reason(error, 600)) for recorded, _ in runs]
         except Exception as error:
             if interrupted():
                 raise KeyboardInterrupt from error
             engine().close()  # whose state nobody knows
-            verified = [Verified(str(recorded.path), failed=reason(error, 600)) for recorded, _ in pinned]
+            verified = [Verified(str(recorded.path), failed=reason(error, 600)) for recorded, _ in runs]
         yield from verified
 
 
-def _verified(pinned: Sequence[tuple[Recorded, Pinned]], engine: Callable[[], Engine]) -> list[Verified]:
+def _verified(runs: Sequence[tuple[Recorded, Prepared]], engine: Callable[[], Engine]) -> list[Verified]:
     """Verify runs of one batch, or one run that was made alone."""
-    together = [(recorded, recorded.batch, files) for recorded, files in pinned if recorded.batch is not None]
+    together = [(recorded, recorded.batch, prepared) for recorded, prepared in runs if recorded.batch is not None]
     apart = {batch.position for _, batch, _ in together}
     if len(together) < 2 or len(apart) < len(together):  # two copies of one cell would make another batch
-        return [verify(recorded, recorded.spec, files, engine) for recorded, files in pinned]
-    together.sort(key=lambda one: one[1].position)
-    runs = [(recorded, batch) for recorded, batch, _ in together]
-    return verify_batch(runs, [files for *_, files in together], engine)
+        return [verify(recorded, prepared, engine) for recorded, prepared in runs]
+    return verify_batch(sorted(together, key=lambda one: one[1].position), engine)
 
 
 def _batch(recorded: Recorded) -> Any:

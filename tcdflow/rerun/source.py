@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from pydantic import ValidationError
 from tcdflow.config.guard import MAX_NODES, forbidden, walk
 from tcdflow.errors import RecordError
 from tcdflow.files.lock import LockedFile
+from tcdflow.files.pins import Pins
 from tcdflow.record import document
 from tcdflow.record.data import is_directory
 from tcdflow.record.document import Output, Record
 from tcdflow.record.key import run_key
 from tcdflow.record.metadata import read_recipe
+from tcdflow.request.request import Request
 from tcdflow.spec import rules
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
@@ -67,6 +70,29 @@ class Recorded:
     record: Record | None = None
     batch: Batch | None = None
     doubts: tuple[str, ...] = ()
+
+    def request(
+        self, spec: RunSpec | None = None, *, allow_pickle: bool = False, overrides: Sequence[str] = ()
+    ) -> Request:
+        """Return the request to make it again.
+
+        Args:
+            spec: a variation; None for the run as it was. Files whose source a variation changes need not be the
+                lock's.
+            allow_pickle: whether the person at the command line lets pickled weights be read.
+            overrides: what the user said.
+        """
+        spec = self.spec if spec is None else spec
+        then, now = self.spec.model_dump(mode="json"), spec.model_dump(mode="json")
+        return Request(
+            spec,
+            Pins(self.lock, holds=lambda role: _said(then, role) == _said(now, role)),
+            allow_pickle=allow_pickle,
+            overrides=tuple(overrides),
+            warnings=tuple(rules.warnings(spec)),
+            derived_from=self.key,
+            batch=self.batch,
+        )
 
 
 def find(path: Path) -> Recorded:
@@ -254,3 +280,17 @@ def _mode(path: Path) -> int:
         raise RecordError(about(path, f"cannot be read: {error.strerror}")) from None
     except ValueError:
         raise RecordError(about(path, "is no path")) from None
+
+
+def _said(plain: Any, role: str) -> Any:
+    """Return what of a spec decides which files a part reads."""
+    for part in role.split("."):
+        if isinstance(plain, list) and part.isdecimal() and int(part) < len(plain):
+            plain = plain[int(part)]
+        else:
+            plain = plain.get(part) if isinstance(plain, dict) else None
+    return (
+        {name: plain.get(name) for name in ("source", "variant", "safety_checker")}
+        if isinstance(plain, dict)
+        else plain
+    )

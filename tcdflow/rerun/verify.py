@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcdflow.engine.execute import execute, generate, keep
 from tcdflow.errors import RecordError
-from tcdflow.files.sizes import resolve_size
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.document import Record
-from tcdflow.record.rundir import RunDirectory
-from tcdflow.rerun.pin import Pinned
+from tcdflow.request.execute import generate, keep
+from tcdflow.request.request import Prepared
+from tcdflow.request.run import opened, run_in
 from tcdflow.rerun.source import Recorded
 from tcdflow.rerun.suspects import suspects
 from tcdflow.spec.batch import Batch, expand_batch
-from tcdflow.spec.model import RunSpec
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -73,41 +71,30 @@ def judge(recorded: Recorded, directory: Path, now: Record) -> Verified:
 
 
 def verify(
-    recorded: Recorded,
-    spec: RunSpec,
-    pinned: Pinned,
-    engine: Callable[[], Engine],
-    on_step: Step | None = None,
-    overrides: Sequence[str] = (),
+    recorded: Recorded, prepared: Prepared, engine: Callable[[], Engine], on_step: Step | None = None
 ) -> Verified:
-    """Make a run again where nobody sees it, and compare."""
+    """Make a run again in a temporary directory, and compare."""
     with tempfile.TemporaryDirectory(prefix="tcdflow-verify-") as name:
-        where = Path(name) / "run"
-        sized = resolve_size(spec, pinned.artifacts)
-        with RunDirectory.open(where, sized, overrides=overrides, derived_from=recorded.key) as run:
-            execute(sized, pinned.artifacts, run, engine, on_step, pinned.lock, recorded.batch)
-        return judge(recorded, where, run.record)
+        result = run_in(Path(name) / "run", prepared, engine, on_step)
+        return judge(recorded, result.directory, result.record)
 
 
-def verify_batch(
-    runs: Sequence[tuple[Recorded, Batch]], pinned: Sequence[Pinned], engine: Callable[[], Engine]
-) -> list[Verified]:
+def verify_batch(runs: Sequence[tuple[Recorded, Batch, Prepared]], engine: Callable[[], Engine]) -> list[Verified]:
     """Make runs of one batch again, all at once, and compare each.
 
     Args:
-        runs: by their positions in the batch.
-        pinned: the files of each, which are the same.
+        runs: each with its batch, by their positions in it; they read the same files.
         engine: gives the engine.
     """
-    specs = [resolve_size(recorded.spec, files.artifacts) for (recorded, _), files in zip(runs, pinned, strict=True)]
-    everyone, places = expand_batch([(spec, batch) for spec, (_, batch) in zip(specs, runs, strict=True)])
-    made = generate(everyone, Unchanged.since_now(pinned[0].artifacts), engine)
+    expanded, places = expand_batch([(prepared.spec, batch) for _, batch, prepared in runs])
+    made = generate(expanded, Unchanged.since_now(runs[0][2].files), engine)
     verified = []
-    for spec, place, (recorded, _), files in zip(specs, places, runs, pinned, strict=True):
+    for place, (recorded, _, prepared) in zip(places, runs, strict=True):
         with tempfile.TemporaryDirectory(prefix="tcdflow-verify-") as name:
             where = Path(name) / "run"
-            with RunDirectory.open(where, spec, derived_from=recorded.key) as run:
-                run.lock(files.lock)
+            with opened(where, prepared) as run:
+                assert prepared.lock is not None, "a recorded run is pinned"
+                run.lock(prepared.lock)
                 keep(made[place], run)
             verified.append(judge(recorded, where, run.record))
     return verified

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files import store
-from tcdflow.files.artifact import Artifact, Artifacts
-from tcdflow.files.finder import Finder
-from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.artifact import Artifact
+from tcdflow.files.lock import LockedFile
 from tcdflow.files.pins import Pins
-from tcdflow.files.resolve import Progress, fetch, look
+from tcdflow.files.resolve import Progress, fetch
 from tcdflow.files.resolver import problem
 from tcdflow.record import lockfile
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Prepared, Request
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep.plan import Plan, PlannedFiles
 
@@ -55,16 +55,17 @@ class SweepFiles:
         locked: the lock of all of them.
     """
 
-    def __init__(self, finder: Finder, pins: Pins | None = None) -> None:
+    def __init__(self, *, allow_pickle: bool = False, pins: Pins | None = None) -> None:
         self.planned: list[PlannedFiles] = []
         self.artifacts: list[Artifact] = []
         self.locked: dict[tuple[str, str, str], LockedFile] = {}
-        self._finder = finder
+        self._prepare = Preparer()
+        self._allow_pickle = allow_pickle
         self._pins = pins
         self._path: str | None = None
         self._given = pins is not None
-        self._known: dict[Any, tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError] = {}
         self._numbers: dict[PlannedFiles, int] = {}
+        self._numbers_of: dict[int, tuple[int, ...]] = {}
 
     def pin(self, path: str | None) -> None:
         """Take all files as a lock file has them; None leaves them free.
@@ -81,34 +82,20 @@ class SweepFiles:
             what = "holds for some cells alone; what holds for the sweep as a whole cannot vary within it"
             raise ConfigError([Problem("lock", what, path)])
 
-    def of(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]]:
-        """Return the files of a spec, their numbers in the plan, and their lock.
+    def of(self, spec: RunSpec) -> tuple[Prepared, tuple[int, ...]]:
+        """Return a cell as prepared, and the numbers of its files in the plan.
 
         Raises:
-            ConfigError: if they cannot be had.
+            ConfigError: if its files cannot be had.
         """
-        runtime = (spec.runtime.dtype, spec.runtime.device, spec.runtime.tiny_vae)
-        loras = [(name, lora.source) for name, lora in spec.loras.items()]
-        sources = repr((spec.base, spec.task, runtime, loras, spec.adapters))
-        if sources not in self._known:
-            self._known[sources] = self._found(spec)
-        known = self._known[sources]
-        if isinstance(known, ConfigError):
-            raise known
-        return known
-
-    def _found(self, spec: RunSpec) -> tuple[Artifacts, tuple[int, ...], tuple[LockedFile, ...]] | ConfigError:
         pins = self._pins
         assert pins is not None, "pinned with the first template"
-        try:
-            artifacts = look(spec, self._finder, pins)
-            locked = lock(artifacts)
-            if not self._given:
-                pins.hold(locked)
-        except ConfigError as error:
-            return error
-        self.locked |= {(file.role, file.source, file.file): file for file in locked}
-        return artifacts, tuple(self._number(artifact) for artifact in artifacts), locked
+        prepared = self._prepare(Request(spec, pins, allow_pickle=self._allow_pickle), hashed=True)
+        same = id(prepared.files)  # the preparer keeps them
+        if same not in self._numbers_of:
+            self.locked |= {(file.role, file.source, file.file): file for file in prepared.lock or ()}
+            self._numbers_of[same] = tuple(self._number(artifact) for artifact in prepared.files)
+        return prepared, self._numbers_of[same]
 
     def _number(self, artifact: Artifact) -> int:
         planned = PlannedFiles.of(artifact)

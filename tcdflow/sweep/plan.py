@@ -17,9 +17,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from tcdflow.errors import ConfigError
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.lock import LockedFile
+from tcdflow.files.pins import Pins
 from tcdflow.files.store import moved_here
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
+from tcdflow.request.request import Request
+from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
@@ -151,6 +154,26 @@ class Plan(_Data):
         said = [(item.place, item.text) for item in self.fixed]
         said += zip(places, cell.overrides, strict=True)
         return tuple(text for _, text in sorted(said, key=lambda item: item[0]))
+
+    def request(self, cell: Cell, pins: Pins, files: Artifacts) -> Request:
+        """Return a cell as a request.
+
+        Args:
+            cell: one of the plan's.
+            pins: the plan's lock.
+            files: of the cell.
+
+        Raises:
+            ConfigError: if it breaks a rule, as a plan may that tcdflow did not make.
+        """
+        spec = self.spec(cell)
+        if problems := list(rules.problems(spec)):
+            raise ConfigError(problems)
+        return Request(spec, pins, files, allow_pickle=self._allow_pickle, overrides=self.said(cell))
+
+    def pins(self) -> Pins:
+        """Return what the plan knows of its files."""
+        return Pins(self.lock, f"{FILE_NAME}; plan it anew in another directory", since=" since the plan")
 
     def artifacts(self, cell: Cell) -> Artifacts:
         """Return the local files of a cell."""

@@ -20,11 +20,8 @@ from tcdflow.config.permission import permitted
 from tcdflow.config.references import behind_interpolation, overlap
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
-from tcdflow.files.finder import Finder
 from tcdflow.files.pins import Pins
-from tcdflow.files.sizes import resolve_size
 from tcdflow.record.environment import versions
-from tcdflow.record.key import run_key
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import order
@@ -71,7 +68,7 @@ def make(composer: Composer, overrides: Sequence[str], pins: Pins | None = None)
     """
     allow_pickle, others = permitted(overrides)
     found = axes(composer, others)
-    return _Planner(composer, found, SweepFiles(Finder(unpickle=allow_pickle), pins)).plan(overrides)
+    return _Planner(composer, found, SweepFiles(allow_pickle=allow_pickle, pins=pins)).plan(overrides)
 
 
 class _ComposeAnew(Exception):  # noqa: N818  a signal, no error
@@ -175,16 +172,16 @@ class _Planner:
         if len(self._warnings) < MAX_WARNINGS:
             self._warnings |= dict.fromkeys(rules.warnings(spec))
         try:
-            artifacts, files, locked = self._files.of(spec)
-            sized = resolve_size(spec, artifacts)
+            prepared, files = self._files.of(spec)
         except ConfigError as error:
             self._wrong.add(error.problems, texts)
             return None
+        sized = prepared.spec
         fields = {
             "template": number,
             "values": values,
             "overrides": texts,
-            "key": run_key(sized, locked),
+            "key": prepared.key,
             "how": self._how(sized),
             "files": files,
         }

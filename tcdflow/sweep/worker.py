@@ -10,17 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcdflow.engine.execute import generate, keep
-from tcdflow.errors import ConfigError, InvalidOutputError, NoRoomError, RequestError, SourceError, TcdflowError
+from tcdflow.errors import InvalidOutputError, NoRoomError, RequestError, TcdflowError
 from tcdflow.files.artifact import Artifacts
-from tcdflow.files.lock import LockedFile, lock
-from tcdflow.files.recheck import recheck
-from tcdflow.files.sizes import resolve_size
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.cleanup import remove_link
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
-from tcdflow.spec import rules
+from tcdflow.request.execute import generate, keep
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Prepared
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep.directory import cell_path, state
 from tcdflow.sweep.outcome import Outcome
@@ -51,9 +49,12 @@ class Worker:
     engine: Callable[[], Engine]
     on_step: Step | None = None
     interrupted: Callable[[], bool] = lambda: False
-    _locks: dict[tuple[int, ...], tuple[Unchanged, tuple[LockedFile, ...]]] = field(default_factory=dict, repr=False)
-    _artifacts: dict[tuple[int, ...], Artifacts] = field(default_factory=dict, repr=False)
+    _prepare: Preparer = field(default_factory=Preparer, repr=False)
+    _files: dict[tuple[int, ...], Artifacts] = field(default_factory=dict, repr=False)
     _used: bool = field(default=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._pins = self.plan.pins()
 
     def make(self, batch: Sequence[Cell], left: Sequence[Cell]) -> list[Outcome]:
         """Make the cells of a batch that are left, in the company of those that are not, as often as the plan allows.
@@ -97,18 +98,6 @@ class Worker:
             time.sleep(0 if memory else self.plan.settings.retry_pause)
         return [outcomes[cell.name] for cell in batch if cell.name in outcomes]
 
-    def spec(self, cell: Cell) -> RunSpec:
-        """Return what a cell is, its size settled.
-
-        Raises:
-            ConfigError: if it breaks a rule, as a plan may that tcdflow did not make.
-            SourceError: if its files are not what the plan says.
-        """
-        spec = self.plan.spec(cell)
-        if problems := list(rules.problems(spec)):
-            raise ConfigError(problems)
-        return resolve_size(spec, self._artifacts_of(cell))
-
     def _once(
         self,
         batch: Sequence[Cell],
@@ -118,14 +107,15 @@ class Worker:
         failures: dict[str, Exception],
     ) -> dict[str, Record]:
         """Return the records of what was made; what alone of a batch was not goes into ``failures``."""
-        artifacts = self._artifacts_of(batch[0])
-        warnings = [*told, *artifacts.told()]
         try:
-            specs = {cell.name: self.spec(cell) for cell in batch}
+            prepared = {cell.name: self._prepared(cell) for cell in batch}
         except TcdflowError as error:  # an image of another size than when the plan was made, say
             for cell in left:
-                self._begin(cell, self.plan.spec(cell), warnings).end(error)
+                self._begin(cell, self.plan.spec(cell), told).end(error)
             raise
+        first = prepared[batch[0].name]
+        warnings = [*told, *first.warnings]
+        specs = {name: one.spec for name, one in prepared.items()}
         offload = self.plan.settings.out_of_memory
         if emptied and offload != "none" and specs[batch[0].name].runtime.device != "cpu":
             specs = {name: _with_offload(spec, offload) for name, spec in specs.items()}
@@ -135,11 +125,11 @@ class Worker:
         try:
             for cell in left:
                 running.append(self._begin(cell, specs[cell.name], warnings))
-            files, locked = self._lock(batch[0], artifacts)
+            assert first.lock is not None, "a plan pins its files"
             for run in running:
-                run.lock(locked)
+                run.lock(first.lock)
             self._used = True
-            made = generate(list(specs.values()), files, self.engine, self.on_step)
+            made = generate(list(specs.values()), Unchanged.since_now(first.files), self.engine, self.on_step)
             by_name = dict(zip(specs, made, strict=True))
             for cell in left:
                 try:
@@ -187,30 +177,15 @@ class Worker:
             self.engine().close()
         gc.collect()
 
-    def _artifacts_of(self, cell: Cell) -> Artifacts:
-        if cell.files not in self._artifacts:
-            safety_checker = self.plan.spec(cell).base.safety_checker
-            found = (recheck(artifact, safety_checker=safety_checker) for artifact in self.plan.artifacts(cell))
-            self._artifacts[cell.files] = Artifacts.of(found)
-        return self._artifacts[cell.files]
-
-    def _lock(self, cell: Cell, artifacts: Artifacts) -> tuple[Unchanged, tuple[LockedFile, ...]]:
-        """Return the files of a cell and their lock: hashed once for as long as they stay, and held against the plan's.
+    def _prepared(self, cell: Cell) -> Prepared:
+        """Prepare a cell with the files that its plan has found.
 
         Raises:
-            SourceError: if a file is not what it was when the plan was made.
+            RequestError: if it breaks a rule, or a file is not what it was when the plan was made.
         """
-        now = Unchanged.since_now(artifacts)
-        if cell.files not in self._locks or self._locks[cell.files][0] != now:
-            planned = {(file.role, file.source, file.file): file.sha256 for file in self.plan.lock}
-            found = lock(artifacts)
-            for file in found:
-                then = planned.get((file.role, file.source, file.file), "absent")
-                if then != file.sha256:
-                    what = f"{file.file} has changed since the plan: {then[:12]} is now {file.sha256[:12]}"
-                    raise SourceError(f"{file.source}: {what}; plan it anew in another directory")
-            self._locks[cell.files] = now, found
-        return self._locks[cell.files]
+        if cell.files not in self._files:
+            self._files[cell.files] = self.plan.artifacts(cell)
+        return self._prepare(self.plan.request(cell, self._pins, self._files[cell.files]))
 
     def _failed(self, cell: Cell, error: Exception, seconds: float, attempts: int) -> Outcome:
         if not isinstance(error, TcdflowError):

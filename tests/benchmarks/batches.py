@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tcdflow.app import Job
 from tcdflow.config.compose import Composer
 from tcdflow.engine.engine import Engine
 from tests.benchmarks.table import Figure
+from tests.helpers import prepared
 
 IMAGES = 32
 SIZES = (2, 4, 16)
@@ -19,8 +19,8 @@ def run() -> list[Figure]:
 
     def made(size: int) -> np.ndarray:
         said = ["prompt=a fox on a green background", f"sampling.num_images={IMAGES}", f"runtime.batch_size={size}"]
-        job = Job.prepare(composer.compose(said))
-        pictures = [one.frames[0] for one in engine.run(job.composition.spec, job.artifacts).made]
+        job = prepared(composer.compose(said))
+        pictures = [one.frames[0] for one in engine.run(job.spec, job.files).made]
         return np.stack([np.asarray(image, np.int16) for image in pictures])
 
     alone = made(1)

@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tcdflow.app import WarmEngine
 from tcdflow.config.compose import Composer
+from tcdflow.engine.warm import WarmEngine
 from tcdflow.sweep import planner
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import Runner, pending

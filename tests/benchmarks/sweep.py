@@ -15,8 +15,8 @@ import torch
 from diffusers import StableDiffusionPipeline, TCDScheduler
 
 from tcdflow import embedded
-from tcdflow.app import WarmEngine
 from tcdflow.config.compose import Composer
+from tcdflow.engine.warm import WarmEngine
 from tcdflow.sweep import planner, results
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import Runner, pending

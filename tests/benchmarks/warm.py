@@ -11,9 +11,12 @@ import torch
 from diffusers import StableDiffusionPipeline, TCDScheduler
 
 from tcdflow import embedded
-from tcdflow.app import Job, WarmEngine, run_single
 from tcdflow.config.compose import Composer
+from tcdflow.config.run_output import RunOutput
+from tcdflow.engine.warm import WarmEngine
+from tcdflow.request.run import run_single
 from tests.benchmarks.table import Row, compare
+from tests.helpers import prepared
 
 ROUNDS = 60
 
@@ -29,7 +32,8 @@ def run() -> list[Row]:
     composer = Composer()
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        job = Job.prepare(composer.compose(["prompt=a red heart", f"hydra.run.dir={where / 'run'}"]))
+        composition = composer.compose(["prompt=a red heart", f"hydra.run.dir={where / 'run'}"])
+        job, output = prepared(composition), RunOutput.of(composition.config)
         numbers = count()
 
         def by_hand() -> float:
@@ -46,12 +50,12 @@ def run() -> list[Row]:
 
         def engine_alone() -> float:
             start = time.perf_counter()
-            engine().run(job.composition.spec, job.artifacts)
+            engine().run(job.spec, job.files)
             return time.perf_counter() - start
 
         def whole_run() -> float:
             start = time.perf_counter()
-            run_single(job, engine, logs=False)
+            run_single(job, output, engine, logs=False)
             return time.perf_counter() - start
 
         times = compare({"by hand": by_hand, "engine": engine_alone, "run": whole_run}, ROUNDS)

@@ -47,7 +47,7 @@ def test_it_jumps_in_a_sweep(zygote: Zygote, at: Path) -> None:
 MANY = """
 import datetime, sys
 from hydra.core import utils
-from tcdflow.app import Job, run_single
+from tests.helpers import run_composed
 from tcdflow.config.compose import Composer
 from tests.sweep.fake import FakeEngine
 class Stopped(datetime.datetime):
@@ -59,8 +59,7 @@ composer = Composer()
 print("ready", flush=True)
 sys.stdin.readline()
 for seed in range(8):
-    job = Job.prepare(composer.compose(["sampling.steps=1", f"sampling.seed={seed}"]))
-    run_single(job, FakeEngine(), logs=False)
+    run_composed(composer.compose(["sampling.steps=1", f"sampling.seed={seed}"]), FakeEngine())
 """
 
 

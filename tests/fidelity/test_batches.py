@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from tcdflow.app import Job
 from tcdflow.config.compose import Composer
 from tcdflow.engine.engine import Engine
 from tests.fidelity import scripts
 from tests.fidelity.conftest import Thin
 from tests.fidelity.same import assert_same
 from tests.fidelity.test_tasks import EMOJI
+from tests.helpers import prepared
 from tests.standins import AdapterFamily, StandIns
 
 PROMPTS = ("a red heart", "a fox on a green background", "a panda")
@@ -29,7 +29,7 @@ NEAR = 2
 def together(composer: Composer, *overrides: str, size: int = 3) -> list[Image.Image]:
     """The images of three runs, made at once."""
     jobs = [
-        Job.prepare(
+        prepared(
             composer.compose(
                 [
                     f"prompt={prompt}",
@@ -42,7 +42,7 @@ def together(composer: Composer, *overrides: str, size: int = 3) -> list[Image.I
         )
         for prompt, seed in zip(PROMPTS, SEEDS, strict=True)
     ]
-    generated = Engine().run_together([job.composition.spec for job in jobs], jobs[0].artifacts)
+    generated = Engine().run_together([job.spec for job in jobs], jobs[0].files)
     for number, one in enumerate(generated):
         assert one.batch.position == number and len(one.batch.pictures) == 3
         assert one.execution["unet_calls"] == len(one.execution["timesteps"])

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tcdflow.app import Job
 from tcdflow.config.compose import Composer
 from tcdflow.engine.engine import Engine
 from tests.fidelity.conftest import Thin
 from tests.fidelity.same import equal
+from tests.helpers import prepared
 from tests.standins import AdapterFamily, StandIns
 
 Frames = tuple[Image.Image, ...]
@@ -24,8 +24,8 @@ Frames = tuple[Image.Image, ...]
 
 def make(composer: Composer, engine: Engine, overrides: list[str]) -> Frames:
     """All frames of all images of a run."""
-    job = Job.prepare(composer.compose([*overrides, "runtime.device=cpu"]))
-    generated = engine.run(job.composition.spec, job.artifacts)
+    job = prepared(composer.compose([*overrides, "runtime.device=cpu"]))
+    generated = engine.run(job.spec, job.files)
     return tuple(frame for made in generated.made for frame in made.frames)
 
 

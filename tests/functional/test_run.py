@@ -16,13 +16,13 @@ from PIL import Image
 
 import tcdflow
 from tcdflow import embedded
-from tcdflow.app import Job, WarmEngine, run_single
 from tcdflow.cli.main import dispatch
 from tcdflow.config.compose import Composer
+from tcdflow.engine.warm import WarmEngine
 from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.spec.model import RunSpec
-from tests.helpers import environment, left_behind, until
+from tests.helpers import environment, left_behind, run_composed, until
 from tests.zygote.client import Zygote
 
 HEART = ["prompt=a red heart", "sampling.steps=4", "sampling.eta=0.3", "sampling.seed=0"]
@@ -199,14 +199,14 @@ class TestEnds:
         def fail(*_: int) -> None:
             raise RuntimeError("the device is on fire")
 
-        job = Job.prepare(Composer().compose([*HEART, f"hydra.run.dir={tmp_path}"]))
+        composition = Composer().compose([*HEART, f"hydra.run.dir={tmp_path}"])
         with pytest.raises(RuntimeError, match="on fire"):
-            run_single(job, engine, fail, logs=False)
+            run_composed(composition, engine, fail)
         record = document.read(tmp_path)
         assert (record.status, record.outputs) == ("failed", [])
         assert record.error is not None
         assert (record.error.type, record.error.message) == ("RuntimeError", "the device is on fire")
-        again = run_single(Job.prepare(Composer().compose([*HEART, f"hydra.run.dir={tmp_path}"])), engine, logs=False)
+        again = run_composed(composition, engine)
         assert hashes(again.record) == hashes(heart.record)
 
     def test_an_interrupt_in_mid_denoise(self, heart: tcdflow.Result, tmp_path: Path) -> None:
@@ -218,13 +218,13 @@ class TestEnds:
             if (done, of) == (2, 4):
                 raise KeyboardInterrupt
 
-        job = Job.prepare(Composer().compose([*HEART, f"hydra.run.dir={tmp_path}"]))
+        composition = Composer().compose([*HEART, f"hydra.run.dir={tmp_path}"])
         with pytest.raises(KeyboardInterrupt):
-            run_single(job, engine, interrupt, logs=False)
+            run_composed(composition, engine, interrupt)
         assert steps == [1, 2]
         record = document.read(tmp_path)
         assert (record.status, record.outputs, left_behind(tmp_path)[-1]) == ("interrupted", [], "run.json")
-        again = run_single(job, engine, logs=False)
+        again = run_composed(composition, engine)
         assert (again.record.status, hashes(again.record)) == ("done", hashes(heart.record))
 
     def test_a_failure_on_the_command_line(

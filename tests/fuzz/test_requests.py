@@ -49,8 +49,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty working directory, a hub that is out of reach, and a stop before anything would run."""
     from huggingface_hub import constants
 
-    import tcdflow.app
     import tcdflow.cli.sweep
+    import tcdflow.request.run
 
     def runs(*_: object, **__: object) -> None:
         raise Runs
@@ -60,7 +60,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise Runs
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(tcdflow.app, "run_single", runs)
+    monkeypatch.setattr(tcdflow.request.run, "run_single", runs)
     monkeypatch.setattr(tcdflow.cli.sweep, "sweep", sweeps)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")

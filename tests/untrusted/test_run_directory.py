@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tcdflow.app import Job, run_single
 from tcdflow.config.compose import Composer
 from tcdflow.record import document
-from tests.helpers import left_behind
+from tests.helpers import left_behind, run_composed
 
 FILES = [".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "run.log", "run.json"]
 
 
 @pytest.fixture
 def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("tcdflow.app.execute", lambda *_: None)  # what the engine writes is tested elsewhere
+    monkeypatch.setattr("tcdflow.request.run.execute", lambda *_: None)  # what the engine writes is tested elsewhere
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/precious").write_text("precious")
@@ -27,7 +26,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run() -> None:
     composition = Composer().compose(["hydra.run.dir=theirs"])
-    run_single(Job.prepare(composition), engine=lambda: pytest.fail("not needed"))
+    run_composed(composition, lambda: pytest.fail("not needed"), logs=True)
 
 
 @pytest.mark.parametrize("name", [*FILES, ".hydra", "inputs"])

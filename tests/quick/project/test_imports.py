@@ -24,8 +24,8 @@ RANKS = [
     {"parts"},
     {"pipeline"},
     {"engine"},
+    {"request"},
     {"sweep", "rerun", "report", "distill"},
-    {"app"},
     {"multirun"},
     {"api", "_hydra_plugin"},
     {"cli"},
@@ -33,8 +33,8 @@ RANKS = [
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
-HYDRA = {"libraries", "config", "app", "multirun", "cli", "_hydra_plugin"}
-LIGHT = {"text", "errors", "_version", "embedded", "spec", "config", "files", "record", "app", "api", "cli"}
+HYDRA = {"libraries", "config", "multirun", "cli", "_hydra_plugin"}
+LIGHT = {"text", "errors", "_version", "embedded", "spec", "config", "files", "record", "request", "api", "cli"}
 LIGHT |= {"multirun", "_hydra_plugin", "__init__", "__main__"}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "cv2", "imageio", "av"}
 

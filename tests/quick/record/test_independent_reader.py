@@ -9,12 +9,12 @@ from PIL import Image
 from sd_parsers import ParserManager
 from sd_parsers.data import Generators, PromptInfo
 
-from tcdflow.app import Job
 from tcdflow.config.compose import Composer
 from tcdflow.files.lock import LockedFile, lock
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
+from tests.helpers import prepared
 
 SAID = (
     "prompt=a red fox, its tail: white (really)",
@@ -36,8 +36,8 @@ def output(request: pytest.FixtureRequest) -> str:
 
 def written(directory: Path, *overrides: str) -> tuple[RunSpec, tuple[LockedFile, ...], list[Path]]:
     """Write images as a run writes them, with the embedded model's real lock."""
-    job = Job.prepare(Composer().compose([*SAID, *overrides]))
-    spec, files = job.composition.spec, lock(job.artifacts)
+    job = prepared(Composer().compose([*SAID, *overrides]))
+    spec, files = job.spec, lock(job.files)
     with RunDirectory.open(directory, spec) as run:
         run.lock(files)
         run.save([Sample((Image.new("RGB", (64, 96), "orange"),), seed) for seed in spec.sampling.seeds])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tcdflow.app import Job, run_single
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, OutputError
 from tcdflow.record.log import log_file
+from tests.helpers import run_composed
 
 NAMES = ("", "tcdflow.a", "other")
 
@@ -73,13 +73,13 @@ class TestOfARun:
         ("said", "debug"), [("false", False), ("true", True), ("[tcdflow]", True), ("other", False)]
     )
     def test_verbose(self, said: str, debug: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tcdflow.app.execute", lambda *_: logging.getLogger("tcdflow").debug("in detail"))
+        monkeypatch.setattr("tcdflow.request.run.execute", lambda *_: logging.getLogger("tcdflow").debug("in detail"))
         composition = Composer().compose([f"hydra.verbose={said}", f"hydra.run.dir={tmp_path}"])
-        run_single(Job.prepare(composition), engine=lambda: pytest.fail("not needed"))
+        run_composed(composition, lambda: pytest.fail("not needed"), logs=True)
         assert ("in detail" in (tmp_path / "run.log").read_text()) is debug
 
     def test_another_value_is_refused_before_a_directory_is_made(self, tmp_path: Path) -> None:
         composition = Composer().compose(["hydra.verbose=3", f"hydra.run.dir={tmp_path / 'made'}"])
         with pytest.raises(ConfigError, match=r"^hydra\.verbose = 3: must be true, false, or the names of loggers$"):
-            run_single(Job.prepare(composition), engine=lambda: pytest.fail("not needed"))
+            run_composed(composition, lambda: pytest.fail("not needed"), logs=True)
         assert not (tmp_path / "made").exists()

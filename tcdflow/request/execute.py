@@ -11,10 +11,10 @@ from tcdflow.engine.interrupts import Interrupts
 from tcdflow.engine.result import Result
 from tcdflow.errors import InvalidOutputError
 from tcdflow.files.lock import LockedFile, lock
-from tcdflow.files.resolve import Artifacts
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.rundir import RunDirectory
-from tcdflow.spec.batch import Batch, batch_members
+from tcdflow.request.request import Prepared
+from tcdflow.spec.batch import batch_members
 from tcdflow.spec.model import RunSpec
 
 if TYPE_CHECKING:
@@ -24,35 +24,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def execute(
-    spec: RunSpec,
-    artifacts: Artifacts,
-    run: RunDirectory,
-    engine: Callable[[], Engine],
-    on_step: Step | None = None,
-    locked: Sequence[LockedFile] | None = None,
-    batch: Batch | None = None,
-) -> Result:
+def execute(prepared: Prepared, run: RunDirectory, engine: Callable[[], Engine], on_step: Step | None = None) -> Result:
     """Make a run's images and write them with their record.
 
     Args:
-        spec: the run.
-        artifacts: its local files.
+        prepared: the run, with all its files on this machine.
         run: its open directory.
         engine: gives the engine; called once torch may be imported.
         on_step: progress.
-        locked: the lock, if the files were hashed already.
-        batch: what the run is to be made together with, as it was before.
 
     Raises:
         SourceError: if a file has gone since it was found.
         RunError: if one was changed while it was read.
-        FlawedError: if what came out are no images.
+        InvalidOutputError: if an image is NaN, Inf or all black.
     """
-    specs, own = batch_members(spec, batch)
-    files = Unchanged.since_now(artifacts)
-    if locked is not None:
-        run.lock(locked)
+    specs, own = batch_members(prepared.spec, prepared.request.batch)
+    files = Unchanged.since_now(prepared.files)
+    if prepared.lock is not None:
+        run.lock(prepared.lock)
         generated = generate(specs, files, engine, on_step)[own]
     else:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
@@ -88,10 +77,10 @@ def generate(
 
 
 def keep(generated: Generated, run: RunDirectory) -> Result:
-    """Write what a run has made and how, its lock being set; what came out flawed is not written.
+    """Write what a run has made and how, its lock being set; invalid images are not written.
 
     Raises:
-        FlawedError: naming the first that is none.
+        InvalidOutputError: naming the first of them.
         OutputError: if they cannot be written.
     """
     run.record.execution = generated.execution

@@ -1,0 +1,27 @@
+"""The engine, made on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tcdflow.engine.engine import Engine
+
+
+@dataclass
+class WarmEngine:
+    """Makes the engine on first use, so that nothing heavy is imported before. Attributes as of ``Engine``."""
+
+    reusable: bool = True
+    on_loaded: Callable[[], None] | None = None
+    _engine: Engine | None = field(default=None, repr=False)
+
+    def __call__(self) -> Engine:
+        """Return the engine, importing torch if need be."""
+        if self._engine is None:
+            from tcdflow.engine.engine import Engine
+
+            self._engine = Engine(reusable=self.reusable, on_loaded=self.on_loaded)
+        return self._engine

@@ -1,0 +1,8 @@
+"""The one way of a run: whatever it was asked for by becomes a request, is prepared, and is executed.
+
+Overrides (:meth:`Request.composed`), a plan's cell (:meth:`tcdflow.sweep.plan.Plan.request`), and a record or image
+(:meth:`tcdflow.rerun.source.Recorded.request`) all become a :class:`~tcdflow.request.request.Request`.
+:class:`~tcdflow.request.prepare.Preparer` finds its files, hashes them, holds them against what is pinned and settles
+its size. ``check`` and ``lock`` end there, ``fetch`` downloads what is absent, the others execute. No torch is imported
+before that.
+"""

@@ -1,0 +1,115 @@
+"""From a request to what can be run: find its files, hash them, hold them against what is pinned, settle its size."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from tcdflow.errors import ConfigError
+from tcdflow.files.accelerator import computes_in_half
+from tcdflow.files.artifact import Artifacts
+from tcdflow.files.finder import Finder
+from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.pins import FREE
+from tcdflow.files.recheck import recheck
+from tcdflow.files.resolve import Progress, fetch, look
+from tcdflow.files.sizes import resolve_size
+from tcdflow.files.store import Stores
+from tcdflow.files.unchanged import Unchanged
+from tcdflow.request.request import Prepared, Request
+
+
+def prepare(request: Request, progress: Progress = lambda done, total: None) -> Prepared:
+    """Prepare one run, and download those of its files that are not on this machine.
+
+    Args:
+        request: the run.
+        progress: is told of the download.
+
+    Raises:
+        RequestError: as of :class:`Preparer`, and if a file cannot be had.
+    """
+    return fetched(Preparer()(request), progress)
+
+
+def fetched(prepared: Prepared, progress: Progress = lambda done, total: None) -> Prepared:
+    """Return a run with all its files on this machine.
+
+    Raises:
+        ConfigError: naming each part that could not be had.
+    """
+    return replace(prepared, files=Artifacts.of(fetch(prepared.files, progress)))
+
+
+@dataclass
+class _Found:
+    """What was found for requests that read the same: their files, and these as they were when they were hashed."""
+
+    files: Artifacts
+    lock: tuple[LockedFile, ...] | None = None
+    hashed: Unchanged | None = None
+
+
+class Preparer:
+    """Prepares requests, and downloads nothing large. What several of them read is found and hashed once.
+
+    Args:
+        stores: opens sources, each branch at one commit.
+    """
+
+    def __init__(self, stores: Stores | None = None) -> None:
+        self._stores = stores or Stores()
+        self._found: dict[Hashable, _Found | ConfigError] = {}
+
+    def __call__(self, request: Request, *, hashed: bool = False) -> Prepared:
+        """Prepare one request.
+
+        Args:
+            request: the run.
+            hashed: hash its files even if nothing is pinned.
+
+        Raises:
+            RequestError: naming each source that is wrong, each file that is not as pinned, and inputs whose sizes do
+                not agree.
+        """
+        found = self._find(request)
+        if hashed or request.pins is not FREE:
+            self._hash(request, found)
+        return Prepared(request, resolve_size(request.spec, found.files), found.files, found.lock)
+
+    def _find(self, request: Request) -> _Found:
+        key = _key(request)
+        if key not in self._found:
+            try:
+                self._found[key] = _Found(self._files(request))
+            except ConfigError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+    def _files(self, request: Request) -> Artifacts:
+        if request.files is None:
+            return look(request.spec, Finder(self._stores, request.allow_pickle), request.pins)
+        checker = request.spec.base.safety_checker
+        return Artifacts.of(recheck(artifact, safety_checker=checker) for artifact in request.files)
+
+    def _hash(self, request: Request, found: _Found) -> None:
+        """Hash the files once; those that a plan has found may have changed since, so they are looked at each time."""
+        if found.lock is not None and request.files is None:
+            return
+        now = Unchanged.since_now(found.files) if request.files is not None else None
+        if found.lock is None or found.hashed != now:
+            locked = lock(found.files)
+            request.pins.hold(locked)
+            found.lock, found.hashed = locked, now
+
+
+def _key(request: Request) -> Hashable:
+    """Return what is the same for requests that read the same files and are held against the same pins."""
+    spec, base = request.spec, request.spec.base
+    if request.files is not None:
+        return request.pins, tuple(request.files), base.safety_checker
+    chosen = (base.variant, base.safety_checker, computes_in_half(spec.runtime), request.allow_pickle)
+    return request.pins, chosen, tuple(spec.needs())

@@ -1,0 +1,89 @@
+"""A run as it was asked for, and as it is once its files are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tcdflow.files.artifact import Artifacts
+from tcdflow.files.lock import LockedFile
+from tcdflow.files.pins import FREE, Pins
+from tcdflow.record import lockfile
+from tcdflow.record.key import run_key
+from tcdflow.spec.batch import Batch
+from tcdflow.spec.model import RunSpec
+
+if TYPE_CHECKING:
+    from tcdflow.config.compose import Composition
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run as it was asked for.
+
+    Attributes:
+        spec: what to make.
+        pins: what is known of its files beforehand: a lock file, or the lock of a plan or record.
+        files: where a plan has found them; None to find them now.
+        allow_pickle: whether the person at the command line lets pickled weights be read.
+        overrides: what the user said, word for word.
+        choices: the option chosen of each group of configs.
+        warnings: what is allowed and probably not meant.
+        derived_from: key of the run that is made again.
+        batch: what that one was made together with.
+    """
+
+    spec: RunSpec
+    pins: Pins = FREE
+    files: Artifacts | None = None
+    allow_pickle: bool = False
+    overrides: tuple[str, ...] = ()
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    derived_from: str | None = None
+    batch: Batch | None = None
+
+    @classmethod
+    def composed(cls, composition: Composition) -> Request:
+        """Return the request that overrides were composed to.
+
+        Raises:
+            ConfigError: if the lock file that they name cannot be read.
+        """
+        return cls(
+            composition.spec,
+            lockfile.pins(composition.lock),
+            allow_pickle=composition.allow_pickle,
+            overrides=composition.overrides,
+            choices=composition.choices,
+            warnings=composition.warnings,
+        )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose files are known, held against what is pinned, and whose size is settled.
+
+    Attributes:
+        request: what was asked for.
+        spec: the same with width and height filled in.
+        files: local files; those in ``absent`` of each part have yet to be fetched.
+        lock: their hashes, where something is pinned or they were asked for; else they are hashed during the run.
+    """
+
+    request: Request
+    spec: RunSpec
+    files: Artifacts
+    lock: tuple[LockedFile, ...] | None = None
+
+    @property
+    def key(self) -> str:
+        """The run key; only of a run whose files are hashed."""
+        assert self.lock is not None, "prepare it with hashed=True"
+        return run_key(self.spec, self.lock)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and probably not meant, the pickles among the files included."""
+        return (*self.request.warnings, *self.files.warnings())

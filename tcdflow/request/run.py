@@ -1,0 +1,122 @@
+"""Prepared runs, executed in a directory of their own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcdflow.config.run_output import RunOutput
+from tcdflow.engine.result import Result
+from tcdflow.errors import OutputError, TcdflowError
+from tcdflow.record.atomic import write_text
+from tcdflow.record.cleanup import remove_link
+from tcdflow.record.log import log_file
+from tcdflow.record.rundir import RunDirectory
+from tcdflow.request.execute import execute
+from tcdflow.request.request import Prepared
+
+if TYPE_CHECKING:
+    from tcdflow.engine.engine import Engine
+    from tcdflow.engine.sampler import Step
+
+log = logging.getLogger(__name__)
+
+
+def run_single(
+    prepared: Prepared,
+    output: RunOutput,
+    engine: Callable[[], Engine],
+    on_step: Step | None = None,
+    *,
+    logs: bool = True,
+) -> Result:
+    """Execute a run where Hydra's settings say, and leave ``.hydra/`` there and, with ``logs``, ``run.log``.
+
+    Raises:
+        TcdflowError: whatever went wrong; the record says so too.
+    """
+    claimed = _claimed(output)
+    where = claimed.absolute()
+    log_path = where / output.log_name
+    with opened(where, prepared) as run, _log(log_path, output.verbose) if logs else nullcontext():
+        if output.subdir is not None:
+            _save_config(replace(output, directory=claimed), where, where / output.subdir)
+        return execute(prepared, run, engine, on_step)
+
+
+def run_in(
+    where: Path,
+    prepared: Prepared,
+    engine: Callable[[], Engine],
+    on_step: Step | None = None,
+) -> Result:
+    """Execute a run in a directory.
+
+    Args:
+        where: the directory.
+        prepared: what to run.
+        engine: gives the engine; called once torch may be imported.
+        on_step: progress.
+
+    Raises:
+        TcdflowError: whatever went wrong; the record says so too.
+    """
+    with opened(where, prepared) as run:
+        return execute(prepared, run, engine, on_step)
+
+
+def opened(where: Path, prepared: Prepared) -> AbstractContextManager[RunDirectory]:
+    """Open the directory of a run; what is raised inside becomes its record's status and error."""
+    request = prepared.request
+    return RunDirectory.open(
+        where,
+        prepared.spec,
+        overrides=request.overrides,
+        choices=request.choices,
+        warnings=prepared.warnings,
+        derived_from=request.derived_from,
+    )
+
+
+@contextmanager
+def _log(path: Path, verbose: Sequence[str]) -> Iterator[None]:
+    with log_file(path, verbose):
+        try:
+            yield
+        except TcdflowError:  # is told in a line, and needs no traceback
+            raise
+        except Exception:
+            log.exception("the run failed")
+            raise
+
+
+def _save_config(output: RunOutput, where: Path, folder: Path) -> None:
+    """Write the files that Hydra writes for a job, each of them whole."""
+    remove_link(folder)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError.of(folder, error, "made") from error
+    for name, text in output.files(where).items():
+        write_text(folder / name, text, durable=False)
+
+
+def _claimed(output: RunOutput) -> Path:
+    """Return a run's directory, one of its own where the user chose none: two may start within a second."""
+    wanted = output.directory
+    if output.chosen:
+        return wanted
+    for number in range(1, 10_000):
+        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise OutputError.of(path, error, "made") from error
+        return path
+    raise OutputError(f"{wanted}: ten thousand runs have started within this second")
