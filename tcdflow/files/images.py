@@ -334,7 +334,7 @@ def _what_it_is_not(path: Path) -> str:
     readable = [format for format in all_formats() if format.pillow]
     labels = [format.label for format in readable if format.claims(start)]
     if labels or start.startswith(_TIFF):
-        return f"begins like a {next(iter(labels), 'TIFF')} file but cannot be read: damaged or cut short"
+        return f"begins like {next(iter(labels), 'TIFF')} but cannot be read: damaged or cut short"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     like = [name for magic, name in _LOOKALIKES if text.startswith(magic)]
     if start[4:8] == b"ftyp":

@@ -179,8 +179,8 @@ class TestCheck:
             (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "it looks like HEIC"),
             (PNG[:20], "Truncated"),
             (encoded("JPEG")[:30], "Truncated"),
-            (encoded("JPEG")[:2], "begins like a JPEG file but cannot be read"),
-            (b"\x89PNG" + PNG[5:], "begins like a PNG file but cannot be read"),
+            (encoded("JPEG")[:2], "begins like JPEG but cannot be read"),
+            (b"\x89PNG" + PNG[5:], "begins like PNG but cannot be read"),
         ],
     )
     def test_says_what_the_bytes_are_not(self, tmp_path: Path, content: bytes, what: str) -> None:

@@ -13,6 +13,7 @@ from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
+from tcdflow.spec.formats import animation_formats, image_formats
 from tcdflow.spec.model import BaseModelSpec, OutputSpec, RunSpec, SamplingSpec, SchedulerSpec
 
 LOCK = (
@@ -20,17 +21,13 @@ LOCK = (
     LockedFile(role="loras.tcd", source="hub", revision=None, file="b.safetensors", size=4, sha256="cd" * 32),
 )
 STILLS: dict[str, dict[str, Any]] = {
-    "png": {"format": "png"},
-    "jpeg": {"format": "jpeg"},
+    **{name: {"format": name} for name in image_formats},
     "jpeg at 60": {"format": "jpeg", "quality": 60},
-    "webp": {"format": "webp"},
     "webp without loss": {"format": "webp", "quality": 100},
 }
 MOVING: dict[str, dict[str, Any]] = {
-    "gif": {"animation": "gif"},
-    "webp": {"animation": "webp"},
+    **{name: {"animation": name} for name in animation_formats},
     "webp without loss": {"animation": "webp", "quality": 100},
-    "mp4": {"animation": "mp4"},
 }
 
 
