@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from hydra._internal.utils import get_args_parser
-
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.libraries.hydra import arguments
 from tcdflow.spec.nearest import nearest
 
 _REFUSED = {
@@ -24,11 +24,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Raises:
         ConfigError: if a flag is unknown or refused.
     """
-    parser = get_args_parser()
+    parser = arguments()
 
     def wrong(message: str) -> NoReturn:
         flag = next((text for text in argv if text.startswith("-") and text in message), "command line")
-        known = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+        known = re.findall(r"--[a-z-]+", parser.format_usage())
         raise ConfigError([Problem(flag, message, nearest=nearest(flag, known) if flag.startswith("--") else None)])
 
     parser.error = wrong  # type: ignore[method-assign]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
@@ -10,6 +9,7 @@ from typing import NoReturn
 
 from tcdflow.cli.signals import deafen
 from tcdflow.errors import OutputError
+from tcdflow.libraries.python import finish_threads_and_handlers
 
 
 def leave(code: int) -> NoReturn:
@@ -25,9 +25,7 @@ def leave(code: int) -> NoReturn:
         sys.exit(code)
     try:
         deafen()
-        # What Py_Finalize and multiprocessing's children run at this point; neither has a public name.
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+        finish_threads_and_handlers()
     except KeyboardInterrupt:  # all is done, and said
         pass
     except BaseException:

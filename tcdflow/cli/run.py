@@ -9,13 +9,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hydra._internal.utils import get_args_parser
-
 from tcdflow.cli import flags
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.warn import warn
 from tcdflow.config.compose import CONFIG_NAME, Composer
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.libraries.hydra import arguments
 from tcdflow.text import printable
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def _hydra_flag(composer: Composer, args: argparse.Namespace) -> int:
     elif args.info:
         hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=overrides)
     elif args.hydra_help:
-        hydra.hydra_help(config_name=CONFIG_NAME, args_parser=get_args_parser(), args=args)
+        hydra.hydra_help(config_name=CONFIG_NAME, args_parser=arguments(), args=args)
     else:
         composer.compose(overrides)
         texts = composer.hydra_texts(overrides)

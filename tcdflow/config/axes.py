@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType, RangeSweep
 from hydra.errors import HydraException
 
@@ -179,16 +178,17 @@ def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis
     if override.is_interval_sweep():
         what = "interval() needs a sweeper that chooses values, such as hydra/sweeper=optuna"
         raise ConfigError([Problem(override.key_or_group, what, origin=text)])
-    if isinstance(override._value, RangeSweep) and _is_endless(override._value):
+    values = override.value()
+    if isinstance(values, RangeSweep) and _is_endless(values):
         raise ConfigError([Problem(override.key_or_group, f"has more than {MAX_VALUES} values", origin=text)])
     try:
         with _shuffled_by(text):
-            (cells,) = BasicSweeper.split_arguments([override], max_batch_size=None)
+            cells = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
     except (HydraException, ValueError, ArithmeticError) as error:
         raise ConfigError([Problem(override.key_or_group, reason(error, 1000), origin=text)]) from None
     if not cells:
         raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
-    return tuple((_point(composer, parse(cell, sweeping=True), place),) for (cell,) in cells)
+    return tuple((_point(composer, parse(cell, sweeping=True), place),) for cell in cells)
 
 
 def _is_endless(values: RangeSweep) -> bool:
@@ -232,7 +232,7 @@ def _is_literal(value: object) -> bool:
 
 def _single(override: Override, text: str) -> str:
     """Hydra escapes what it splits, and a single run takes free text as it stands."""
-    value = override._value
+    value = override.value()
     free = override.key_or_group in FREE_TEXT and isinstance(value, str)
     return f"{override.get_key_element()}={quoted(str(value))}" if free else text
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.hydra import Hydra
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
@@ -24,6 +23,7 @@ from tcdflow.config.permission import ALLOW_PICKLE, GROUP, permitted
 from tcdflow.config.references import multiplying, referenced
 from tcdflow.config.search import config_loader
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.libraries.hydra import Hydra, application
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
@@ -104,7 +104,7 @@ class Composer:
     @cached_property
     def hydra(self) -> Hydra:
         """Hydra's application over this composer's loader."""
-        return Hydra(task_name="run", config_loader=self.loader)
+        return application(self.loader)
 
     def options(self, group: str) -> tuple[str, ...]:
         """Names that can be chosen from a group; empty for what is no group."""
@@ -274,10 +274,11 @@ class Composer:
     def _blamed(self, error: BaseException, said: Sequence[ParsedOverride]) -> Problem:
         """Say what Hydra found, of the override or file that it names, else of a user's file that was read last."""
         told = str(error)
-        item = next((item for mentions in _MENTIONS for item in said if mentions(item, told)), None)
+        longest = sorted(said, key=lambda item: -len(item.key))  # "loras.tcd" mentions "loras", too
+        item = next((item for mentions in _MENTIONS for item in longest if mentions(item, told)), None)
         bare = told == "" or told.startswith("Error merging override")
-        said_here = error.__cause__ if bare and error.__cause__ else error
-        what = joined(str(said_here).partition("full_key")[0])
+        cause = error.__cause__ if bare and error.__cause__ else error
+        what = joined(str(cause).partition("full_key")[0])
         if item is not None:
             return Problem(item.key, what, origin=item.text)
         if placed := re.match("In '(.*?)': ", what):
@@ -296,11 +297,14 @@ class Composer:
         return Problem(group, f"must be one of {', '.join(names)}", name, origin=where, nearest=nearest(name, names))
 
     def _resolve(self, task: DictConfig, said: Sequence[ParsedOverride], problems: list[Problem]) -> dict[str, Any]:
-        for key, value in walk(OmegaConf.to_container(task, resolve=False)):
-            if reason := forbidden(key, value):
-                problems.append(Problem(key, reason, value, origin=self._origin(key, said)))
-        if problems and any("interpolated" in p.what or "data" in p.what for p in problems):
-            raise ConfigError(problems)
+        plain = OmegaConf.to_container(task, resolve=False)
+        refused = [
+            Problem(key, reason, value, origin=self._origin(key, said))
+            for key, value in walk(plain)
+            if (reason := forbidden(key, value))
+        ]
+        if refused:
+            raise ConfigError([*problems, *refused])
         if bombs := multiplying(task)[:_MOST_SAID]:
             what = "its interpolations lead back to it, or to too many others"
             raise ConfigError([*problems, *(Problem(key, what, origin=self._origin(key, said)) for key in bombs)])

@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository, IConfigRepository
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.default_element import ResultDefault
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.libraries.hydra import Loader, Repository
 from tcdflow.text import reason
 
 TRUSTED = frozenset({"hydra", "main", "schema"})
@@ -46,19 +44,12 @@ MAX_DEPTH = 32
 MAX_NODES = 20_000
 
 
-class GuardedRepository(ConfigRepository):
+class GuardedRepository(Repository):
     """Hydra's config repository, which refuses files that are more than data and remembers what it read."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.loaded: dict[str, ConfigResult] = {}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> GuardedRepository:
-        # Hydra copies the repository for each composition; what was read stays known to the composer.
-        copy = GuardedRepository.__new__(GuardedRepository)
-        copy.sources = list(self.sources)
-        copy.loaded = self.loaded
-        return copy
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Load a config, unless it comes from a user and is more than data.
@@ -88,7 +79,7 @@ def _trusted(result: ConfigResult) -> bool:
     return result.provider in TRUSTED or result.is_schema_source  # what installed Python code has registered
 
 
-class GuardedLoader(ConfigLoaderImpl):
+class GuardedLoader(Loader):
     """Hydra's config loader, which looks at each file's content where it lands.
 
     A file's header and the lists that choose it can put it anywhere, below ``hydra`` too.
@@ -108,13 +99,11 @@ class GuardedLoader(ConfigLoaderImpl):
         self.repository.loaded.clear()
         return super().load_configuration(*args, **kwargs)
 
-    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
-        result = super()._load_single_config(default, repo)
-        path = str(default.config_path)
+    def merging(self, path: str, result: ConfigResult) -> None:
+        """Remember a file, and refuse it if it is more than data where it lands."""
         self.merged[path] = result
         hydras = path == "config" or path.startswith("hydra/")
         _check_data(result, f"{path}.yaml", may_set_hydra=_trusted(result) and hydras)
-        return result
 
 
 def _check_file(path: Path, shown: str) -> None:

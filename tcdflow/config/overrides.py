@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, OverrideType, QuotedString, Sweep
@@ -60,7 +61,9 @@ def parse(text: str, *, sweeping: bool = False) -> Override:
     literal = eq and key.removeprefix("+").removeprefix("+") in (*_PATH_KEYS, *(() if sweeping else FREE_TEXT))
     try:
         parsed = _parser().parse_override(text)
-        if not literal or parsed._value is None or isinstance(parsed._value, QuotedString):
+        taken = parsed.value()
+        quoted_whole = isinstance(taken, str) and value.lstrip()[:1] in ("'", '"')
+        if not literal or taken is None or quoted_whole:
             return parsed
     except HydraException as error:
         if not literal:
@@ -124,19 +127,28 @@ def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]
         below = [] if override.is_sweep_override() else [name for name, _ in walk(override.value(), key)]
         if found := [Problem(n, why, origin=text) for n in (key, *below) if (why := forbidden(n, None))]:
             return found
-    value = override._value
+    value = override.value()
     if isinstance(value, Sweep | Glob) and not sweeping:
         return [Problem(key, "has several values; a sweep needs -m (multirun) first", origin=text)]
     names = options(key)
     if override.is_hydra_override() and not names:
         return []
     values = list(value.list) if isinstance(value, ChoiceSweep) else [] if isinstance(value, Sweep | Glob) else [value]
-    plain = [Override._convert_value(item) for item in values]
+    plain = [_plain(item) for item in values]
     if not names:
         return [Problem(key, reason, item, origin=text) for item in plain if (reason := forbidden(key, item))]
     if override.is_delete():
         return []
     return [problem for item in plain for problem in _option_problems(key, item, names, text)]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a choice as Hydra does those of others: without quotes."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return value.text if isinstance(value, QuotedString) else value
 
 
 def _option_problems(group: str, value: object, names: Sequence[str], text: str) -> list[Problem]:
@@ -160,7 +172,7 @@ def _said(override: Override, text: str, options: Callable[[str], Sequence[str]]
     key = override.key_or_group
     line = override.input_line or text
     is_group = bool(options(key))
-    if is_group and override._value is None and not override.is_delete():
+    if is_group and override.value() is None and not override.is_delete():
         return ParsedOverride(text, key, "", True)
     if not is_group and not override.is_hydra_override() and override.type in (OverrideType.CHANGE, OverrideType.ADD):
         line = "++" + line.lstrip("+")

@@ -57,7 +57,7 @@ def behind_interpolation(config: DictConfig, key: str) -> bool:
             return False
         if OmegaConf.is_interpolation(node, part):
             return True
-        node = node._get_node(part)
+        node = node.get(part)
     return False
 
 

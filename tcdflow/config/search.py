@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from hydra import version
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.plugins import Plugins
 
 from tcdflow.config.guard import GuardedLoader
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.libraries.hydra import search_path
 
 HYDRA_VERSION_BASE = "1.3"
 
@@ -32,14 +32,11 @@ def config_loader(user_dir: Path | None = None) -> GuardedLoader:
     """
     version.setbase(HYDRA_VERSION_BASE)
     Plugins.instance()  # registers the config sources and stores of hydra and its plug-ins
-    path = ConfigSearchPathImpl()
-    path.append("hydra", "pkg://hydra.conf")
-    path.append("main", str(conf_dir()))
+    places = {"hydra": "pkg://hydra.conf", "main": str(conf_dir())}
     if user_dir is not None:
         _check_user_dir(user_dir)
-        path.append("command-line", f"file://{user_dir.resolve()}")
-    path.append("schema", "structured://")
-    return GuardedLoader(path)
+        places["command-line"] = f"file://{user_dir.resolve()}"
+    return GuardedLoader(search_path(places | {"schema": "structured://"}))
 
 
 def _check_user_dir(user_dir: Path) -> None:

@@ -93,13 +93,13 @@ def _bare(text: str) -> str:
 
 
 def _wrong(override: Override, text: str) -> list[Problem]:
-    key, value = override.key_or_group, override._value
+    key, value = override.key_or_group, override.value()
     if isinstance(value, Sweep | Glob):
         return [Problem(key, "has several values; a record is made again once, not swept", origin=text)]
     if override.package is not None or (key in _INSTEAD and not override.is_delete() and not isinstance(value, dict)):
         instead = _INSTEAD.get(key, "keys")
         return [Problem(key, f"is a group of configs, and a record has none; set {instead}", origin=text)]
-    plain = {key: Override._convert_value(value)}
+    plain = {key: value}
     return [Problem(name, reason, origin=text) for name, item in walk(plain) if (reason := _not_plain(name, item))]
 
 

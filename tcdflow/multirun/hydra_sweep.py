@@ -6,10 +6,8 @@ made, and by each job before it loads anything, in whichever process it runs.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +23,7 @@ from tcdflow.config.plugins import BASIC, Drive
 from tcdflow.engine.result import Result
 from tcdflow.errors import ConfigError, Problem, RunError
 from tcdflow.files.artifact import Artifact
+from tcdflow.libraries.hydra import without_job_lines
 from tcdflow.record.document import FILE_NAME
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
@@ -140,7 +139,7 @@ class HydraSweep:
         Raises:
             RunError: if a job failed and the sweeper does not go on without it.
         """
-        with _without_hydras_word():
+        with without_job_lines():
             self.composer.hydra.multirun(self.composer.config_name, Task(self.composer, show), list(self.texts))
 
 
@@ -180,18 +179,3 @@ def _bare(item: ParsedOverride, config: DictConfig) -> str:
     node = OmegaConf.select(config, parent) if parent else config
     known = OmegaConf.is_dict(node) and name in node
     return item.hydra_text.removeprefix("++") if known else item.hydra_text
-
-
-@contextlib.contextmanager
-def _without_hydras_word() -> Iterator[None]:
-    """Leave out the line that Hydra writes of each failed job, without the reason, before the error that has it."""
-    before = sys.stderr.write
-
-    def write(text: str) -> int:
-        return len(text) if text.startswith("Error executing job with overrides") else before(text)
-
-    sys.stderr.write = write  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        sys.stderr.write = before  # type: ignore[method-assign]

@@ -16,10 +16,10 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
-from omegaconf.basecontainer import BaseContainer
 from pydantic import ValidationError
 
 from tcdflow.errors import ConfigError
+from tcdflow.libraries import omegaconf
 from tcdflow.spec.problems import problems_of
 from tcdflow.sweep.ray_cluster import KEY, RaySettings, cluster
 from tcdflow.sweep.ray_worker import share_processors
@@ -58,8 +58,7 @@ class JobRunner:
         context, config, task_function, singletons, resolvers = common
         setup_globals()
         Singleton.set_state(singletons)
-        for name, resolver in resolvers.items():
-            BaseContainer._resolvers.setdefault(name, resolver)
+        omegaconf.learn(resolvers)
         job = context.config_loader.load_sweep_config(config, list(overrides))
         with open_dict(job):
             job.hydra.job.id = f"{job.hydra.job.name}_{number}"
@@ -119,7 +118,6 @@ def launch(launcher: Launching, job_overrides: Sequence[Sequence[str]], first: i
         except ValidationError as error:
             raise ConfigError(problems_of(error, RaySettings, lambda key: None, under=KEY)) from None
         launcher.crew = JobRunners(settings)
-    resolvers = dict(BaseContainer._resolvers)
-    common = (launcher.hydra_context, config, launcher.task_function, Singleton.get_state(), resolvers)
+    common = (launcher.hydra_context, config, launcher.task_function, Singleton.get_state(), omegaconf.resolvers())
     done: list[JobReturn] = launcher.crew.map(common, list(enumerate(job_overrides, first)))
     return done

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,8 @@ def cluster(settings: RaySettings, *, gpus: bool) -> Iterator[Crew]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Whatever log_to_driver says, Ray prints deaths of workers on stdout, among the paths of images: skip every line.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     import ray
 
     if ray.is_initialized():  # by whoever called us, who will stop it too
@@ -106,9 +108,7 @@ def _no_cluster(settings: RaySettings, error: Exception) -> ConfigError:
 
 def _connect(settings: RaySettings) -> None:
     import ray
-    from ray._private import worker
 
-    worker.print_to_stdstream = _log  # whatever log_to_driver says, deaths are told on stdout, among paths of images
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if settings.address is not None:
         check_address(settings)
@@ -120,11 +120,6 @@ def _connect(settings: RaySettings) -> None:
     cpus = _cpus()
     wanted = (settings.workers or 1) * (settings.threads or 1)
     ray.init(address="local", num_cpus=max(cpus, wanted), include_dashboard=False, **quiet)
-
-
-def _log(data: Mapping[str, Any], **_: Any) -> None:
-    for line in data["lines"]:
-        log.info("Ray: %s", line)
 
 
 def _crew(settings: RaySettings, resources: dict[str, float], gpus: bool) -> Crew:

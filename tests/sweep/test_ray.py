@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -321,6 +322,16 @@ def test_a_whole_command_and_its_end(at: Path) -> None:
     assert set(found) <= {"done", "interrupted"} and found.count("done") >= 3
     _, left = psutil.wait_procs(family, timeout=20)
     assert left == []
+
+
+def test_deaths_are_not_told_among_the_paths_of_images(at: Path) -> None:
+    axis = f"sampling.seed=range({POISON - 2},{POISON + 2})"
+    command = ["-m", "tests.sweep.ray_makers", "-m", "hydra/launcher=ray", axis, "hydra.sweep.dir=s"]
+    done = subprocess.run([sys.executable, *command], cwd=at, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 1 and "3 done, 1 failed" in done.stderr, done.stderr
+    assert sorted(done.stdout.splitlines()) == [str(path.relative_to(at)) for path in sorted(at.rglob("*.png"))]
+    told = (at / "s" / "sweep.log").read_text()
+    assert len(re.findall("its worker died .*, for the [123]. time", told)) == 3
 
 
 def test_ray_is_imported_by_nobody_else(at: Path) -> None:

@@ -34,7 +34,7 @@ RANKS = [
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
-HYDRA = {"config", "app", "multirun", "cli", "_hydra_plugin"}
+HYDRA = {"libraries", "config", "app", "multirun", "cli", "_hydra_plugin"}
 LIGHT = {"text", "errors", "_version", "embedded", "spec", "config", "files", "record", "parts", "app", "api", "cli"}
 LIGHT |= {"multirun", "_hydra_plugin", "__init__", "__main__"}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "cv2", "imageio", "av"}

@@ -159,6 +159,7 @@ def test_each_cell_is_what_hydra_composes(
         ["lora_stack.merge.density=0.5,null", "lora_stack.merge.method=ties"],
         ["loras=[tcd,soft],[soft,tcd]", "loras.soft.weight=0.5,{unet:1}", "loras.tcd.weight=1,2"],
         ["~loras.tcd", "loras.tcd.weight=1,2"],
+        ["loras=[tcd],[]", "~loras.tcd"],
         ["prompt=a,b", "prompt=c,d"],
         ["prompt=???,b"],
         ["scheduler=glob(*,exclude=[e*,d*])"],

@@ -1,0 +1,108 @@
+"""Hydra's private parts: a command line, a loader and a repository of one's own have no public classes.
+
+``hydra.compose`` and ``hydra.main`` know one global search path, print what is wrong and exit. All mistakes at once,
+configs held against what they may hold, and sweeps planned without composing each cell need the parts below them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
+from typing import Any, TextIO, cast
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.hydra import Hydra as Hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import ResultDefault
+from hydra.plugins.config_source import ConfigResult
+
+JOB_LINE = "Error executing job with overrides"
+"""What Hydra says of a job that failed, when somebody asks for its result."""
+
+
+def application(loader: ConfigLoaderImpl) -> Hydra:
+    """Return Hydra's application over a loader: flags such as ``--cfg``, and sweeps that plug-ins drive.
+
+    Private: ``hydra._internal.hydra.Hydra``. In its place: ``hydra.main`` with a loader of one's own.
+    """
+    return Hydra(task_name="run", config_loader=loader)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the parser of Hydra's flags, so that they are Hydra's own in each version.
+
+    Private: ``hydra._internal.utils.get_args_parser``. In its place: a parser of our own with the same flags.
+    """
+    return get_args_parser()
+
+
+def search_path(places: Mapping[str, str]) -> ConfigSearchPath:
+    """Return a search path over places by provider, such as ``{"main": "file:///configs"}``; earlier ones win.
+
+    Private: ``ConfigSearchPathImpl``. In its place: ``hydra.initialize_config_dir``, which knows one directory.
+    """
+    path = ConfigSearchPathImpl()
+    for provider, place in places.items():
+        path.append(provider, place)
+    return path
+
+
+class Repository(ConfigRepository):
+    """Hydra's config repository, whose ``load_config`` is to be overridden.
+
+    Private: ``ConfigRepository``. In its place: a ``ConfigSource`` plug-in, which sees one provider's files alone, and
+    not the lists that choose them.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Repository:
+        # Hydra copies the repository for each composition; what was read stays known to the composer.
+        copy = type(self).__new__(type(self))
+        vars(copy).update(vars(self), sources=list(self.sources))
+        return copy
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's config loader, which shows each file's content as it is about to be merged.
+
+    Private: ``ConfigLoaderImpl`` and its ``_load_single_config``. In its place: a public hook between reading and
+    merging; there is none.
+    """
+
+    def merging(self, path: str, result: ConfigResult) -> None:
+        """Look at what is about to be merged: its content stands where its header and the lists put it.
+
+        Args:
+            path: of the config, such as ``base/sdxl``.
+            result: its content and provider.
+        """
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        result = super()._load_single_config(default, repo)
+        self.merging(str(default.config_path), result)
+        return result
+
+
+@contextmanager
+def without_job_lines() -> Iterator[None]:
+    """Leave out the line on standard error that Hydra writes of a failed job, before the error that says why.
+
+    Private: the text of the line (``JobReturn.return_value`` writes it). In its place: a switch of Hydra's.
+    """
+    with redirect_stderr(cast("TextIO", _WithoutJobLines(sys.stderr))):
+        yield
+
+
+class _WithoutJobLines:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if text.startswith(JOB_LINE) else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
