@@ -33,8 +33,8 @@ from tcdflow._version import __version__
 from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.hashes import cache_dir
-from tcdflow.spec.formats import MAX_PIXELS, all_formats, one_of
-from tcdflow.text import SECRET, printable, reason
+from tcdflow.spec.formats import MAX_PIXELS, all_formats
+from tcdflow.text import SECRET, any_of, printable, reason
 
 _INPUT_ONLY = {"BMP": ".bmp", "TIFF": ".tif"}
 """Suffix by Pillow's name of what is read and not written."""
@@ -339,7 +339,7 @@ def _what_it_is_not(path: Path) -> str:
     like = [name for magic, name in _LOOKALIKES if text.startswith(magic)]
     if start[4:8] == b"ftyp":
         like = ["HEIC or a video"]
-    known = one_of([*_INPUT_ONLY, *(format.label for format in readable)])
+    known = any_of([*_INPUT_ONLY, *(format.label for format in readable)])
     return f"is no {known} image" + (f"; it looks like {like[0]}" if like else "")
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from tcdflow import embedded
 from tcdflow.errors import Problem
 from tcdflow.spec import adapter_rules, runtime_rules
-from tcdflow.spec.formats import animation_formats, one_of
+from tcdflow.spec.formats import animation_formats
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import ImageToImage, Inpainting
+from tcdflow.text import any_of
 
 FEW_STEPS = 10
 
@@ -121,7 +122,7 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
     output = spec.output
     if spec.task.name == "animation" and output.fps > (most := animation_formats[output.animation].max_fps):
-        others = one_of(name for name, format in animation_formats.items() if format.max_fps >= output.fps)
+        others = any_of(name for name, format in animation_formats.items() if format.max_fps >= output.fps)
         yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
     model = spec.base.source.removeprefix("embedded:")
     if model in embedded.MODELS and (advice := embedded.advice(model, spec.prompt)):

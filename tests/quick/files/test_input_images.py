@@ -23,7 +23,8 @@ from PIL import Image, PngImagePlugin
 from tcdflow.errors import SourceError
 from tcdflow.files import images
 from tcdflow.files.images import check_image, public_url, resolve_image
-from tcdflow.spec.formats import all_formats, one_of
+from tcdflow.spec.formats import all_formats
+from tcdflow.text import any_of
 
 ORIENTATION = 0x0112
 
@@ -38,7 +39,7 @@ def encoded(kind: str = "PNG", size: tuple[int, int] = (12, 9), orientation: int
 
 
 PNG = encoded(size=(60, 40))
-KNOWN = one_of(["BMP", "TIFF", *(format.label for format in all_formats() if format.pillow)])
+KNOWN = any_of(["BMP", "TIFF", *(format.label for format in all_formats() if format.pillow)])
 
 
 @pytest.fixture(autouse=True)
