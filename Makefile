@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick nightly lint bench clean
+.PHONY: help demo test quick nightly lint bench reference clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,9 @@ lint: $(STAMP)  ## check style, format and types
 
 bench: $(STAMP)  ## time tcdflow against hand-written diffusers scripts
 	$(BIN)/python -m tests.benchmarks
+
+reference: $(STAMP)  ## write docs/keys.md and conf/.schema/ anew, after a change to keys or parts
+	$(BIN)/python docs/make_reference.py
 
 clean:  ## remove .venv, caches and builds; outputs/ stays
 	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

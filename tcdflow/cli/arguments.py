@@ -1,24 +1,58 @@
-"""The arguments of a verb that has its own; a mistake in them is answered like any other."""
+"""The arguments of a verb: its usage, description and worked examples; a mistake is answered like any other."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import textwrap
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NoReturn
 
+from tcdflow.cli.verbs import HELP
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.nearest import nearest
+
+Examples = tuple[tuple[str, str], ...]
+"""Commands, each with what it does."""
 
 
 class Arguments(argparse.ArgumentParser):
     """An argument parser of one verb.
 
     Args:
-        verb: its name.
-        description: what it does, for its ``--help``.
+        verb: its name; empty for runs and sweeps, which have none.
+        description: what it does.
+        examples: commands that show it.
     """
 
-    def __init__(self, verb: str, description: str | None) -> None:
-        super().__init__(prog=f"tcdflow {verb}", description=description)
-        self._verb = verb
+    def __init__(self, verb: str, description: str, examples: Examples) -> None:
+        lines = [line for command, says in examples for line in (f"  {command}", f"      {says}")]
+        super().__init__(
+            prog=f"tcdflow {verb}".strip(),
+            description=description if "\n" in description else textwrap.fill(description, 100),
+            epilog="\n".join(["examples:", *lines]),
+            formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=100, max_help_position=30),
+            add_help=False,
+        )
+        self._added: list[argparse.Action] = []
+        self.add_argument(*HELP, action="store_true", help="show this help")
+        self.examples = examples
+        self.verb = verb
+        self._said: Sequence[str] = ()
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        """Add an argument, as :class:`argparse.ArgumentParser` does."""
+        self._added.append(action := super().add_argument(*args, **kwargs))
+        return action
+
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse arguments, flags before, between or after the others.
+
+        Raises:
+            ConfigError: if they are wrong.
+        """
+        self._said = argv
+        return self.parse_intermixed_args(list(argv))
 
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments.
@@ -26,4 +60,12 @@ class Arguments(argparse.ArgumentParser):
         Raises:
             ConfigError: always.
         """
-        raise ConfigError([Problem(self._verb, f"{message}; see {self.prog} --help")])
+        flag = next((text for text in self._said if text.startswith("-") and text in message), None)
+        known = [name for action in self._added for name in action.option_strings if name.startswith("--")]
+        near = nearest(flag, known) if flag and flag.startswith("--") and flag not in known else None
+        what = f"{message}; see {self.prog} --help"
+        raise ConfigError([Problem(flag or self.verb or "command line", what, nearest=near)])
+
+    def flags(self) -> list[argparse.Action]:
+        """Return the flags that its help shows."""
+        return [action for action in self._added if action.option_strings and action.help != argparse.SUPPRESS]

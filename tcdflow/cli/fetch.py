@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tcdflow.app import Job
 from tcdflow.cli import flags
+from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.files import DownloadBar, show_files
 from tcdflow.cli.warn import warn
 from tcdflow.config.compose import Composer
@@ -16,7 +17,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact, refuse_pickles
 from tcdflow.files.lock import lock
 from tcdflow.files.pins import Pins
-from tcdflow.files.resolve import fetch as fetch_all
+from tcdflow.files.resolve import fetch
 from tcdflow.record.data import is_there
 from tcdflow.rerun.pin import recheck
 from tcdflow.rerun.source import find, is_sweep
@@ -24,10 +25,25 @@ from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner
 from tcdflow.sweep.files import looked_up
 
+EXAMPLES = (
+    ("tcdflow fetch experiment=quickstart", "download what a run needs"),
+    ("tcdflow fetch outputs/sweeps/demo", "download what a planned sweep, a run or an image needs"),
+)
 
-def fetch(argv: Sequence[str]) -> int:
-    """Download what is missing, each file from where an earlier try was cut off, and say what is here."""
-    args = flags.parse(argv[1:])
+
+def parser() -> Arguments:
+    """Return the parser of its arguments."""
+    return flags.overrides_parser(
+        "fetch",
+        "Download what a config, a sweep (-m, or its directory), a run or an image needs, each file from where an "
+        "earlier try was cut off. HF_HUB_OFFLINE=1 works afterwards.",
+        EXAMPLES,
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Download what is missing, and say what is here."""
+    args = flags.read(parser(), argv, words=True)
     path, overrides = _path(args.overrides)
     if path is not None:
         if args.multirun or args.config_dir:
@@ -36,7 +52,7 @@ def fetch(argv: Sequence[str]) -> int:
     else:
         looked = _composed(Composer(args.config_dir), overrides, sweeping=args.multirun)
     with DownloadBar() as bar:
-        here = fetch_all(looked, bar.progress)
+        here = fetch(looked, bar.progress)
     show_files(here)
     return 0
 

@@ -20,12 +20,25 @@ _PAUSE = 5.0  # seconds between lines where there is no terminal
 def show_files(artifacts: Iterable[Artifact]) -> None:
     """Print each part of a run with its files, their size, and how much of that is to be fetched."""
     for artifact in artifacts:
-        missing = sum(file.size for file in artifact.absent)
-        here = sum((artifact.root / name).stat().st_size for name in _present(artifact))
-        at = f" at {artifact.revision}" if artifact.revision else ""
-        fetch = f", {megabytes(missing)} of them to be fetched" if missing else ""
-        count = f"{len(artifact.files)} file{'s' if len(artifact.files) != 1 else ''}"
-        print(f"{artifact.role:<10}  {count}, {megabytes(here + missing)}{fetch}: {printable(artifact.source)}{at}")
+        here, missing = bytes_of(artifact)
+        count = len(artifact.files)
+        print(file_line(artifact.role, artifact.source, artifact.revision, count, here + missing, missing))
+
+
+def file_line(role: str, source: str, revision: str | None, count: int, bytes: int, missing_bytes: int) -> str:
+    """Return the line of one part of a run."""
+    at = f" at {revision}" if revision else ""
+    fetch = f", {megabytes(missing_bytes)} of them to be fetched" if missing_bytes else ""
+    files = f"{count} file{'s' if count != 1 else ''}"
+    return f"{role:<10}  {files}, {megabytes(bytes)}{fetch}: {printable(source)}{at}"
+
+
+def bytes_of(artifact: Artifact) -> tuple[int, int]:
+    """Return the bytes of an artifact's files that are here, and of those to be fetched."""
+    return (
+        sum((artifact.root / name).stat().st_size for name in _present(artifact)),
+        sum(file.size for file in artifact.absent),
+    )
 
 
 def absent_bytes(artifacts: Iterable[Artifact]) -> int:

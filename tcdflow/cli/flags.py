@@ -1,41 +1,98 @@
-"""Hydra's command-line flags, parsed by Hydra's parser; those that run code from a file are refused."""
+"""Arguments of verbs that take overrides: Hydra's own flags; those that run code from a file are refused."""
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any
 
+from tcdflow.cli.arguments import Arguments, Examples
+from tcdflow.cli.suggest import unknown_words
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.libraries.hydra import arguments
-from tcdflow.spec.nearest import nearest
 
 _REFUSED = {
     "experimental_rerun": "is refused: it unpickles a file, which can run code",
     "config_path": "is refused: it would replace tcdflow's own configs; --config-dir adds to them",
     "config_name": "is refused: it would replace tcdflow's own config; experiment=NAME chooses a YAML",
 }
+_SWITCH: dict[str, Any] = {"action": "store_true"}
+_SHARED: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
+    (("--multirun", "-m"), _SWITCH, "a sweep: commas, range() and choice() make several values"),
+    (("--config-dir", "-cd"), {"metavar": "DIR"}, "a directory laid out like conf/ that adds your own YAMLs"),
+)
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_OF_RUNS: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
+    (
+        ("--cfg", "-c"),
+        {"choices": ("job", "hydra", "all"), "metavar": "WHAT"},
+        "print the composed config: job, hydra or all",
+    ),
+    (("--resolve",), _SWITCH, "with --cfg: replace interpolations by their values"),
+    (("--package", "-p"), {"metavar": "KEY"}, "with --cfg: print only this part, such as sampling"),
+    (
+        ("--info", "-i"),
+        {"nargs": "?", "const": "all", "choices": _INFO, "metavar": "WHAT"},
+        f"print how Hydra composes the config: {', '.join(_INFO)}",
+    ),
+    (
+        ("--shell-completion", "-sc"),
+        _SWITCH,
+        'completion of commands, keys and values; in bash: eval "$(tcdflow -sc install=bash)"; also zsh, fish',
+    ),
+    (("--version",), _SWITCH, "print the version of tcdflow"),
+    (("--hydra-help",), _SWITCH, "print Hydra's own help"),
+    (("--run", "-r"), _SWITCH, argparse.SUPPRESS),
+    (("--config-path", "-cp"), {}, argparse.SUPPRESS),
+    (("--config-name", "-cn"), {}, argparse.SUPPRESS),
+    (("--experimental-rerun",), {}, argparse.SUPPRESS),
+)
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
+def overrides_parser(
+    verb: str,
+    description: str,
+    examples: Examples,
+    *,
+    word: str = "OVERRIDE",
+    about: str = "group=option chooses a preset, key.subkey=value sets a value; see tcdflow ls and tcdflow explain",
+    hidden: Sequence[str] = (),
+) -> Arguments:
+    """Return the parser of a verb that takes overrides. Flags that have no effect on it are accepted, and not shown.
+
+    Args:
+        verb: its name; empty for runs and sweeps, which have none.
+        description: what it does.
+        examples: commands that show it.
+        word: what its words are called.
+        about: what they are.
+        hidden: flags that have no effect, such as ``--multirun``.
+    """
+    parser = Arguments(verb, description, examples)
+    parser.add_argument("overrides", nargs="*", metavar=word, help=about)
+    for flags, settings, says in _SHARED:
+        parser.add_argument(*flags, **settings, help=argparse.SUPPRESS if flags[0] in hidden else says)
+    for flags, settings, says in _OF_RUNS:
+        parser.add_argument(*flags, **settings, help=argparse.SUPPRESS if verb else says)
+    return parser
+
+
+def read(parser: Arguments, argv: Sequence[str], *, words: bool = False) -> argparse.Namespace:
     """Parse flags and overrides.
 
+    Args:
+        parser: of the verb.
+        argv: the arguments after it.
+        words: whether words that are no overrides may be among them.
+
     Raises:
-        ConfigError: if a flag is unknown or refused.
+        ConfigError: if a flag or word is unknown or refused.
     """
-    parser = arguments()
-
-    def wrong(message: str) -> NoReturn:
-        flag = next((text for text in argv if text.startswith("-") and text in message), "command line")
-        known = re.findall(r"--[a-z-]+", parser.format_usage())
-        raise ConfigError([Problem(flag, message, nearest=nearest(flag, known) if flag.startswith("--") else None)])
-
-    parser.error = wrong  # type: ignore[method-assign]
-    args = parser.parse_intermixed_args(list(argv))
+    args = parser.read(argv)
     for name, reason in _REFUSED.items():
         if getattr(args, name):
             raise ConfigError([Problem("--" + name.replace("_", "-"), reason, getattr(args, name))])
     if not args.cfg and (args.resolve or args.package):
-        raise ConfigError([Problem("--resolve" if args.resolve else "--package", "goes with --cfg job")])
+        raise ConfigError([Problem("--resolve" if args.resolve else "--package", "requires --cfg job")])
+    if not words and (found := unknown_words(args.overrides, first=not parser.verb)):
+        raise ConfigError(found)
     return args

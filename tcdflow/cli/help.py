@@ -1,36 +1,45 @@
-"""What ``tcdflow --help`` says: the commands people need, and where to see what can be chosen."""
+"""``tcdflow --help``, ``tcdflow help COMMAND`` and ``tcdflow COMMAND --help``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-TEXT = """\
-tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs
+from tcdflow.cli.arguments import Arguments
+from tcdflow.cli.verbs import VERBS
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.nearest import nearest
 
-  tcdflow prompt="a red heart" sampling.seed=1       make an image (one run)
-  tcdflow experiment=quickstart sampling.eta=0.5     run a YAML, with changes
-  tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2  make every combination (a sweep)
-  tcdflow resume DIR                                 finish an interrupted sweep
-  tcdflow rerun PATH [--verify]                      make a run again from its directory or an image; compare pixels
-  tcdflow check base=sdxl sampling.steps=8           say what would run, and what is wrong; run nothing
-  tcdflow fetch base=sdxl | DIR                      download what a config, sweep or recorded run needs
-  tcdflow lock base=sdxl [--output FILE] [--update]  write down commits and hashes; lock=FILE holds a run to them
-  tcdflow ls [GROUP]                                 list what can be chosen
-
-Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value.
-  -m, --multirun     commas, range() and choice() make a sweep
-  hydra/launcher=ray spreads a sweep over devices and machines; hydra/sweeper=optuna chooses its cells
-  security.allow_pickle=true   read the tensors of pickled weights (.bin .ckpt .pt), of which no code is run
-  --config-dir DIR   a directory laid out like conf/ that adds your own YAMLs
-  --cfg job          print the composed config
-  -sc install=bash   shell completion: eval "$(tcdflow -sc install=bash)"
-  --version, --help
-
-Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. TCDFLOW_DEBUG=1 shows tracebacks.
-"""
+EXAMPLES = (
+    ("tcdflow help", "show all commands and flags"),
+    ("tcdflow help rerun", "show usage, flags and examples of one command, as tcdflow rerun --help does"),
+)
 
 
-def show(_: Sequence[str]) -> int:
-    """Print the help."""
-    print(TEXT, end="")
+def parser() -> Arguments:
+    """Return the parser of its arguments."""
+    made = Arguments("help", "Show the help of tcdflow, or of one of its commands.", EXAMPLES)
+    made.add_argument("commands", nargs="*", metavar="COMMAND", choices=None, help="the command; all if left out")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the help of each command named, or of all together."""
+    names = [word for word in argv if not word.startswith("-")]
+    unknown = [name for name in names if name not in VERBS]
+    if unknown:
+        what = f"unknown command; there are {', '.join(VERBS)}"
+        raise ConfigError([Problem(name, what, nearest=nearest(name, VERBS)) for name in unknown])
+    print("\n".join(VERBS[name].module.parser().format_help() for name in names) if names else whole(), end="")
     return 0
+
+
+def whole() -> str:
+    """Return the help of tcdflow: all commands, then the flags and examples of runs and sweeps."""
+    from tcdflow.cli import run  # and Hydra's flags with it
+
+    width = max(len(f"{verb.name} {verb.arguments}") for verb in VERBS.values())
+    rows = [f"  {verb.name} {verb.arguments}".ljust(width + 4) + verb.summary for verb in VERBS.values()]
+    commands = "\n".join(["commands (tcdflow COMMAND --help shows flags and examples of one):", *rows])
+    made = run.parser()
+    made.description = f"{made.description}\n\n{commands}"
+    return made.format_help()

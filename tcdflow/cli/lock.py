@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from tcdflow.cli import flags
+from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.files import show_files
 from tcdflow.cli.warn import warn
 from tcdflow.config.axes import ends
@@ -17,8 +17,7 @@ from tcdflow.config.permission import permitted
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.finder import Finder
-from tcdflow.files.lock import LockedFile
-from tcdflow.files.lock import lock as locked
+from tcdflow.files.lock import LockedFile, lock
 from tcdflow.files.pins import Pins
 from tcdflow.files.resolve import look
 from tcdflow.record import lockfile
@@ -28,15 +27,33 @@ from tcdflow.sweep import planner
 SUFFIX = ".lock.json"
 
 
-def lock(argv: Sequence[str]) -> int:
-    """Write a lock file. What it has already keeps its commit; what is new is added; ``--update`` begins anew."""
-    own, rest = _parser().parse_known_args(list(argv[1:]))
-    args = flags.parse(rest)
+EXAMPLES = (
+    ("tcdflow lock experiment=quickstart --output quickstart.lock.json", "write the lock file of an experiment"),
+    ("tcdflow lock experiment=quickstart --update", "take today's commits instead of those in the lock file"),
+)
+
+
+def parser() -> Arguments:
+    """Return the parser of its arguments."""
+    made = flags.overrides_parser(
+        "lock",
+        "Write a lock file: the commit and SHA-256 of every file that a run or sweep reads. lock=FILE holds a run to "
+        "it. A lock file that is there keeps its commits, and what is new is added.",
+        EXAMPLES,
+    )
+    made.add_argument("--output", type=Path, metavar="FILE", help="the lock file; NAME.lock.json if left out")
+    made.add_argument("--update", action="store_true", help="take today's commits instead of those in the lock file")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write a lock file."""
+    args = flags.read(parser(), argv)
     composer = Composer(args.config_dir)
     allow_pickle, overrides = permitted(args.overrides)
     first = ends(composer, overrides)[0] if args.multirun else overrides
-    path = own.output or _place(composer, composer.load(first), overrides)
-    known = () if own.update or not path.exists() else lockfile.read(path).files
+    path = args.output or _place(composer, composer.load(first), overrides)
+    known = () if args.update or not path.exists() else lockfile.read(path).files
     pins = Pins(known)
     if args.multirun:
         planned = planner.make(composer, args.overrides, pins)
@@ -44,22 +61,10 @@ def lock(argv: Sequence[str]) -> int:
         artifacts: Iterable[Artifact] = planned.artifacts
     else:
         artifacts = look(composer.compose(overrides).spec, Finder(unpickle=allow_pickle), pins)
-    lockfile.write(path, _added(known, locked(artifacts)))
+    lockfile.write(path, _added(known, lock(artifacts)))
     show_files(artifacts)
     print(path)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tcdflow lock", add_help=False, allow_abbrev=False)
-    parser.add_argument("--output", type=Path, metavar="FILE")
-    parser.add_argument("--update", action="store_true")
-
-    def wrong(message: str) -> None:
-        raise ConfigError([Problem("lock", message)])
-
-    parser.error = wrong  # type: ignore[assignment]
-    return parser
 
 
 def _place(composer: Composer, config: DictConfig, overrides: Sequence[str]) -> Path:

@@ -1,7 +1,8 @@
-"""``tcdflow ls [GROUP]``: what can be chosen, with one line each."""
+"""``tcdflow ls [GROUP]``: what can be chosen, with one line each; ``tcdflow ls GROUP.``: the keys of a group."""
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,40 +11,98 @@ from omegaconf import OmegaConf
 
 from tcdflow import embedded
 from tcdflow.cli import flags
+from tcdflow.cli.arguments import Arguments
+from tcdflow.cli.keytable import allowed, below, default, plain
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.keys import Key
 from tcdflow.spec.nearest import nearest
 from tcdflow.text import one_line
 
+EXAMPLES = (
+    ("tcdflow ls loras", "list the LoRAs that can be chosen, with a line about each"),
+    ("tcdflow ls sampling.", "list the keys of sampling, with type, range, default and meaning"),
+)
 
-def ls(argv: Sequence[str]) -> int:
-    """List the groups, the options of the groups named, or what an embedded model can draw."""
-    args = flags.parse(argv[1:])
+
+def parser() -> Arguments:
+    """Return the parser of its arguments."""
+    made = flags.overrides_parser(
+        "ls",
+        "List the groups and their presets; the presets of a group; with a dot, the keys of a group.",
+        EXAMPLES,
+        word="GROUP",
+        about="a group (loras), the keys of one (loras.), or an embedded model (emoji); all groups if left out",
+        hidden=("--multirun",),
+    )
+    made.add_argument("--json", action="store_true", help="print JSON, described in docs/json.md")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """List the groups, the options of the groups named, the keys below them, or what an embedded model can draw."""
+    args = flags.read(parser(), argv, words=True)
     composer = Composer(args.config_dir)
-    groups = composer.groups()
     models = [name for name in args.overrides if name in embedded.MODELS]
-    chosen = [name for name in args.overrides if name not in models]
-    unknown = [name for name in chosen if name not in groups]
-    if unknown:
-        allowed = ", ".join(groups)
-        raise ConfigError(
-            [Problem(name, f"is no group; there are {allowed}", nearest=nearest(name, groups)) for name in unknown]
-        )
-    lines: list[str] = []  # to say all, or what is wrong with one of the files
-    for group in chosen or (() if models else groups):
-        lines += [group, *(f"  {name:<18} {says}".rstrip() for name, says in _options(composer, group))]
-    for model in models:
-        _show_vocabulary(model)
-    for line in lines:
-        print(one_line(line))
+    dotted = [name for name in args.overrides if name.endswith(".")]
+    chosen = [name for name in args.overrides if name not in (*models, *dotted)]
+    found: dict[str, Any] = {
+        "groups": _groups(composer, chosen or (() if args.overrides else composer.groups())),
+        "keys": {name: below(name) for name in dotted},
+        "models": {name: _drawn(name) for name in models},
+    }
+    if args.json:
+        keys = {name: [plain(key) for key in listed] for name, listed in found["keys"].items()}
+        print(json.dumps({"version": 1, **found, "keys": keys}, indent=2))
+    else:
+        _show(found)
     return 0
 
 
-def _show_vocabulary(model: str) -> None:
+def _groups(composer: Composer, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    groups = composer.groups()
+    problems = [
+        Problem(name, f"unknown group; there are {', '.join(groups)}", nearest=_nearest(name, groups))
+        for name in names
+        if name not in groups
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return {name: dict(_options(composer, name)) for name in names}
+
+
+def _nearest(name: str, groups: Sequence[str]) -> str | None:
+    try:
+        below(name)
+    except ConfigError:
+        return nearest(name, groups)
+    return f"{name}."
+
+
+def _drawn(model: str) -> dict[str, list[str]]:
     known = embedded.vocabulary(model)
-    print(f"{model}, a SUBJECT or a SUBJECT on a COLOUR background")
-    for what, names in (("colours", known.colours), ("subjects", known.subjects)):
-        print(textwrap.fill(f"{what}: {', '.join(names)}", 100, initial_indent="  ", subsequent_indent="    "))
+    return {"colours": list(known.colours), "subjects": list(known.subjects)}
+
+
+def _show(found: dict[str, Any]) -> None:
+    for group, options in found["groups"].items():
+        for line in (group, *(f"  {name:<18} {says}".rstrip() for name, says in options.items())):
+            print(one_line(line))
+    for model, words in found["models"].items():
+        print(f"{model}, a SUBJECT or a SUBJECT on a COLOUR background")
+        for what, names in words.items():
+            print(textwrap.fill(f"{what}: {', '.join(names)}", 100, initial_indent="  ", subsequent_indent="    "))
+    for keys in found["keys"].values():
+        for key in keys:
+            print(described(key))
+
+
+def described(key: Key) -> str:
+    """Return a key in two lines or more: what it is, and what it means."""
+    kinds = f" [{', '.join(key.kinds)}]" if key.kinds else ""
+    head = f"{key.name + kinds:<32} {allowed(key)}; {default(key)}"
+    text = textwrap.fill(key.description, 100, initial_indent="    ", subsequent_indent="    ")
+    return f"{head}\n{text}" if text else head
 
 
 def _options(composer: Composer, group: str) -> Iterator[tuple[str, str]]:

@@ -8,13 +8,14 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from tcdflow._version import __version__
 from tcdflow.cli.leave import leave
 from tcdflow.cli.signals import INTERRUPTED, interrupted, listen
 from tcdflow.cli.streams import guard
+from tcdflow.cli.verbs import HELP, VERBS
 from tcdflow.errors import ConfigError, TcdflowError, by_interrupt
 from tcdflow.text import joined, one_line, printable, unsigned
 
@@ -52,7 +53,7 @@ def dispatch(argv: Sequence[str]) -> int:
         0 done, 1 the run or some cell failed, 2 the request was wrong, 130 interrupted.
     """
     try:
-        return _verb(argv)(argv)
+        return _run(argv)
     except (Exception, KeyboardInterrupt) as error:
         time.sleep(0.001)  # for the thread that listens to have its turn
         if by_interrupt(error) or interrupted():
@@ -68,53 +69,38 @@ def dispatch(argv: Sequence[str]) -> int:
         return error.exit_status if isinstance(error, TcdflowError) else 1
 
 
-def _verb(argv: Sequence[str]) -> Callable[[Sequence[str]], int]:
-    first = argv[0] if argv else ""
-    if first == "help" or (first not in ("rerun", "resume") and not {"-h", "--help"}.isdisjoint(argv)):
-        from tcdflow.cli.help import show
+def _run(argv: Sequence[str]) -> int:
+    """Run the verb that comes first, or a run or sweep if none does."""
+    verb = VERBS.get(argv[0]) if argv else None
+    if argv[:1] in (["-sc"], ["--shell-completion"]):
+        from tcdflow.cli import completion
 
-        return show
+        return completion.main(argv[1:])
+    if not set(HELP).isdisjoint(argv):
+        from tcdflow.cli import help as helping
+
+        return helping.main([verb.name] if verb else [])
     if "--version" in argv:
-        return _version
-    if first == "check":
-        from tcdflow.cli.check import check
+        print(f"tcdflow {__version__}")
+        return 0
+    if verb is not None:
+        return verb.module.main(argv[1:])
+    from tcdflow.cli import run
 
-        return check
-    if first == "fetch":
-        from tcdflow.cli.fetch import fetch
-
-        return fetch
-    if first == "lock":
-        from tcdflow.cli.lock import lock
-
-        return lock
-    if first == "ls":
-        from tcdflow.cli.ls import ls
-
-        return ls
-    if first == "resume":
-        from tcdflow.cli.sweep import resume
-
-        return resume
-    if first == "rerun":
-        from tcdflow.cli.rerun import rerun
-
-        return rerun
-    from tcdflow.cli.run import run
-
-    return run
+    return run.main(argv)
 
 
 def _fetching(argv: Sequence[str]) -> str:
-    """Return the command that fetches what a command has lacked."""
-    words = list(argv[1:] if argv[0] in ("check", "fetch", "lock", "rerun", "resume") else argv)
-    kept = [word for word in words if word not in ("--verify", "--retry-failed")]
+    """Return the command that fetches what a command has lacked: its words, without the flags that fetch has not."""
+    verb = VERBS.get(argv[0]) if argv else None
+    parsers = [each.module.parser() for each in (verb, VERBS["fetch"]) if each is not None]
+    flags = [{name: action.nargs for action in parser.flags() for name in action.option_strings} for parser in parsers]
+    own = {name: nargs for name, nargs in flags[0].items() if name not in flags[-1]}
+    words = list(argv[1:] if verb else argv)
+    kept = [
+        word for before, word in zip(["", *words], words, strict=False) if word not in own and own.get(before, 0) == 0
+    ]
     return one_line(unsigned(f"HF_HUB_OFFLINE=0 tcdflow fetch {shlex.join(kept)}"))
-
-
-def _version(_: Sequence[str]) -> int:
-    print(f"tcdflow {__version__}")
-    return 0
 
 
 def _told(error: BaseException) -> str:

@@ -33,9 +33,33 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def rerun(argv: Sequence[str]) -> int:
+EXAMPLES = (
+    ("tcdflow rerun outputs/fox --verify", "make a run again and compare pixels: exit status 0 if they are identical"),
+    ("tcdflow rerun outputs/fox/000.png sampling.seed=3", "make a variation of an image, from its metadata alone"),
+)
+
+
+def parser() -> Arguments:
+    """Return the parser of its arguments."""
+    about = "Make a recorded run again from its own spec, with the same files, whose hashes are checked first."
+    made = Arguments("rerun", about, EXAMPLES)
+    made.add_argument(
+        "path", nargs="?", type=Path, metavar="PATH", help="run directory, run.json or image; with --verify a sweep too"
+    )
+    made.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help="key=value makes a variation; hydra.run.dir=DIR says where to write",
+    )
+    made.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
+    made.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
     """Make a recorded run again from its own spec, with the very files that it read."""
-    args = _parse(argv[1:])
+    args = _parse(argv)
     allow_pickle, overrides = permitted(args.overrides)
     changes, where = split(overrides)
     if args.verify and is_sweep(args.path):
@@ -59,18 +83,12 @@ def rerun(argv: Sequence[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = Arguments("rerun", rerun.__doc__)
-    parser.add_argument(
-        "path", nargs="?", type=Path, help="a run directory, a run.json, an image; with --verify a sweep too"
-    )
-    parser.add_argument("overrides", nargs="*", help="key=value makes a variation; hydra.run.dir=... says where")
-    parser.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
-    parser.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
-    args = parser.parse_intermixed_args(list(argv))
+    reader = parser()
+    args = reader.read(argv)
     if args.path is None:
         raise ConfigError([Problem("rerun", "name what is to be made again: a run directory, a run.json or an image")])
     if args.sample is not None and args.sample < 1:
-        parser.error(f"argument --sample: must be at least 1, not {args.sample}")
+        reader.error(f"argument --sample: must be at least 1, not {args.sample}")
     return args
 
 

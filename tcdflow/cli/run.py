@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tcdflow.cli import flags
+from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.collector import collect_again
 from tcdflow.cli.warn import warn
 from tcdflow.config.compose import CONFIG_NAME, Composer
-from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import arguments
 from tcdflow.text import printable
 
@@ -21,11 +20,38 @@ if TYPE_CHECKING:
     from tcdflow.engine.result import Result
 
 
-def run(argv: Sequence[str]) -> int:
+EXAMPLES = (
+    ('tcdflow prompt="a red heart" sampling.seed=1', "make an image"),
+    ("tcdflow experiment=quickstart sampling.eta=0.5", "run a YAML, with a change"),
+    ("tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2", "make every combination: a sweep"),
+    ("tcdflow -m 'sampling.seed=range(100)' hydra/launcher=ray", "spread a sweep over devices and machines"),
+)
+_ABOUT = """\
+tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs. Makes an image or, with -m, a sweep.
+
+Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value.
+  hydra/sweeper=optuna          has a sweeper choose the cells of a sweep
+  security.allow_pickle=true    reads the tensors of pickled weights (.bin .ckpt .pt); none of their code is run
+Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. TCDFLOW_DEBUG=1 shows tracebacks."""
+
+
+def parser() -> Arguments:
+    """Return the parser of runs and sweeps."""
+    made = flags.overrides_parser("", _ABOUT, EXAMPLES)
+    made.usage = "tcdflow [OVERRIDE ...] | tcdflow -m OVERRIDE ... | tcdflow COMMAND ..."
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
     """Make one run or a sweep, or show what Hydra's own flags ask for."""
-    args = flags.parse(argv)
+    shells = "--shell-completion" in argv or "-sc" in argv
+    args = flags.read(parser(), argv, words=shells)
+    if args.shell_completion:
+        from tcdflow.cli import completion
+
+        return completion.main(args.overrides)
     composer = Composer(args.config_dir)
-    if args.cfg or args.info or args.shell_completion or args.hydra_help:
+    if args.cfg or args.info or args.hydra_help:
         return _hydra_flag(composer, args)
     if args.multirun:
         from tcdflow.cli.sweep import sweep
@@ -65,11 +91,7 @@ def summary(result: Result, seconds: float) -> str:
 def _hydra_flag(composer: Composer, args: argparse.Namespace) -> int:
     hydra = composer.hydra
     overrides = list(args.overrides)
-    if args.shell_completion:
-        _check_completion(overrides)
-        _check_completion(overrides)
-        hydra.shell_completion(config_name=CONFIG_NAME, overrides=overrides)
-    elif args.info:
+    if args.info:
         hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=overrides)
     elif args.hydra_help:
         hydra.hydra_help(config_name=CONFIG_NAME, args_parser=arguments(), args=args)
@@ -78,9 +100,3 @@ def _hydra_flag(composer: Composer, args: argparse.Namespace) -> int:
         texts = composer.hydra_texts(overrides)
         hydra.show_cfg(CONFIG_NAME, texts, cfg_type=args.cfg, package=args.package, resolve=args.resolve)
     return 0
-
-
-def _check_completion(overrides: Sequence[str]) -> None:
-    if len(overrides) != 1 or not re.fullmatch("(install|uninstall|query)=(bash|zsh|fish)", overrides[0]):
-        what = "goes with one of install=SHELL, uninstall=SHELL and query=SHELL; shells are bash, zsh and fish"
-        raise ConfigError([Problem("--shell-completion", what)])

@@ -1,4 +1,4 @@
-"""``tcdflow -m OVERRIDE ...`` and ``tcdflow resume SWEEP_DIR``: run a sweep, or the rest of one."""
+"""``tcdflow -m OVERRIDE ...``: plan a sweep and run it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.launchers import Launcher
 from tcdflow.cli.progress import SweepBar
@@ -19,15 +18,12 @@ from tcdflow.config.overrides import parse
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.config.plugins import drive
 from tcdflow.errors import ConfigError, OutputError, Problem
-from tcdflow.files.artifact import refuse_pickles
 from tcdflow.files.resolve import fetch
-from tcdflow.record.data import is_directory
 from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
 from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner, results, timings
 from tcdflow.sweep.files import bring
 from tcdflow.sweep.outcome import Outcome
@@ -56,28 +52,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     directory = directory_of(planned.plan)
     with sweeps.alone(directory):
         plan = sweeps.freeze(directory, planned.plan).allowing(pickles=allow_pickle)
-        return _run(plan, directory, launcher, retry_failed=False)
-
-
-def resume(argv: Sequence[str]) -> int:
-    """Finish an interrupted sweep from its frozen plan; configs are not read again."""
-    parser = Arguments("resume", resume.__doc__)
-    parser.add_argument("directory", type=Path, help="directory of the sweep, with its plan.json")
-    parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        help=f"hydra/launcher=ray and its settings, which no plan has; {ALLOW_PICKLE}=true for pickled weights",
-    )
-    args = parser.parse_intermixed_args(list(argv[1:]))
-    allow_pickle, others = permitted(args.overrides)
-    if not is_directory(args.directory):
-        raise ConfigError([Problem("resume", "there is no such directory", str(args.directory))])
-    launcher = Launcher.alone(others)
-    plan = plans.read(args.directory)
-    refuse_pickles([] if allow_pickle else [files.artifact() for files in plan.files])
-    with sweeps.alone(args.directory):
-        return _run(plan.allowing(pickles=allow_pickle), args.directory, launcher, retry_failed=args.retry_failed)
+        return run_plan(plan, directory, launcher, retry_failed=False)
 
 
 def directory_of(plan: Plan) -> Path:
@@ -87,7 +62,8 @@ def directory_of(plan: Plan) -> Path:
     return at_home(said[-1]) if said else Path("outputs") / "sweeps" / plan.name
 
 
-def _run(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool) -> int:
+def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool) -> int:
+    """Run the cells of a frozen plan that are not done, and say what became of them."""
     start = time.perf_counter()
     _tell_of_other_versions(plan)
     bar = SweepBar(directory)

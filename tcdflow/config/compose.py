@@ -20,6 +20,7 @@ from tcdflow.config.guard import TRUSTED, forbidden, walk
 from tcdflow.config.origin import chooser, origin
 from tcdflow.config.overrides import ParsedOverride, check
 from tcdflow.config.permission import ALLOW_PICKLE, GROUP, permitted
+from tcdflow.config.places import is_group
 from tcdflow.config.references import multiplying, referenced
 from tcdflow.config.search import config_loader
 from tcdflow.errors import ConfigError, Problem
@@ -115,7 +116,7 @@ class Composer:
 
     def groups(self) -> tuple[str, ...]:
         """Names of tcdflow's groups, Hydra's own left out."""
-        return tuple(name for name in self.loader.list_groups("") if name != "hydra")
+        return tuple(name for name in self.loader.list_groups("") if is_group(name))
 
     def own_file(self, config: str) -> Path | None:
         """Return the user's file of a config that was composed last, such as ``experiment/mine``; None for ours."""

@@ -80,7 +80,7 @@ def quoted(text: str) -> str:
 
 def _syntax(text: str, error: Exception) -> str:
     if "=" not in text and not text.startswith("~"):
-        return "is no override; write key=value, or see tcdflow --help"
+        return "unknown override; write key=value"
     hint = "; put quotes around text: key=\"'...'\"" if re.search(r"[,:'\"(){}\[\]]", text) else ""
     return f"cannot be read: {first_line(error)}{hint}"
 

@@ -8,17 +8,11 @@ from hydra import version
 from hydra.core.plugins import Plugins
 
 from tcdflow.config.guard import GuardedLoader
+from tcdflow.config.places import conf_dir
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import search_path
 
 HYDRA_VERSION_BASE = "1.3"
-
-
-def conf_dir() -> Path:
-    """Return the directory of tcdflow's configs: in the wheel inside the package, in a checkout beside it."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def config_loader(user_dir: Path | None = None) -> GuardedLoader:

@@ -5,16 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from tcdflow.files.lock import LockedFile
 from tcdflow.spec.model import RunSpec
 
-_RUNTIME = ("dtype", "vae_tiling", "layerwise_casting")
-"""Of the runtime, what changes more than last bits."""
+Effect = Literal["pixels", "files", "bits", "none"]
+"""How a key enters the run key: by its value, or by the hashes of the files that it names or chooses. Those that do not
+change bits at most (about 1e-6), or nothing."""
+
+_CHOSEN = {
+    "base": ("family", "safety_checker"),
+    "loras": ("weight",),
+    "runtime": ("dtype", "vae_tiling", "layerwise_casting"),
+    "output": (),
+}
+"""Of these parts, the fields that enter the run key. Of all others, every field does that is no place."""
 
 _PLACES = frozenset({"description", "source", "image", "images", "mask", "image_encoder", "config"})
 """Where something is, or what is said of it. What it is stands in the lock."""
+
+_RESOLVED = frozenset({"base.size", "sampling.num_images"})
+"""These enter as what they amount to: the size and the seeds of the images."""
+
+_FILES = _PLACES - {"description"} | {"variant", "sources", "tiny_vae"}
 
 
 def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
@@ -24,12 +38,30 @@ def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+def effect(key: str) -> Effect:
+    """Say how a key enters the run key.
+
+    Args:
+        key: dotted, such as ``sampling.eta`` or ``loras.tcd.weight``.
+    """
+    part, *rest = key.split(".")
+    if part not in RunSpec.model_fields:
+        return "none"
+    fields = rest[1:] if part in ("loras", "adapters") else rest  # their second word is a name
+    enters = fields[:1] and fields[0] in _CHOSEN[part] if part in _CHOSEN else not _PLACES.intersection(fields)
+    if enters or key in _RESOLVED:
+        return "pixels"
+    if _FILES.intersection(fields):
+        return "files"
+    return "bits" if part == "runtime" and fields != ["description"] else "none"
+
+
 def pixel_part(spec: RunSpec) -> dict[str, Any]:
     """Return the part of a spec that decides pixels."""
     plain = spec.model_dump(mode="json")
-    plain.pop("output")
-    plain["runtime"] = {name: plain["runtime"][name] for name in _RUNTIME}
-    plain["base"] = {name: plain["base"][name] for name in ("family", "safety_checker")}
+    del plain["output"]
+    for part in ("runtime", "base"):
+        plain[part] = {name: plain[part][name] for name in _CHOSEN[part]}
     # The size of an image counts, not whether it was said or is the base's own.
     plain["sampling"] |= {"width": spec.width, "height": spec.height, "seed": list(spec.sampling.seeds)}
     plain["sampling"].pop("num_images")

@@ -146,7 +146,7 @@ class SamplingSpec(Part):
         description="classifier-free guidance; 0 to 1 is off, as distilled LoRAs need; above 1 doubles the UNet's work",
     )
     seed: Seed = Field(0, description="seed of the noise; a list makes one image for each seed")
-    num_images: Int = Field(1, ge=1, le=1024, description="number of images; their seeds are seed, seed + 1, ...")
+    num_images: Int = Field(1, ge=1, le=1024, description="number of images; their seeds are seed, seed + 1 and so on")
     width: Int | None = Field(None, ge=8, le=8192, description="width in pixels; null takes base.size")
     height: Int | None = Field(None, ge=8, le=8192, description="height in pixels; null takes base.size")
     clip_skip: Int | None = Field(
@@ -184,7 +184,9 @@ class RuntimeSpec(Part):
 
     description: Description = ""
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = Field(
-        "auto", description="auto (the best there is), cpu, mps, cuda, or cuda:N for the GPU with number N"
+        "auto",
+        description="auto (the best there is), cpu, mps, cuda, or cuda:N for the GPU with number N",
+        examples=["auto", "cpu", "mps", "cuda", "cuda:0"],
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description="precision; auto is float16 on cuda and mps, float32 on a CPU; changes pixels"

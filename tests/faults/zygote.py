@@ -53,9 +53,9 @@ def main() -> None:
     import torch
     from diffusers import StableDiffusionPipeline, TCDScheduler  # noqa: F401
 
+    import tcdflow.cli.rerun
+    import tcdflow.cli.resume
     import tcdflow.engine.engine  # noqa: F401
-    from tcdflow.cli.rerun import rerun  # noqa: F401
-    from tcdflow.cli.sweep import resume  # noqa: F401
     from tcdflow.config.compose import Composer
 
     torch.set_num_threads(1)  # a pool of threads would not live through a fork

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
@@ -232,6 +233,32 @@ class TestCutOff:
         file.write_bytes(self.BIG[:-1] + b"!")
         assert tcd("fetch", "loras.tcd.source=o/big").status == 0
         assert cached() == {"o/big/x.safetensors": self.BIG}
+
+    @pytest.mark.parametrize("right", [True, False])
+    def test_xet_is_the_clients(
+        self, right: bool, hub: StandInHub, tcd: Tcdflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Files stored by Xet come through its own downloader, and are held against their hash all the same."""
+        seen: list[int] = []
+
+        def xet_get(*, incomplete_path: Path, expected_size: int, tqdm_class: Any, **_: object) -> None:
+            bar = tqdm_class(total=expected_size)
+            incomplete_path.write_bytes(self.BIG if right else self.BIG[::-1])
+            for part in (expected_size // 2, expected_size - expected_size // 2):
+                bar.update(part)
+                seen.append(part)
+
+        monkeypatch.setattr("huggingface_hub.file_download.xet_get", xet_get)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+        hub.add("o/big", {"x.safetensors": self.BIG}, xet=True)
+        said = tcd("fetch", "loras.tcd.source=o/big")
+        assert sum(seen) == len(self.BIG) and self.asked(hub) == []
+        if right:
+            assert said.status == 0 and cached()["o/big/x.safetensors"] == self.BIG
+            assert f"{len(self.BIG) / 1e6:,.1f} MB of {len(self.BIG) / 1e6:,.1f} MB" in said.err
+        else:
+            assert said.status == 2 and "the hub sends other bytes of x.safetensors than it promises" in said.err
+            assert not list(Path(constants.HF_HUB_CACHE).rglob("*.safetensors"))
 
     def test_two_at_once_download_a_file_once(self, repositories: StandInHub, tcd: Tcdflow) -> None:
         from tcdflow.files.resolve import fetch, look

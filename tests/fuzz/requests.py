@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
+from tcdflow.cli.verbs import VERBS
 from tests.fuzz.config_files import FILE_NAMES, config_dirs
 from tests.fuzz.grammar import fitting, overrides
 
@@ -65,10 +66,10 @@ FLAGS = [
         "-sc",
         "nowhere",
     ),
-    *("check", "ls", "resume", "rerun", "fetch", "lock", "gallery", "base", "loras", "hydra/launcher", "plan.json"),
+    *(*VERBS, "gallery", "base", "loras", "hydra/launcher", "plan.json"),
 ]
 verbs = st.builds(
     lambda verb, words: Request((*verb, *map(_argument, words))),
-    st.sampled_from(["", "check", "ls", "resume", "rerun", "fetch", "-m", "check -m", "help"]).map(str.split),
+    st.sampled_from(["", "-m", "check -m", *(verb for verb in VERBS if verb != "lock")]).map(str.split),  # it writes
     st.lists(st.sampled_from(FLAGS) | overrides, max_size=4),
 )

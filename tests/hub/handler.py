@@ -134,6 +134,8 @@ class Handler(BaseHTTPRequestHandler):
             if is_lfs(name):
                 # The real one sends large files from another host; "localhost" is another name here.
                 headers |= {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(len(content))}
+                if repo.xet:
+                    headers |= {"X-Xet-Hash": etag(name, content), "X-Xet-Refresh-Route": f"{self.hub.endpoint}/xet"}
                 headers |= {"Location": f"http://localhost:{self.hub.port}/cdn/{quote(etag(name, content))}"}
                 self._send(302, b"", headers)
             else:

@@ -32,11 +32,15 @@ def etag(name: str, content: bytes) -> str:
 
 @dataclass
 class Repo:
-    """A repository. ``private`` and ``gated`` ones want a token that the hub knows."""
+    """A repository.
+
+    ``private`` and ``gated`` ones want a token that the hub knows; large files of ``xet`` ones have a Xet hash.
+    """
 
     name: str
     private: bool = False
     gated: bool = False
+    xet: bool = False
     commits: dict[str, Tree] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
 

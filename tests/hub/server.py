@@ -61,9 +61,11 @@ class StandInHub:
             "NO_PROXY": "127.0.0.1,localhost",
         }
 
-    def add(self, name: str, files: Tree | Path, *, private: bool = False, gated: bool = False) -> Repo:
+    def add(
+        self, name: str, files: Tree | Path, *, private: bool = False, gated: bool = False, xet: bool = False
+    ) -> Repo:
         """Add a repository whose main branch holds the files, or the files of a folder."""
-        self.repos[name] = Repo(name, private, gated)
+        self.repos[name] = Repo(name, private, gated, xet)
         self.repos[name].commit(files)
         return self.repos[name]
 

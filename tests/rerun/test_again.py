@@ -155,7 +155,7 @@ def test_from_another_working_directory(
         (("outputs",), "outputs/run.json: cannot be read"),
         (("outputs/text/.hydra/config.yaml",), "JPEG, MP4, PNG or WebP file"),
         (("shape.png",), "carries no recipe"),
-        (("outputs/text", "shape.png"), "is no override"),
+        (("outputs/text", "shape.png"), "unknown override"),
         (("outputs/text", "--verfy"), "unrecognized arguments: --verfy"),
         (("outputs/text", "hydra.run.dir="), "hydra.run.dir: must not be empty"),
         (("outputs/text", "sampling.seed=range(3)"), "has several values"),
@@ -212,7 +212,7 @@ class TestVariations:
             ("+a._target_=os.system", "would name Python to run"),
             ("hydra.callbacks.x._target_=os.system", "only hydra.run.dir"),
             ("hydra.job.chdir=true", "only hydra.run.dir"),
-            ("nonsense", "is no override"),
+            ("nonsense", "unknown override"),
             ("sampling.width=70", "multiple of"),
         ],
     )

@@ -16,7 +16,7 @@ import tcdflow
 from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import parse, quoted
-from tcdflow.config.search import conf_dir
+from tcdflow.config.places import conf_dir
 from tests.helpers import GLOBAL, Write, problems
 
 BASE_OF = {"emoji": "emoji", "sd15": "sd15", "sd21": "sd21_base", "sdxl": "sdxl"}

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from tcdflow.cli.main import dispatch
 from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
-from tcdflow.config.search import conf_dir
+from tcdflow.config.places import conf_dir
 from tcdflow.errors import ConfigError, Problem
 from tests.helpers import GLOBAL, Write
 

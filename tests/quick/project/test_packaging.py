@@ -62,6 +62,11 @@ class TestWheel:
         assert len(configs) >= 10
         assert configs <= shipped
 
+    def test_every_schema_that_a_config_names_is_there_too(self, shipped: frozenset[str]) -> None:
+        schemas = {f"tcdflow/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "conf/.schema").glob("*.json")}
+        assert len(schemas) >= 10
+        assert schemas <= shipped
+
     def test_every_file_of_the_package_is_in_it(self, shipped: frozenset[str]) -> None:
         paths = [path for path in (ROOT / "tcdflow").rglob("*") if path.is_file() and path.suffix != ".pyc"]
         assert {path.relative_to(ROOT).as_posix() for path in paths if path != SHIM} - shipped == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.files.lock import LockedFile
-from tcdflow.record.key import run_key
+from tcdflow.record.key import effect, run_key
+from tcdflow.spec.keys import Key, keys
 from tcdflow.spec.model import RunSpec
 
 LOCK = [
@@ -167,3 +169,87 @@ def test_the_order_of_the_lock_does_not_either() -> None:
 
 def test_it_survives_being_written_and_read() -> None:
     assert run_key(RunSpec.model_validate_json(spec().model_dump_json()), LOCK) == ORIGINAL
+
+
+def _values(key: Key) -> list[Any]:
+    """Values of a key, each of another meaning, as far as its type tells any."""
+    if key.choices and not key.meanings:  # a part of another name would have other keys
+        return [{"true": True, "false": False}.get(choice, choice) for choice in key.choices]
+    if key.range:
+        low = int(key.range.removeprefix("above ").split()[0].strip(","))
+        return [low, low + 8] if key.type.startswith("whole") else [0.25, 0.5]
+    return list(key.examples or (["a", "b"] if key.type.startswith("text") else []))
+
+
+class TestEffect:
+    """What ``effect`` says of a key is what the run key does."""
+
+    @pytest.mark.parametrize(("key", "value"), DECIDES, ids=str)
+    def test_a_key_that_decides_pixels(self, key: str, value: Any) -> None:
+        assert effect(key) == "pixels"
+
+    @pytest.mark.parametrize("key", ["base.source", "base.config", "base.variant", "task.image", "runtime.tiny_vae"])
+    def test_a_key_that_names_files(self, key: str) -> None:
+        assert effect(key) == "files"
+
+    @pytest.mark.parametrize("key", ["runtime.tf32", "runtime.device", "runtime.compile.mode"])
+    def test_a_key_that_changes_bits_at_most(self, key: str) -> None:
+        assert effect(key) == "bits"
+
+    @pytest.mark.parametrize("key", ["sweep.retry", "lock", "hydra.run.dir", "base.tasks", "runtime.description"])
+    def test_a_key_that_does_neither(self, key: str) -> None:
+        assert effect(key) == "none"
+
+    @pytest.mark.parametrize("key", [key for key in keys(RunSpec) if len(_values(key)) > 1], ids=lambda key: key.name)
+    def test_every_key_whose_type_tells_two_values(self, key: Key) -> None:
+        """Each of them makes another run key, or all make the same."""
+        plain, place = _with(key)
+        made = set()
+        for value in _values(key):
+            *parents, last = place.split(".")
+            node = reduce(lambda node, name: node[name], parents, plain)
+            node[last] = value
+            made.add(run_key(RunSpec.model_validate(plain), LOCK))
+        assert len(made) == (len(_values(key)) if effect(key.name) == "pixels" else 1)
+
+
+BASES = [
+    PLAIN | {"task": task, "lora_stack": {"merge": {"method": "ties"}}, "runtime": {"compile": {}}}
+    for task in (
+        PLAIN["task"],
+        {"name": "inpainting", "image": "a.png", "mask": "m.png"},
+        {"name": "animation"},
+        {"name": "text_to_image"},
+    )
+]
+
+
+def _with(key: Key) -> tuple[Any, str]:
+    """Return a spec that has a key, and where the key stands in it."""
+    for base in BASES:
+        for preprocessor in ({"name": "canny"}, {"name": "depth"}):
+            plain = RunSpec.model_validate(base).model_dump(mode="json")
+            plain["adapters"]["edges"]["preprocessor"] = preprocessor
+            plain = RunSpec.model_validate(plain).model_dump(mode="json")
+            for place in _places(plain):
+                if key.matches(place) and (not key.kinds or _parts(plain, place) & set(key.kinds)):
+                    return plain, place
+    raise AssertionError(f"no spec of this test has {key.name}")
+
+
+def _places(node: Any, prefix: str = "") -> list[str]:
+    if not isinstance(node, dict):
+        return []
+    return [
+        found
+        for name, value in node.items()
+        for key in [f"{prefix}.{name}" if prefix else name]
+        for found in [key, *_places(value, key)]
+    ]
+
+
+def _parts(plain: Any, place: str) -> set[str]:
+    """The names of the parts that a place lies within."""
+    parents = place.split(".")[:-1]
+    nodes = [reduce(lambda node, name: node[name], parents[:depth], plain) for depth in range(1, len(parents) + 1)]
+    return {str(node.get(tag)) for node in nodes for tag in ("kind", "name")}

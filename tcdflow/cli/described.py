@@ -1,0 +1,102 @@
+"""The table of ``tcdflow check``: what :mod:`tcdflow.cli.preview` found, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tcdflow.cli.files import file_line, megabytes
+from tcdflow.cli.progress import duration
+from tcdflow.spec.model import RunSpec
+from tcdflow.text import printable
+
+_SHOWN = 50
+
+
+def lines(found: Mapping[str, Any], again: str, *, found_files: bool) -> Iterator[str]:
+    """Yield the lines of a run or sweep and its files.
+
+    Args:
+        found: what is known.
+        again: the arguments, to be said again of ``tcdflow fetch``.
+        found_files: whether its files were found.
+    """
+    if found["kind"] == "run":
+        yield from _run(found, sources=not found_files)
+    elif "cells" in found:
+        yield from _plan(found)
+    else:
+        if "directory" in found:
+            chosen = f"{found['by']} chooses its cells, by {found['metric']}, in {printable(found['directory'])}"
+            yield f"sweep       {chosen}; one of them:"
+        else:
+            yield "sweep       the first of its cells:"
+        yield from _run(found["first"], sources=not found_files)
+    for file in found["files"]:
+        yield file_line(**file)
+    if found["missing_bytes"]:
+        yield f"to fetch    {megabytes(found['missing_bytes'])}, with: tcdflow fetch {printable(again)}"
+
+
+def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:
+    spec = RunSpec.model_validate(found["spec"])
+    sampling = spec.sampling
+    loras = ", ".join(
+        f"{name} ({lora.weight if isinstance(lora.weight, float) else 'by block'})" for name, lora in spec.loras.items()
+    )
+    fused = ", fused" if spec.lora_stack.fuse and spec.loras else ""
+    guidance = f"guidance {sampling.guidance_scale:g}" if spec.guided else "no guidance"
+    steps = f"{sampling.steps} steps"
+    if spec.effective_steps != sampling.steps:
+        steps += f", {spec.effective_steps} of them run for the task's strength"
+    rows = {
+        "task": spec.task.name,
+        "prompt": spec.prompt,
+        "base": f"{spec.base.source} ({spec.base.family})",
+        "scheduler": spec.scheduler.name,
+        "loras": (loras or "none") + fused,
+        "adapters": ", ".join(f"{name} ({adapter.kind})" for name, adapter in spec.adapters.items()) or "none",
+        "sampling": f"{steps}, eta {sampling.eta:g}, {guidance}, seeds {_listed(sampling.seeds)}",
+        "size": f"{spec.width} x {spec.height}",
+        "runtime": f"device {spec.runtime.device}, dtype {spec.runtime.dtype}" + _in_batches(spec),
+        "UNet calls": f"{found['unet_calls']}" + (", each of twice the work for guidance" if spec.guided else ""),
+    }
+    for name, text in rows.items():
+        yield f"{name:<10}  {printable(text)}"
+    if "time" in found:
+        yield f"time        {_estimated(found['time'])}"
+    if sources:
+        for key, source in found["sources"].items():
+            yield printable(f"source      {key}: {source}")
+
+
+def _plan(found: Mapping[str, Any]) -> Iterator[str]:
+    cells = found["cells"]
+    yield f"sweep       {found['name']}: {len(cells)} cells in {printable(found['directory'])}"
+    for axis in found["axes"]:
+        yield f"axis        {printable(', '.join(axis['keys']))}: {axis['values']} values"
+    if found["excluded"] or found["folded"]:
+        yield f"left out    {found['excluded']} excluded, {found['folded']} the same as another"
+    yield "loads       " + ", ".join(f"{count} {what}" for what, count in found["loads"].items())
+    yield f"UNet calls  {found['unet_calls']}"
+    yield f"time        {_estimated(found['time'])}"
+    for cell in cells[:_SHOWN]:
+        yield f"  {cell['name']}"
+    if len(cells) > _SHOWN:
+        yield f"  ... and {len(cells) - _SHOWN} more"
+
+
+def _estimated(time: Mapping[str, Any]) -> str:
+    if time["seconds"] is None:
+        return "unknown: no such run was made on this machine yet"
+    text = f"about {duration(time['seconds'])}, by earlier runs on this machine"
+    return f"{text}, and unknown for {time['unknown']} of {time['runs']} cells" if time["unknown"] else text
+
+
+def _in_batches(spec: RunSpec) -> str:
+    size = spec.runtime.batch_size
+    return f", up to {size} images a call" if size > 1 else ""
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds)) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]}"

@@ -1,0 +1,49 @@
+"""``tcdflow resume SWEEP_DIR``: run the rest of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tcdflow.cli.arguments import Arguments
+from tcdflow.cli.launchers import Launcher
+from tcdflow.cli.sweep import run_plan
+from tcdflow.config.permission import ALLOW_PICKLE, permitted
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.artifact import refuse_pickles
+from tcdflow.record.data import is_directory
+from tcdflow.sweep import directory as sweeps
+from tcdflow.sweep import plan as plans
+
+EXAMPLES = (
+    ("tcdflow resume outputs/sweeps/demo", "run the cells that are not done"),
+    ("tcdflow resume outputs/sweeps/demo --retry-failed", "run those that failed again, too"),
+)
+
+
+def parser() -> Arguments:
+    """Return the parser of its arguments."""
+    about = "Finish an interrupted sweep from its frozen plan. Configs are not read again; what is done stays."
+    made = Arguments("resume", about, EXAMPLES)
+    made.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="directory of the sweep, with its plan.json")
+    made.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    made.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help=f"hydra/launcher=ray and its settings, which no plan holds; {ALLOW_PICKLE}=true for pickled weights",
+    )
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Finish a sweep."""
+    args = parser().read(argv)
+    allow_pickle, others = permitted(args.overrides)
+    if not is_directory(args.directory):
+        raise ConfigError([Problem("resume", "there is no such directory", str(args.directory))])
+    launcher = Launcher.alone(others)
+    plan = plans.read(args.directory)
+    refuse_pickles([] if allow_pickle else [files.artifact() for files in plan.files])
+    with sweeps.alone(args.directory):
+        return run_plan(plan.allowing(pickles=allow_pickle), args.directory, launcher, retry_failed=args.retry_failed)

@@ -1,0 +1,70 @@
+"""Words that are neither a command nor an override: the nearest command, group or key that was meant."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tcdflow.cli.verbs import VERBS
+from tcdflow.config.places import groups
+from tcdflow.errors import Problem
+from tcdflow.spec.nearest import nearest
+from tcdflow.text import one_line, shortened, unsigned
+
+_TEXTS = ("prompt=", "negative_prompt=")
+
+
+@dataclass(frozen=True)
+class UnknownWord(Problem):
+    """A word on the command line that means nothing."""
+
+    def __str__(self) -> str:
+        word = shortened(unsigned(self.key), 200)
+        meant = f"; did you mean {self.nearest}?" if self.nearest else ""
+        return one_line(f"{self.what} '{word}'{meant}")
+
+
+def unknown_words(words: Sequence[str], *, first: bool) -> list[Problem]:
+    """Return a problem for each word that is no override.
+
+    Args:
+        words: what was given as overrides.
+        first: whether they began the command, where a verb would stand.
+    """
+    return [
+        _problem(words, place, first=first and place == 0)
+        for place, word in enumerate(words)
+        if "=" not in word and not word.startswith("~")
+    ]
+
+
+def _problem(words: Sequence[str], place: int, *, first: bool) -> Problem:
+    word = words[place]
+    if first:
+        known = _names() | {verb: f"'{verb}'" for verb in VERBS}
+        return UnknownWord(word, "unknown command or override", nearest=_nearest(word, known))
+    if word in VERBS:
+        rest = " ".join(shlex.quote(other) for other in words if other != word)
+        return UnknownWord(word, "unknown override", nearest=f"'tcdflow {word} {rest}'".replace(" '", "'"))
+    text = next((other for other in reversed(words[:place]) if "=" in other), "")
+    if text.startswith(_TEXTS):  # a prompt without quotes, which the shell has taken apart
+        whole = " ".join(words[words.index(text) : place + 1])
+        return UnknownWord(word, "unknown command or override", nearest=f"{shlex.quote(whole)}, in quotes")
+    return UnknownWord(word, "unknown command or override", nearest=_nearest(word, _names()))
+
+
+def _names() -> dict[str, str]:
+    """Return groups and keys, and the last words of keys, each with how it would be written."""
+    from tcdflow.cli.keytable import (
+        by_last_word,
+        table,
+    )  # pydantic builds the models, which a right command need not wait for
+
+    last = {word: f"'{key}=...'" for word, key in by_last_word().items()}
+    return last | {name: f"'{name}=...'" for name in (*(key.name for key in table()), *groups())}
+
+
+def _nearest(word: str, known: Mapping[str, str]) -> str | None:
+    found = nearest(word, known)
+    return known[found] if found else None

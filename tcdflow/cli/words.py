@@ -1,0 +1,125 @@
+"""What completion has to know of verbs, flags and keys, remembered between Tabs: to work it out takes half a second.
+
+The memory is as old as the newest file of the code that it was made from, else it is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tcdflow._version import __version__
+from tcdflow.cli.verbs import VERBS
+from tcdflow.files.hashes import cache_dir
+
+_MADE_FROM = ("cli", "parts", "record", "spec", "sweep", "config")
+
+
+@dataclass(frozen=True)
+class Word:
+    """A key or flag.
+
+    Attributes:
+        name: of it.
+        values: some or all of its values.
+        place: whether its value is a file or directory.
+        takes: whether a value follows, as of every key.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+    place: bool = False
+    takes: bool = True
+
+
+@dataclass(frozen=True)
+class Words:
+    """All of them.
+
+    Attributes:
+        keys: every key of the configuration.
+        flags: those of each verb, and of runs under the empty name.
+        plugins: the options of Hydra's own groups that a user may choose from.
+    """
+
+    keys: tuple[Word, ...]
+    flags: dict[str, tuple[Word, ...]]
+    plugins: dict[str, tuple[str, ...]]
+
+
+def words() -> Words:
+    """Return them, from the memory of an earlier Tab if there is one."""
+    memory = cache_dir() / "completion" / f"{_stamp()}.json"
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        return _read(json.loads(memory.read_text("utf-8")))
+    made = _made()
+    with suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        for old in memory.parent.glob("*.json"):
+            old.unlink()
+        partial = memory.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(asdict(made)), "utf-8")
+        partial.replace(memory)
+    return made
+
+
+def _stamp() -> str:
+    """Return what changes with the code."""
+    package = Path(__file__).parent.parent
+    stats = [
+        f"{entry.path} {entry.stat().st_mtime_ns}"
+        for name in _MADE_FROM
+        for folder, _, _ in os.walk(package / name)
+        for entry in os.scandir(folder)
+        if entry.name.endswith(".py")
+    ]
+    return hashlib.sha256("\n".join([__version__, *sorted(stats)]).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _read(plain: Any) -> Words:
+    def word(item: Any) -> Word:
+        return Word(item["name"], tuple(item["values"]), item["place"], item["takes"])
+
+    return Words(
+        tuple(map(word, plain["keys"])),
+        {verb: tuple(map(word, flags)) for verb, flags in plain["flags"].items()},
+        {group: tuple(names) for group, names in plain["plugins"].items()},
+    )
+
+
+def _made() -> Words:
+    from tcdflow.cli import run
+    from tcdflow.cli.keytable import table
+    from tcdflow.config.compose import Composer
+    from tcdflow.config.plugins import LAUNCHER, SWEEPER
+    from tcdflow.record.key import effect
+
+    composer = Composer()
+    parsers = {"": run.parser()} | {name: verb.module.parser() for name, verb in VERBS.items()}
+    keys = []
+    for key in table():
+        null = ("null",) if key.type.endswith("null") else ()
+        place = not key.choices and (effect(key.name) == "files" or key.name == "lock" or key.name.endswith(".dir"))
+        keys.append(Word(key.name, (*(key.choices or key.examples), *null), place))
+    return Words(
+        tuple(keys),
+        {
+            name: tuple(
+                Word(
+                    option,
+                    tuple(map(str, action.choices or ())),
+                    action.metavar in ("DIR", "FILE"),
+                    action.nargs != 0,
+                )
+                for action in parser.flags()
+                for option in action.option_strings
+            )
+            for name, parser in parsers.items()
+        },
+        {group: composer.options(group) for group in (LAUNCHER, SWEEPER)},
+    )

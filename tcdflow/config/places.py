@@ -1,0 +1,43 @@
+"""Where tcdflow's own configs are, and what they are called. Needs no Hydra: completion has no time for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_ENTRY = re.compile(r"^([A-Za-z][\w-]*):", re.MULTILINE | re.ASCII)
+
+
+def conf_dir() -> Path:
+    """Return the directory of tcdflow's configs: in the wheel inside the package, in a checkout beside it."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def groups(*more: Path) -> tuple[str, ...]:
+    """Return the names of the groups, Hydra's own left out.
+
+    Args:
+        more: directories laid out like ``conf/``.
+    """
+    names = {path.name for folder in (conf_dir(), *more) for path in folder.iterdir() if path.is_dir()}
+    return tuple(sorted(name for name in names if is_group(name)))
+
+
+def is_group(name: str) -> bool:
+    """Say whether a folder of ``conf/`` is a group of options: neither Hydra's nor hidden."""
+    return name != "hydra" and not name.startswith(".")
+
+
+def files(group: str, *more: Path) -> Sequence[Path]:
+    """Return the YAML files of a group, by name."""
+    found = [path for folder in (conf_dir(), *more) for path in (folder / group).glob("*.yaml")]
+    return sorted(found, key=lambda path: path.stem)
+
+
+def entries(group: str, *more: Path) -> Iterator[str]:
+    """Yield the names that the files of a group of LoRAs or adapters define, such as ``tcd``."""
+    for path in files(group, *more):
+        yield from _ENTRY.findall(path.read_text("utf-8"))
