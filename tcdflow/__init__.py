@@ -12,6 +12,7 @@ Importing this package imports neither torch nor Hydra; the first call does.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from tcdflow._version import __version__
@@ -25,6 +26,11 @@ from tcdflow.errors import (
     SourceError,
     TcdflowError,
 )
+
+if os.name != "posix":
+    raise ImportError(
+        f"tcdflow runs on Linux and macOS: it needs POSIX's directory handles and signals, not {os.name}'s"
+    )
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tcdflow.config.compose import Composer
 from tests.helpers import Write, Writer
+from tests.zygote.client import Zygote
 
 pytest_plugins = ["tests.standins.fixtures"]
 
@@ -52,3 +53,11 @@ def composer() -> Composer:
 def configs(tmp_path_factory: pytest.TempPathFactory) -> Write:
     """Write a user's config directory: ``configs({"experiment/mine.yaml": "..."})`` returns its path."""
     return Writer(tmp_path_factory.mktemp("configs"))
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    """Starts ``tcdflow`` in processes of their own without the seconds that its imports take."""
+    process = Zygote(tmp_path_factory.mktemp("zygote"))
+    yield process
+    process.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,21 @@ from tcdflow.config.compose import Composer, Composition
 from tcdflow.errors import ConfigError, Problem
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command answered."""
+
+    status: int
+    out: str
+    err: str
+
+    def line(self) -> str:
+        """The one line that it said on standard error."""
+        (line,) = self.err.splitlines()
+        return line
+
 
 GLOBAL = "# @package _global_\n"
 
@@ -75,6 +91,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
     root = str(Path(tcdflow.__file__).parents[1])
     return {**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8", **(extra or {})}
+
+
+def until(there: Callable[[], bool], pause: float = 0.01) -> None:
+    """Wait for something to be so: however busy the machine is, within two minutes."""
+    end = time.monotonic() + 120
+    while not there():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(pause)
 
 
 def left_behind(directory: Path) -> Sequence[str]:

@@ -25,7 +25,7 @@ from tcdflow.errors import ConfigError, Problem, RunError
 from tcdflow.files.artifact import Artifact
 from tcdflow.libraries.hydra import without_job_lines
 from tcdflow.record.document import FILE_NAME
-from tcdflow.spec.metrics import metrics
+from tcdflow.spec.metrics import METRICS
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweep import planner
@@ -146,12 +146,12 @@ class HydraSweep:
 def _check_settings(settings: SweepSpec, hydra: DictConfig, by: Drive) -> None:
     default = SweepSpec()
     problems = [
-        Problem(f"sweep.{name}", f"is for sweeps that tcdflow plans, and {by} does not heed it")
+        Problem(f"sweep.{name}", f"is not supported with {by}, only in sweeps that tcdflow plans")
         for name in SweepSpec.model_fields
         if name not in _UNDERSTOOD and getattr(settings, name) != getattr(default, name)
     ]
     if by.sweeper != BASIC and settings.metric is None:
-        what = f"must be given: {by} optimizes {any_of(metrics)}, to hydra.sweeper.direction"
+        what = f"must be given: {by} optimizes {any_of(METRICS)}, to hydra.sweeper.direction"
         problems.append(Problem("sweep.metric", what))
     direction = _direction(hydra)
     if direction not in _DIRECTIONS:
@@ -165,7 +165,7 @@ def _aimless(settings: SweepSpec, hydra: DictConfig, by: Drive, overrides: Seque
     """Yield a warning if a metric is optimized the wrong way, and nobody has asked for that."""
     asked = any(text.lstrip("+").startswith("hydra.sweeper.direction=") for text in overrides)
     if by.sweeper != BASIC and settings.metric is not None and not asked:
-        better, direction = metrics[settings.metric].better, _direction(hydra)
+        better, direction = METRICS[settings.metric].better, _direction(hydra)
         if direction != {"higher": "maximize", "lower": "minimize"}[better]:
             yield f"sweep.metric={settings.metric}: {better} is better, and hydra.sweeper.direction is {direction}"
 

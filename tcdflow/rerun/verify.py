@@ -68,7 +68,7 @@ def judge(recorded: Recorded, directory: Path, now: Record) -> Verified:
     verdicts = [compare(expected, directory / output.file, output) for expected, output in pairs]
     then, made = len(recorded.outputs), len(now.outputs)
     if then != made:
-        verdicts.append(Verdict("pictures", False, f"{then} then, {made} now"))
+        verdicts.append(Verdict("images", False, f"{then} then, {made} now"))
     return Verified(str(recorded.path), tuple(verdicts), tuple(suspects(recorded, now)))
 
 

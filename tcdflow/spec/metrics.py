@@ -55,10 +55,10 @@ class Metric(ABC):
         """Return the number; a mean where a run has several images, of which there is at least one."""
 
 
-metrics: Registry[Metric] = Registry("metric", "tcdflow.parts.metrics")
+METRICS: Registry[Metric] = Registry("metric", "tcdflow.parts.metrics")
 
 
 def recorded_metrics() -> dict[str, Metric]:
     """Return the metrics that records and results keep, in the order of their columns."""
-    found = [(name, metric) for name, metric in metrics.items() if metric.needs_images]
+    found = [(name, metric) for name, metric in METRICS.items() if metric.needs_images]
     return dict(sorted(found, key=lambda item: (item[1].column, item[0])))

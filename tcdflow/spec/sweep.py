@@ -6,19 +6,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tcdflow.spec.metrics import metrics
+from tcdflow.spec.metrics import METRICS
 from tcdflow.spec.registry import NameOf
-from tcdflow.spec.types import Float, Int, Part, SourceText
+from tcdflow.spec.types import Float, Int, Settings, SourceText
 
 
-class SampleSpec(Part):
+class SampleSpec(Settings):
     """A random sample of the cells."""
 
     count: Int = Field(ge=1, description="number of cells to draw, without repetition")
     seed: Int = Field(0, ge=0, le=2**63 - 1, description="seed of the draw")
 
 
-class SweepSpec(Part):
+class SweepSpec(Settings):
     """A sweep. Axes are keyed by what they override, e.g. ``sampling.eta`` or ``base``.
 
     In a YAML::
@@ -65,6 +65,6 @@ class SweepSpec(Part):
     out_of_memory: Literal["none", "model", "sequential", "group"] = Field(
         "none", description="runtime.offload to try a cell with once more after it ran out of GPU memory"
     )
-    metric: Annotated[str, NameOf(metrics)] | None = Field(
+    metric: Annotated[str, NameOf(METRICS)] | None = Field(
         None, description="number of a run for hydra/sweeper=optuna to optimize; null for other sweeps"
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from tcdflow.record.document import Record
-from tcdflow.spec.metrics import Measurable, metrics, recorded_metrics
+from tcdflow.spec.metrics import METRICS, Measurable, recorded_metrics
 
 
 def measured(record: Record, images: Sequence[Image.Image]) -> dict[str, float]:
@@ -23,7 +23,7 @@ def measured(record: Record, images: Sequence[Image.Image]) -> dict[str, float]:
 
 def value(name: str, record: Record) -> float:
     """Return the number of a finished run that a sweeper asks for."""
-    metric = metrics[name]
+    metric = METRICS[name]
     if metric.needs_images:
         return float(record.execution["metrics"][name])
     return metric.measure(Measurable((), (), record.execution))

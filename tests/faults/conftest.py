@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -19,80 +14,8 @@ from PIL import Image
 
 from tcdflow.record import document
 from tcdflow.record.document import Record
-from tests.faults.zygote import Order
-from tests.helpers import environment
 
 Mount = Callable[[str], AbstractContextManager[Path]]
-
-
-@dataclass(frozen=True)
-class ParsedOverride:
-    """What a process answered."""
-
-    status: int
-    out: str
-    err: str
-
-    def line(self) -> str:
-        """The one line that it said on standard error."""
-        (line,) = self.err.splitlines()
-        return line
-
-
-@dataclass
-class Started:
-    """A process under way."""
-
-    pid: int
-    _zygote: Zygote
-    _out: Path
-    _err: Path
-
-    def send(self, number: int) -> bool:
-        """Send a signal; False if the process is through."""
-        try:
-            os.kill(self.pid, number)
-        except ProcessLookupError:
-            return False
-        return True
-
-    def end(self) -> ParsedOverride:
-        return ParsedOverride(self._zygote.read(), *(path.read_text("utf-8") for path in (self._out, self._err)))
-
-
-class Zygote:
-    """Starts ``tcdflow`` with its imports done already, one process at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._names = itertools.count()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.zygote"],
-            env=environment({"OMP_NUM_THREADS": "1"}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def start(self, *argv: str, cwd: Path, **order: Any) -> Started:
-        out, err = (self._folder / f"{next(self._names)}" for _ in range(2))
-        out.touch()
-        err.touch()
-        said = Order(list(argv), str(cwd), **{"out": str(out), "err": str(err)} | order)
-        assert self._process.stdin is not None
-        self._process.stdin.write(said.line())
-        self._process.stdin.flush()
-        return Started(self.read(), self, out, err)
-
-    def read(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(60)
-        self._process.stdout.close()
 
 
 @pytest.fixture
@@ -101,13 +24,6 @@ def at(tmp_path: Path) -> Path:
     where = tmp_path / "here"
     where.mkdir()
     return where
-
-
-@pytest.fixture(scope="package")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    process = Zygote(tmp_path_factory.mktemp("said"))
-    yield process
-    process.close()
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from tcdflow.record import document
-from tests.faults.conftest import Zygote, partial, records
+from tests.faults.conftest import partial, records
 from tests.helpers import environment
 from tests.sweep.fake import pictures
+from tests.zygote.client import Zygote
 
 RUN = ("sampling.steps=1", "sampling.seed=[1,2]")
 AXES = ("-m", "sampling.steps=1", "sampling.seed=1,2,3")
@@ -18,10 +19,10 @@ AXES = ("-m", "sampling.steps=1", "sampling.seed=1,2,3")
 
 def test_it_jumps_by_years(zygote: Zygote, at: Path) -> None:
     """Images and keys have nothing to do with the time of day; dates are what the clock said."""
-    wanted = zygote.start(*RUN, "hydra.run.dir=run", cwd=at, drawn=True).end()
+    wanted = zygote.run(*RUN, "hydra.run.dir=run", cwd=at, drawn=True)
     assert wanted.status == 0
     for seed in "123":
-        said = zygote.start(*RUN, cwd=at, drawn=True, before="jumping_clock", twist=seed).end()
+        said = zygote.run(*RUN, cwd=at, drawn=True, before="jumping_clock", twist=seed)
         assert said.status == 0, said.err
     expected = list(pictures(at / "run").values())
     found = sorted((at / "outputs").glob("*/*"))
@@ -33,13 +34,13 @@ def test_it_jumps_by_years(zygote: Zygote, at: Path) -> None:
 
 def test_it_jumps_in_a_sweep(zygote: Zygote, at: Path) -> None:
     stop = "import os\nif n == 2: os.kill(os.getpid(), 9)"
-    assert zygote.start(*AXES, "hydra.sweep.dir=calm", cwd=at, drawn=True).end().status == 0
-    assert zygote.start(*AXES, "hydra.sweep.dir=s", cwd=at, drawn=True, before="before_each", twist=stop).end().status
+    assert zygote.run(*AXES, "hydra.sweep.dir=calm", cwd=at, drawn=True).status == 0
+    assert zygote.run(*AXES, "hydra.sweep.dir=s", cwd=at, drawn=True, before="before_each", twist=stop).status
     for seed in "12":
-        said = zygote.start("resume", "s", cwd=at, drawn=True, before="jumping_clock", twist=seed).end()
+        said = zygote.run("resume", "s", cwd=at, drawn=True, before="jumping_clock", twist=seed)
         assert said.status == 0, said.err
     assert pictures(at / "s") == pictures(at / "calm")
-    again = zygote.start("rerun", "--verify", "s", cwd=at, drawn=True, before="jumping_clock", twist="3").end()
+    again = zygote.run("rerun", "--verify", "s", cwd=at, drawn=True, before="jumping_clock", twist="3")
     assert (again.status, again.out) == (0, "3 cells: 3 identical, 0 different\n")
 
 
@@ -89,9 +90,7 @@ def test_one_directory_holds_one_run_at_a_time(zygote: Zygote, at: Path) -> None
     other = "import subprocess, sys; done = subprocess.run([sys.executable, '-m', 'tcdflow', 'sampling.steps=1',"
     other += " 'prompt=a fox', 'hydra.run.dir=run'], capture_output=True, text=True); open('said', 'w').write("
     other += "f'{done.returncode} {done.stderr}')"
-    said = zygote.start(
-        "sampling.steps=1", "hydra.run.dir=run", cwd=at, drawn=True, before="before_each", twist=other
-    ).end()
+    said = zygote.run("sampling.steps=1", "hydra.run.dir=run", cwd=at, drawn=True, before="before_each", twist=other)
     assert said.status == 0
     assert re.fullmatch(
         r"2 tcdflow: hydra\.run\.dir: another run is under way in .*; wait for it, or choose another directory\n",

@@ -51,6 +51,16 @@ def before_each(code: str) -> None:
     tcdflow.engine.sampler.Sampler.make = made  # type: ignore[method-assign]
 
 
+def at_each_step(code: str) -> None:
+    """Run code after each step of an image, as the progress bar is told of it: ``done`` steps ``of`` so many."""
+    from tcdflow.cli.progress import StepBar
+
+    def step(self: StepBar, number: int, done: int, of: int) -> None:
+        exec(code, {"done": done, "of": of})
+
+    StepBar.step = step  # type: ignore[assignment, method-assign]
+
+
 def without_reader(_: str) -> None:
     """Have nobody at the other end of standard output."""
     reading, writing = os.pipe()

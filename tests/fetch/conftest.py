@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 
 from tcdflow.cli.main import dispatch
+from tests.helpers import Answer
 from tests.hub import StandInHub
 from tests.hub.fixtures import hub
 from tests.quick.files.fakes import pipeline, weights
@@ -20,16 +20,7 @@ WORDS = ["base=sd15", "base.source=o/sd", "loras.tcd.source=o/lora/tcd.safetenso
 LORA = {"tcd.safetensors": weights(1.5, "lora"), "other.safetensors": weights(2.5, "other"), "README.md": b"Two."}
 
 
-@dataclass(frozen=True)
-class ParsedOverride:
-    """What a command answered."""
-
-    status: int
-    out: str
-    err: str
-
-
-Tcdflow = Callable[..., ParsedOverride]
+Tcdflow = Callable[..., Answer]
 
 
 @pytest.fixture
@@ -45,11 +36,11 @@ def tcd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    def run(*argv: str, offline: bool = False) -> ParsedOverride:
+    def run(*argv: str, offline: bool = False) -> Answer:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(constants, "HF_HUB_OFFLINE", offline)
             capfd.readouterr()
-            return ParsedOverride(dispatch(argv), *capfd.readouterr())
+            return Answer(dispatch(argv), *capfd.readouterr())
 
     return run
 

@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from tcdflow.config.compose import Composer
 from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.spec.model import RunSpec
-from tests.helpers import cli, environment, left_behind, python
+from tests.helpers import environment, left_behind, until
+from tests.zygote.client import Zygote
 
 HEART = ["prompt=a red heart", "sampling.steps=4", "sampling.eta=0.3", "sampling.seed=0"]
 
@@ -64,10 +64,10 @@ class TestAgain:
         assert hashes(again.record) == hashes(heart.record)
         assert again.record.key == heart.record.key
 
-    def test_in_a_process_of_its_own(self, heart: tcdflow.Result, tmp_path: Path) -> None:
-        done = cli(*HEART, "hydra.run.dir=made", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        (printed,) = done.stdout.splitlines()
+    def test_in_a_process_of_its_own(self, heart: tcdflow.Result, zygote: Zygote, tmp_path: Path) -> None:
+        done = zygote.run(*HEART, "hydra.run.dir=made", cwd=tmp_path)
+        assert done.status == 0, done.err
+        (printed,) = done.out.splitlines()
         assert Path(tmp_path, printed).samefile(tmp_path / "made" / "000.png")
         record = document.read(tmp_path / "made")
         assert hashes(record) == hashes(heart.record)
@@ -240,17 +240,11 @@ class TestEnds:
         assert document.read(tmp_path).status == "failed"
         assert "Traceback" in (tmp_path / "run.log").read_text()
 
-    def test_ctrl_c_in_mid_denoise_of_a_real_process(self, tmp_path: Path) -> None:
-        code = (
-            "import os, signal\n"
-            "from tcdflow.cli.progress import StepBar\n"
-            "StepBar.step = lambda self, n, done, of: os.kill(os.getpid(), signal.SIGINT) if done == 2 else None\n"
-            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-            "from tcdflow.cli import main\n"
-            "main()\n"
-        )
-        done = python("-c", code, *HEART, "hydra.run.dir=made", cwd=tmp_path)
-        assert (done.returncode, done.stdout, done.stderr) == (130, "", "tcdflow: interrupted\n")
+    def test_ctrl_c_in_mid_denoise_of_a_real_process(self, zygote: Zygote, tmp_path: Path) -> None:
+        pressed = "import os, signal\nif done == 2: os.kill(os.getpid(), signal.SIGINT)"
+        where = "hydra.run.dir=made"
+        done = zygote.run(*HEART, where, cwd=tmp_path, before="at_each_step", twist=pressed)
+        assert (done.status, done.out, done.err) == (130, "", "tcdflow: interrupted\n")
         record = document.read(tmp_path / "made")
         assert (record.status, record.outputs) == ("interrupted", [])
 
@@ -268,9 +262,7 @@ class TestEnds:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         try:
-            waited = time.monotonic() + 120
-            while not (tmp_path / "made" / "run.json").exists() and time.monotonic() < waited:
-                time.sleep(0.02)
+            until((tmp_path / "made" / "run.json").exists)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=120)
         finally:

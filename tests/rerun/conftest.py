@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 
@@ -12,7 +11,7 @@ import pytest
 import tcdflow
 from tcdflow.cli.main import dispatch
 from tests.fidelity.conftest import thin
-from tests.helpers import Writer
+from tests.helpers import Answer, Writer
 from tests.hub.fixtures import hub
 
 __all__ = ["hub", "thin"]
@@ -24,16 +23,7 @@ TASKS = {
 }
 
 
-@dataclass(frozen=True)
-class ParsedOverride:
-    """What a command answered."""
-
-    status: int
-    out: str
-    err: str
-
-
-Tcdflow = Callable[..., ParsedOverride]
+Tcdflow = Callable[..., Answer]
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -80,10 +70,10 @@ def here(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def tcd(here: Path, capfd: pytest.CaptureFixture[str]) -> Tcdflow:
     """Run a command in that directory."""
 
-    def run(*argv: str) -> ParsedOverride:
+    def run(*argv: str) -> Answer:
         capfd.readouterr()
         status = dispatch(argv)
-        return ParsedOverride(status, *capfd.readouterr())
+        return Answer(status, *capfd.readouterr())
 
     return run
 

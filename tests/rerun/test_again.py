@@ -12,9 +12,10 @@ import tcdflow
 from tcdflow.record import document
 from tcdflow.record.metadata import read_recipe
 from tests.fidelity.conftest import Thin
-from tests.helpers import cli, left_behind
+from tests.helpers import left_behind
 from tests.rerun.conftest import TASKS, Tcdflow, pixels
 from tests.standins import StandIns
+from tests.zygote.client import Zygote
 
 TO = "hydra.run.dir=again"
 
@@ -31,11 +32,11 @@ def test_each_task_from_its_directory(task: str, tcd: Tcdflow, here: Path) -> No
     assert [Path(line).name for line in said.out.splitlines()] == [output.file for output in then.outputs]
 
 
-def test_across_processes(here: Path) -> None:
+def test_across_processes(zygote: Zygote, here: Path) -> None:
     (here / "outputs").rename(here / "cells")
     before = left_behind(here)
-    done = cli("rerun", "--verify", ".", cwd=here)
-    assert (done.returncode, done.stdout) == (0, "3 cells: 3 identical, 0 different\n"), done.stderr
+    done = zygote.run("rerun", "--verify", ".", cwd=here)
+    assert (done.status, done.out) == (0, "3 cells: 3 identical, 0 different\n"), done.err
     assert left_behind(here) == before
 
 
@@ -95,7 +96,7 @@ def test_it_does_not_replace_the_original(tcd: Tcdflow, here: Path) -> None:
     assert (here / "outputs/text/001.png").exists()
 
 
-def test_a_stack_on_another_base(standins: StandIns, thin: Thin, tcd: Tcdflow, here: Path) -> None:
+def test_a_stack_on_another_base(standins: StandIns, thin: Thin, tcd: Tcdflow, zygote: Zygote, here: Path) -> None:
     tcdflow.run(
         "base=sd15",
         "base.size=64",
@@ -108,8 +109,8 @@ def test_a_stack_on_another_base(standins: StandIns, thin: Thin, tcd: Tcdflow, h
         "hydra.run.dir=outputs/stack",
     )
     assert tcd("rerun", "outputs/stack/000.png", "--verify").out == "000.png: identical\n"
-    done = cli("rerun", "outputs/stack", "--verify", TO, cwd=here)
-    assert done.stdout.splitlines()[-1] == "000.png: identical", done.stderr
+    done = zygote.run("rerun", "outputs/stack", "--verify", TO, cwd=here)
+    assert done.out.splitlines()[-1] == "000.png: identical", done.err
     assert [lora["name"] for lora in document.read(here / "again").execution["loras"]] == ["tcd", "style"]
 
 

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from tcdflow.record import document
-from tests.helpers import cli, left_behind
+from tests.helpers import left_behind
 from tests.rerun.conftest import Tcdflow, edit
+from tests.zygote.client import Zygote
 
 
 def test_identical_says_so_and_leaves_nothing(tcd: Tcdflow, here: Path) -> None:
@@ -38,10 +39,11 @@ def test_a_changed_seed_of_the_record_is_named(tcd: Tcdflow) -> None:
     assert len(reasons) == 2
 
 
-def test_overrides_and_threads_are_named_in_order(here: Path) -> None:
-    done = cli("rerun", "outputs/text", "--verify", "sampling.eta=1", cwd=here, env={"OMP_NUM_THREADS": "2"})
-    assert done.returncode == 1
-    assert done.stdout.splitlines()[-2:] == ["  spec: sampling.eta: 0.3 then, 1.0 now", "  threads: 1 then, 2 now"]
+def test_overrides_and_threads_are_named_in_order(zygote: Zygote, here: Path) -> None:
+    two = {"OMP_NUM_THREADS": "2"}
+    done = zygote.run("rerun", "outputs/text", "--verify", "sampling.eta=1", cwd=here, env=two)
+    assert done.status == 1
+    assert done.out.splitlines()[-2:] == ["  spec: sampling.eta: 0.3 then, 1.0 now", "  threads: 1 then, 2 now"]
 
 
 def test_threads_that_make_other_bits_are_the_reason(tcd: Tcdflow, here: Path) -> None:

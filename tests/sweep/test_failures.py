@@ -16,8 +16,8 @@ from tcdflow.sweep.directory import cell_path
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.runner import Runner, pending
 from tcdflow.sweep.worker import out_of_memory
-from tests.helpers import cli
 from tests.sweep.fake import Sweep, statuses
+from tests.zygote.client import Zygote
 
 OOM = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
@@ -143,14 +143,14 @@ def test_an_interrupt_that_a_library_swallowed(sweep: Sweep) -> None:
         list(running.run(pending(plan, sweep.directory)))
 
 
-def test_exit_status_and_what_is_said(at: Path, standin_lora: Path) -> None:
+def test_exit_status_and_what_is_said(zygote: Zygote, at: Path, standin_lora: Path) -> None:
     """A LoRA of which only loading tells that it does not fit."""
     sources = f"loras.tcd.source=embedded:emoji/tcd_lora,{standin_lora}"
-    done = cli("-m", sources, "sampling.steps=1", "hydra.sweep.dir=s", cwd=at)
-    assert done.returncode == 1, done.stderr
-    assert done.stdout.count("000.png") == 1
-    assert "failed: 001_" in done.stderr and "1 done, 1 failed" in done.stderr
-    assert "s/sweep.log" in done.stderr and "tcdflow resume --retry-failed s" in done.stderr
-    assert "Traceback" not in done.stderr
-    again = cli("resume", "s", cwd=at)
-    assert again.returncode == 1 and "1 skipped, 1 failed" in again.stderr
+    done = zygote.run("-m", sources, "sampling.steps=1", "hydra.sweep.dir=s", cwd=at)
+    assert done.status == 1, done.err
+    assert done.out.count("000.png") == 1
+    assert "failed: 001_" in done.err and "1 done, 1 failed" in done.err
+    assert "s/sweep.log" in done.err and "tcdflow resume --retry-failed s" in done.err
+    assert "Traceback" not in done.err
+    again = zygote.run("resume", "s", cwd=at)
+    assert again.status == 1 and "1 skipped, 1 failed" in again.err

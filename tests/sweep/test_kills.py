@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,8 +21,9 @@ from tcdflow.record import document
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.runner import Runner, pending
-from tests.helpers import environment
+from tests.helpers import until
 from tests.sweep.fake import FakeEngine, Sweep, partial, pictures, statuses
+from tests.zygote.client import Zygote
 
 
 def whole(directory: Path) -> int:
@@ -103,7 +100,7 @@ def kill_densely(sweep: Sweep, kills: int, cells: int, chance: random.Random) ->
 
 
 def test_killed_while_writing(sweep: Sweep) -> None:
-    kill_densely(sweep, 40, 80, random.Random(4))
+    kill_densely(sweep, 20, 40, random.Random(4))
 
 
 @pytest.mark.slow
@@ -111,75 +108,24 @@ def test_killed_while_writing_for_long(sweep: Sweep) -> None:
     kill_densely(sweep, 500, 1500, random.Random())
 
 
-class Zygote:
-    """A process that has imported everything and forks a command at once."""
-
-    def __init__(self, cwd: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sweep.zygote"],
-            cwd=cwd,
-            env=environment({"OMP_NUM_THREADS": "1"}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def start(self, *argv: str) -> int:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(argv) + "\n")
-        self._process.stdin.flush()
-        return self._line()
-
-    def end(self) -> int:
-        return self._line()
-
-    def _line(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(60)
-        self._process.stdout.close()
-
-
-@pytest.fixture
-def zygote(at: Path) -> Iterator[Zygote]:
-    process = Zygote(at)
-    yield process
-    process.close()
-
-
-def wait_for_more(directory: Path, images_before: int, pid: int) -> None:
-    """Wait until a sweep has more images, or its process is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        while len(list(directory.rglob("*.png"))) <= images_before:
-            os.kill(pid, 0)
-            time.sleep(0.005)
-
-
 def kill_for_real(zygote: Zygote, at: Path, kills: int, axes: tuple[str, ...], chance: random.Random) -> None:
     """Kill ``tcdflow -m`` on the embedded model: while it loads, denoises, decodes and writes."""
     start = time.perf_counter()
-    zygote.start("-m", *axes, "hydra.sweep.dir=reference")
-    assert zygote.end() == 0
+    assert zygote.run("-m", *axes, "hydra.sweep.dir=reference", cwd=at).status == 0
     expected = pictures(at / "reference")
     takes = (time.perf_counter() - start) / len(expected)
     begin = ("-m", *axes, "hydra.sweep.dir=sweep")
     command, killed, stages, done = begin, 0, set(), 0
     while killed < kills:
         before = len(pictures(at / "sweep"))
-        pid = zygote.start(*command)
+        process = zygote.start(*command, cwd=at)
         if chance.random() < 0.25:
             time.sleep(chance.uniform(0, 1))
         else:
-            wait_for_more(at / "sweep", before, pid)
+            until(lambda: process.ended() or len(list((at / "sweep").rglob("*.png"))) > before, 0.005)  # noqa: B023
             time.sleep(chance.uniform(0, 2 * takes))
-        with contextlib.suppress(ProcessLookupError):  # it was through
-            os.kill(pid, signal.SIGKILL)
-        ended = zygote.end()
+        process.send(signal.SIGKILL)
+        ended = process.end().status
         assert ended in (-signal.SIGKILL, 0)
         now = whole(at / "sweep")
         assert now >= done, "nothing that is done is lost"
@@ -192,16 +138,15 @@ def kill_for_real(zygote: Zygote, at: Path, kills: int, axes: tuple[str, ...], c
             command, done = begin, 0
             continue
         killed += 1
-    assert len(stages) > 3
-    zygote.start(*command)
-    assert zygote.end() == 0
+    assert len(stages) > 2
+    assert zygote.run(*command, cwd=at).status == 0
     assert pictures(at / "sweep") == expected
     assert partial(at / "sweep") == []
 
 
 def test_killed_while_it_makes_images(zygote: Zygote, at: Path) -> None:
-    axes = ("sampling.seed=range(12)", "loras.tcd.weight=0.5,1", "sampling.steps=2")
-    kill_for_real(zygote, at, 8, axes, random.Random(2))
+    axes = ("sampling.seed=range(8)", "loras.tcd.weight=0.5,1", "sampling.steps=2")
+    kill_for_real(zygote, at, 6, axes, random.Random(2))
 
 
 def test_killed_while_it_makes_batches(zygote: Zygote, at: Path) -> None:

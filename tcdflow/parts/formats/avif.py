@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tcdflow.parts.encoding.exif_xmp import exif_and_xmp, recipe_in_xmp
 from tcdflow.parts.encoding.pillow import decoded
-from tcdflow.spec.formats import Encoded, ImageFormat, Texts, image_formats
+from tcdflow.spec.formats import IMAGE_FORMATS, Encoded, ImageFormat, Texts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -62,4 +62,4 @@ def _check_size(file: BinaryIO) -> None:
 
 
 if find_spec("PIL._avif"):
-    image_formats.add("avif", Avif())
+    IMAGE_FORMATS.add("avif", Avif())

@@ -6,7 +6,7 @@ import zlib
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from tcdflow.spec.metrics import Measurable, Metric, metrics
+from tcdflow.spec.metrics import METRICS, Measurable, Metric
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,4 +33,4 @@ def complexity(image: Image.Image) -> float:
     return len(zlib.compress(rows.tobytes(), 1)) / (image.width * image.height)
 
 
-metrics.add("complexity", Complexity())
+METRICS.add("complexity", Complexity())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcdflow.spec.metrics import Measurable, Metric, metrics
+from tcdflow.spec.metrics import METRICS, Measurable, Metric
 
 _ONCE = ("load", "loras")
 """Stages whose seconds depend on what ran before."""
@@ -19,4 +19,4 @@ class Seconds(Metric):
         return float(sum(spent for stage, spent in run.execution["seconds"].items() if stage not in _ONCE))
 
 
-metrics.add("seconds", Seconds())
+METRICS.add("seconds", Seconds())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from tcdflow.spec.metrics import Measurable, Metric, metrics
+from tcdflow.spec.metrics import METRICS, Measurable, Metric
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,4 +37,4 @@ def sharpness(image: Image.Image) -> float:
     return float(np.var(around - 4 * grey[1:-1, 1:-1], dtype=np.float64))
 
 
-metrics.add("sharpness", Sharpness())
+METRICS.add("sharpness", Sharpness())

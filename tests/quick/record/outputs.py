@@ -13,20 +13,21 @@ from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
-from tcdflow.spec.formats import animation_formats, image_formats
-from tcdflow.spec.model import BaseModelSpec, OutputSpec, RunSpec, SamplingSpec, SchedulerSpec
+from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
+from tcdflow.spec.model import BaseModelSpec, OutputSpec, RunSpec, SamplingSpec
+from tcdflow.spec.scheduler import SCHEDULERS
 
 LOCK = (
     LockedFile(role="base", source="hub", revision="c0ffee", file="unet/a.safetensors", size=3, sha256="ab" * 32),
     LockedFile(role="loras.tcd", source="hub", revision=None, file="b.safetensors", size=4, sha256="cd" * 32),
 )
 STILLS: dict[str, dict[str, Any]] = {
-    **{name: {"format": name} for name in image_formats},
+    **{name: {"format": name} for name in IMAGE_FORMATS},
     "jpeg at 60": {"format": "jpeg", "quality": 60},
     "webp without loss": {"format": "webp", "quality": 100},
 }
 MOVING: dict[str, dict[str, Any]] = {
-    **{name: {"animation": name} for name in animation_formats},
+    **{name: {"animation": name} for name in ANIMATION_FORMATS},
     "webp without loss": {"animation": "webp", "quality": 100},
 }
 
@@ -36,7 +37,7 @@ def a_spec(output: dict[str, Any] | None = None, prompt: str = "a fox, 狐 🦊 
         prompt=prompt,
         negative_prompt="blurry",
         base=BaseModelSpec(family="emoji", source="embedded:emoji", size=64),
-        scheduler=SchedulerSpec(name="tcd"),
+        scheduler=SCHEDULERS["tcd"](name="tcd"),
         sampling=SamplingSpec(steps=4, eta=0.3, guidance_scale=0.0, seed=7),
         output=OutputSpec(**(output or {})),
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from tcdflow.conditioning.fit import load
 from tcdflow.config.compose import Composer
 from tcdflow.errors import RecordError
 from tcdflow.files.images import check_image, resolve_image
@@ -19,7 +18,7 @@ from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of
 from tcdflow.record.recipe import texts_of
 from tcdflow.record.sample import Sample
-from tcdflow.spec.formats import image_formats
+from tcdflow.spec.formats import IMAGE_FORMATS
 from tests.quick.record.outputs import LOCK, a_spec, an_image, write
 
 
@@ -46,18 +45,18 @@ def test_a_long_recipe_fits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("quality", "levels"), [(50, 12), (95, 6), (100, 3)])
 def test_pixels_are_as_near_as_is_said_and_never_all_the_same(quality: int, levels: int) -> None:
-    data = image_formats["avif"].encode(an_image(), None, quality).data
-    (image,) = image_formats["avif"].frames(io.BytesIO(data))
+    data = IMAGE_FORMATS["avif"].encode(an_image(), None, quality).data
+    (image,) = IMAGE_FORMATS["avif"].frames(io.BytesIO(data))
     off = max(high for _, high in ImageChops.difference(image, an_image()).getextrema())  # type: ignore[misc]
     assert 0 < off <= levels
 
 
 def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
     code = (
-        "import sys, os; from PIL import Image, AvifImagePlugin; from tcdflow.spec.formats import image_formats; "
+        "import sys, os; from PIL import Image, AvifImagePlugin; from tcdflow.spec.formats import IMAGE_FORMATS; "
         "AvifImagePlugin.DEFAULT_MAX_THREADS = int(sys.argv[1]); "
         "image = Image.radial_gradient('L').resize((512, 512)).convert('RGB'); "
-        "sys.stdout.buffer.write(image_formats['avif'].encode(image, None, 90).data)"
+        "sys.stdout.buffer.write(IMAGE_FORMATS['avif'].encode(image, None, 90).data)"
     )
     one, eight = (subprocess.check_output([sys.executable, "-c", code, threads]) for threads in ("1", "8"))
     assert one == eight and len(one) > 1000
@@ -65,6 +64,8 @@ def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_an_input_may_be_turned(tmp_path: Path, orientation: int) -> None:
+    from tcdflow.engine.fit import load
+
     exif = Image.Exif()
     exif[0x0112] = orientation
     an_image(size=(12, 9)).save(tmp_path / "in.avif", exif=exif)

@@ -12,7 +12,7 @@ from PIL import Image
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError
 from tcdflow.record.document import Record
-from tcdflow.spec.metrics import Measurable, Metric, metrics, recorded_metrics
+from tcdflow.spec.metrics import METRICS, Measurable, Metric, recorded_metrics
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweep.metrics import measured, value
 from tcdflow.sweep.results import columns
@@ -51,7 +51,7 @@ class Calls(Metric):
 
 @pytest.fixture
 def toys() -> Iterator[None]:
-    with metrics.including("likeness", Likeness()), metrics.including("calls", Calls()):
+    with METRICS.including("likeness", Likeness()), METRICS.including("calls", Calls()):
         yield
 
 
@@ -88,7 +88,7 @@ def test_columns_of_results_are_those_that_there_were_then_new_ones() -> None:
         *("cell", "status", "sampling.eta", "seconds", "denoise", "decode", "unet_calls", "sharpness", "complexity"),
         *("attempts", "pictures", "picture", "pixel_sha256", "record", "reason"),
     ]
-    with metrics.including("calls", Calls()), metrics.including("a_likeness", Likeness()):
+    with METRICS.including("calls", Calls()), METRICS.including("a_likeness", Likeness()):
         after = columns(["sampling.eta"])
     assert [name for name in after if name not in before] == ["a_likeness"]
     assert after[after.index("a_likeness") - 1] == "complexity" and len(set(after)) == len(after)
@@ -99,9 +99,9 @@ def test_a_name_that_no_metric_has_is_told_with_those_that_are_there(composer: C
         composer.compose(["sweep.metric=sharpnes"])
 
 
-@pytest.mark.parametrize("name", list(metrics))
+@pytest.mark.parametrize("name", list(METRICS))
 def test_a_metric_says_what_it_is(name: str) -> None:
-    metric = metrics[name]
+    metric = METRICS[name]
     assert metric.description and "\n" not in metric.description and len(metric.description) <= 120
     assert metric.better in ("higher", "lower")
     assert (name in recorded_metrics()) == metric.needs_images

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import resource
+import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -25,7 +26,7 @@ class Order:
         out: file for standard output.
         err: file for standard error.
         closed: numbers of standard streams that are closed.
-        env: set on top of the environment.
+        env: the whole environment; OMP_NUM_THREADS is heeded, other variables that libraries read once are not.
         fsize: bytes that a file may have, or None.
         drawn: images are drawn at once by an engine without a model.
         before: name of a function of :mod:`tests.faults.twists`, called with ``twist`` first.
@@ -58,6 +59,8 @@ def main() -> None:
     import tcdflow.engine.engine  # noqa: F401
     from tcdflow.config.compose import Composer
 
+    # A shell that runs the tests in the background has its children ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)  # a pool of threads would not live through a fork
     Composer().compose([])
     gc.freeze()
@@ -71,11 +74,15 @@ def main() -> None:
 
 
 def _obey(order: Order) -> None:
+    import torch
+
     from tcdflow.cli.main import main as tcdflow_main
     from tests.faults import twists
 
     os.chdir(order.cwd)
+    os.environ.clear()
     os.environ.update(order.env)
+    torch.set_num_threads(int(order.env["OMP_NUM_THREADS"]))
     tempfile.tempdir = None  # which the parent has looked up
     for number, path, flags in (
         (0, os.devnull, os.O_RDONLY),
