@@ -18,7 +18,7 @@ from tcdflow.spec.model import RunSpec
 from tcdflow.spec.registry import NameOf, OneOf, Registry
 from tcdflow.spec.schema import EXPERIMENT, Schema, file_schema
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.spec.types import Part
+from tcdflow.spec.types import Settings
 from tcdflow.sweep.ray_cluster import RaySettings
 
 RUN = keys(RunSpec)
@@ -104,7 +104,7 @@ def schema_of(path: Path) -> Schema:
     return schema
 
 
-class Toy(Part):
+class Toy(Settings):
     """A part of a registry of the test's own."""
 
 
@@ -127,7 +127,7 @@ toys.add("top", Top)
 toys.add("ball", Ball)
 
 
-class Box(Part):
+class Box(Settings):
     """What holds them."""
 
     best: Annotated[str, NameOf(toys)] = Field("top", description="the best of them")
