@@ -361,7 +361,7 @@ class TestUrls:
         assert kept(cache) == []
 
     def test_a_server_that_hangs(self, site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(images, "_SILENCE", 0.2)
+        monkeypatch.setattr(images, "SILENCE", 0.2)
         released = threading.Event()
 
         def wait(request: BaseHTTPRequestHandler) -> None:
@@ -373,7 +373,7 @@ class TestUrls:
         assert kept(cache) == []
 
     def test_a_server_that_drips(self, site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(images, "_DEADLINE", 0.3)
+        monkeypatch.setattr(images, "DEADLINE", 0.3)
 
         def drip(request: BaseHTTPRequestHandler) -> None:
             request.send_response(200)
