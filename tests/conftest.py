@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.logging import LogCaptureHandler
@@ -23,6 +25,12 @@ settings.register_profile("nightly", _COMMON, max_examples=1000, print_blob=True
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: with many short ones at the end no worker waits long for another."""
+    quick = Path(__file__).parent / "quick"
+    items.sort(key=lambda item: quick in item.path.parents)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what tcdflow remembers between runs out of the user's home, in this process and those it starts."""
@@ -30,6 +38,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TCDFLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TCDFLOW_DEBUG", raising=False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hears_ctrl_c() -> None:
+    """A shell that runs the tests in the background has them ignore it, and so all processes that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -33,15 +33,15 @@ from tcdflow._version import __version__
 from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.hashes import cache_dir
-from tcdflow.spec.formats import MAX_PIXELS, all_formats, one_of
-from tcdflow.text import SECRET, printable, reason
+from tcdflow.spec.formats import MAX_PIXELS, all_formats
+from tcdflow.text import SECRET, any_of, printable, reason
 
 _INPUT_ONLY = {"BMP": ".bmp", "TIFF": ".tif"}
 """Suffix by Pillow's name of what is read and not written."""
 
 MAX_BYTES = 64 * 2**20  # of a download
-_SILENCE = 20.0  # seconds that a server may take to accept, and between any two pieces of its answer
-_DEADLINE = 300.0  # seconds for a whole download
+SILENCE = 20.0  # seconds that a server may take to accept, and between any two pieces of its answer
+DEADLINE = 300.0  # seconds for a whole download
 _REDIRECTS = 5
 
 _TIFF = (b"II*\0", b"MM\0*")
@@ -217,10 +217,10 @@ def _download(url: str, shown: str, file: IO[bytes]) -> None:
     # keeps a password from other hosts and takes the addresses with spaces and umlauts that people paste.
     import httpx2
 
-    deadline = time.monotonic() + _DEADLINE
+    deadline = time.monotonic() + DEADLINE
     headers = {"User-Agent": f"tcdflow/{__version__}", "Accept-Encoding": "identity"}
     try:
-        client = httpx2.Client(headers=headers, follow_redirects=True, max_redirects=_REDIRECTS, timeout=_SILENCE)
+        client = httpx2.Client(headers=headers, follow_redirects=True, max_redirects=_REDIRECTS, timeout=SILENCE)
         with _unlogged(), client, client.stream("GET", url) as answer:
             if not answer.is_success:
                 raise _wrong(shown, f"the server answered {_status(answer.status_code)}")
@@ -236,9 +236,9 @@ def _download(url: str, shown: str, file: IO[bytes]) -> None:
             if got > MAX_BYTES:
                 raise _wrong(shown, f"is larger than {MAX_BYTES // 2**20} MiB")
             if time.monotonic() > deadline:
-                raise _wrong(shown, f"was not complete after {_DEADLINE:g} s")
+                raise _wrong(shown, f"was not complete after {DEADLINE:g} s")
     except httpx2.TimeoutException:
-        raise _wrong(shown, f"the server did not answer within {_SILENCE:g} s") from None
+        raise _wrong(shown, f"the server did not answer within {SILENCE:g} s") from None
     except httpx2.TooManyRedirects:
         raise _wrong(shown, f"redirects more than {_REDIRECTS} times") from None
     except httpx2.UnsupportedProtocol:
@@ -334,12 +334,12 @@ def _what_it_is_not(path: Path) -> str:
     readable = [format for format in all_formats() if format.pillow]
     labels = [format.label for format in readable if format.claims(start)]
     if labels or start.startswith(_TIFF):
-        return f"begins like a {next(iter(labels), 'TIFF')} file but cannot be read: damaged or cut short"
+        return f"begins like {next(iter(labels), 'TIFF')} but cannot be read: damaged or cut short"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     like = [name for magic, name in _LOOKALIKES if text.startswith(magic)]
     if start[4:8] == b"ftyp":
         like = ["HEIC or a video"]
-    known = one_of([*_INPUT_ONLY, *(format.label for format in readable)])
+    known = any_of([*_INPUT_ONLY, *(format.label for format in readable)])
     return f"is no {known} image" + (f"; it looks like {like[0]}" if like else "")
 
 

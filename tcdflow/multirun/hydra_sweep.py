@@ -7,7 +7,7 @@ made, and by each job before it loads anything, in whichever process it runs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -29,10 +29,12 @@ from tcdflow.request.execute import execute
 from tcdflow.request.prepare import Preparer, prepare
 from tcdflow.request.request import Request
 from tcdflow.request.run import opened
+from tcdflow.spec.metrics import METRICS
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweep import planner
-from tcdflow.text import first_line
+from tcdflow.sweep.metrics import measured, value
+from tcdflow.text import any_of, first_line
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +69,10 @@ class Task:
             OmegaConf.update(config, "hydra", hydra, force_add=True)
             said = [text.removeprefix("++") for text in hydra.overrides.task]
             composition = self.composer.typed(config, said)
-            from tcdflow.sweep.metrics import measured, value
-
             prepared = prepare(Request.composed(composition))
             with opened(where, prepared) as run:
                 result = execute(prepared, run, engine())
-                run.record.execution["metrics"] = measured(result.images)
+                run.record.execution["metrics"] = measured(run.record, result.images)
         except Exception as error:
             log.error("the run failed", exc_info=error)
             # Whatever it was has to survive the way back from another process.
@@ -131,7 +131,7 @@ class HydraSweep:
             texts=tuple(texts),
             directory=directory,
             metric=settings.metric,
-            warnings=tuple(dict.fromkeys(warnings)),
+            warnings=tuple(dict.fromkeys([*warnings, *_aimless(settings, hydra, by, overrides)])),
             first=replace(composed[0], spec=jobs[0].spec),
             artifacts=tuple(dict.fromkeys(artifacts)),
         )
@@ -157,14 +157,29 @@ def _check_settings(settings: SweepSpec, hydra: DictConfig, by: Drive) -> None:
         if name not in _UNDERSTOOD and getattr(settings, name) != getattr(default, name)
     ]
     if by.sweeper != BASIC and settings.metric is None:
-        what = f"must be given: {by} optimizes sharpness, complexity or seconds, to hydra.sweeper.direction"
+        what = f"must be given: {by} optimizes {any_of(METRICS)}, to hydra.sweeper.direction"
         problems.append(Problem("sweep.metric", what))
-    direction = hydra.sweeper.get("direction")
-    if OmegaConf.is_list(direction) or str(getattr(direction, "name", direction or "minimize")) not in _DIRECTIONS:
+    direction = _direction(hydra)
+    if direction not in _DIRECTIONS:
         what = f"must be {' or '.join(_DIRECTIONS)}: sweep.metric names one number"
-        problems.append(Problem("hydra.sweeper.direction", what, str(direction)))
+        problems.append(Problem("hydra.sweeper.direction", what, direction))
     if problems:
         raise ConfigError(problems)
+
+
+def _aimless(settings: SweepSpec, hydra: DictConfig, by: Drive, overrides: Sequence[str]) -> Iterator[str]:
+    """Yield a warning if a metric is optimized the wrong way, and nobody has asked for that."""
+    asked = any(text.lstrip("+").startswith("hydra.sweeper.direction=") for text in overrides)
+    if by.sweeper != BASIC and settings.metric is not None and not asked:
+        better, direction = METRICS[settings.metric].better, _direction(hydra)
+        if direction != {"higher": "maximize", "lower": "minimize"}[better]:
+            yield f"sweep.metric={settings.metric}: {better} is better, and hydra.sweeper.direction is {direction}"
+
+
+def _direction(hydra: DictConfig) -> str:
+    """Return the direction in which a sweeper optimizes; Optuna's has an enum of them."""
+    direction = hydra.sweeper.get("direction")
+    return str(getattr(direction, "name", direction or "minimize"))
 
 
 def _directory(composition: Composition, settings: SweepSpec) -> Path:
