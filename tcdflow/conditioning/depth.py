@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tcdflow.errors import RunError, SourceError
-from tcdflow.libraries.quiet import quiet
+from tcdflow.libraries.diffusers import quiet
 from tcdflow.text import reason
 
 # DPT's first fusion layer has no residual to take in. The published checkpoints leave its weights out, and the model

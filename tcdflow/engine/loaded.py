@@ -69,8 +69,8 @@ class Component:
 
     def described(self) -> dict[str, str]:
         """Return what it computes with now; where its weights are not all alike, every kind, joined by ``+``."""
-        weights = (weight for module in self._modules for weight in module._parameters.values())
-        kinds = {(weight.dtype, weight.device) for weight in weights if weight is not None}
+        weights = (weight for module in self._modules for weight in module.parameters(recurse=False))
+        kinds = {(weight.dtype, weight.device) for weight in weights}
         return {
             "class": self._class,
             "dtype": "+".join(sorted({str(dtype).removeprefix("torch.") for dtype, _ in kinds})),
@@ -123,12 +123,10 @@ class Loaded:
                 tiny = optimizations.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
                 pipe.register_modules(vae=tiny.to(home))
             config = dict(pipe.scheduler.config)
-            if spec.runtime.offload == "none":
-                base.stay(pipe, where)
             held = Optimizations(pipe, spec.runtime, where, dtype)
             held.before_loras()
             stack = LoraStack(pipe, restorable=reusable, device=where)
-        loaded = cls(needs, pipe, where, dtype, config, stack, held, reusable, InputCache(where), PromptCache())
+        loaded = cls(needs, pipe, where, dtype, config, stack, held, reusable, InputCache(where), PromptCache(where))
         with watch.stage("loras"):
             loaded._attach_loras(spec, artifacts)
         return loaded
@@ -157,13 +155,11 @@ class Loaded:
                     self._switch(spec, artifacts)
             with watch.stage("loras"):
                 self._attach_loras(spec, artifacts)
-        self.prompts = PromptCache()
+        self.prompts = PromptCache(self.device)
         self.needs = needs
 
     def _switch(self, spec: RunSpec, artifacts: Artifacts) -> None:
         self.pipe = base.switch(self.pipe, spec, artifacts, self.dtype)
-        if spec.runtime.offload == "none":
-            base.stay(self.pipe, self.device)
         self.optimizations = Optimizations(self.pipe, spec.runtime, self.device, self.dtype)
         self.optimizations.before_loras()
         self.stack = LoraStack(self.pipe, restorable=self.reusable, device=self.device)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+import torch
+
+from tcdflow.libraries.transformers import with_text_model
 from tcdflow.spec.model import RunSpec
 
 MAX_ENTRIES = 256
@@ -14,7 +15,8 @@ MAX_ENTRIES = 256
 class PromptCache:
     """Remembers the embeddings of the latest prompts, on one pipeline with one LoRA stack."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._entries: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def embeds(self, pipe: Any, spec: RunSpec) -> dict[str, Any]:
@@ -26,43 +28,24 @@ class PromptCache:
         if key not in self._entries:
             if len(self._entries) >= MAX_ENTRIES:
                 self._entries.pop(next(iter(self._entries)))
-            self._entries[key] = _encode(pipe, spec)
+            self._entries[key] = _encode(pipe, spec, self._device)
         return self._entries[key]
 
 
-def _encode(pipe: Any, spec: RunSpec) -> dict[str, Any]:
-    import torch
-
+def _encode(pipe: Any, spec: RunSpec, device: torch.device) -> dict[str, Any]:
     names = (
         "prompt_embeds",
         "negative_prompt_embeds",
         "pooled_prompt_embeds",
         "negative_pooled_prompt_embeds",
     )
-    with torch.no_grad(), _flat_encoder(pipe.text_encoder):
+    with torch.no_grad(), with_text_model(pipe.text_encoder):
         encoded = pipe.encode_prompt(
             prompt=spec.prompt,
-            device=pipe._execution_device,
+            device=device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=spec.guided,
             negative_prompt=spec.negative_prompt or None,
             clip_skip=spec.sampling.clip_skip,
         )
     return {name: value for name, value in zip(names, encoded, strict=False) if value is not None}
-
-
-@contextmanager
-def _flat_encoder(encoder: Any) -> Iterator[None]:
-    """Let diffusers find the parts of a text encoder where it looks for them when layers are skipped.
-
-    transformers 5.6 took CLIPTextModel's ``text_model`` away and moved the parts up into the model itself
-    (https://github.com/huggingface/diffusers/issues/14124). The name is put past torch's bookkeeping of submodules.
-    """
-    if hasattr(encoder, "text_model"):
-        yield
-        return
-    vars(encoder)["text_model"] = encoder
-    try:
-        yield
-    finally:
-        del vars(encoder)["text_model"]

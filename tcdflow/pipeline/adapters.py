@@ -10,7 +10,7 @@ import torch
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Artifact, Artifacts
-from tcdflow.libraries.quiet import quiet
+from tcdflow.libraries.diffusers import quiet
 from tcdflow.spec.adapters import ControlNet, IPAdapter, MotionAdapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tasks import Animation

@@ -9,7 +9,7 @@ import torch
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Artifacts
-from tcdflow.libraries.quiet import quiet
+from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import adapters
 from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.spec.model import RunSpec
@@ -61,16 +61,6 @@ def switch(pipe: Any, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -
     other.set_progress_bar_config(disable=True)
     adapters.attach_ip_adapters(other, spec, artifacts)
     return other.to(where)
-
-
-def stay(pipe: Any, device: torch.device) -> None:
-    """Tell a pipeline that its weights stay on a device.
-
-    diffusers looks through all modules for a hook that would move them, at each call: 2 ms, of the 70 that an image of
-    the embedded model takes.
-    """
-    cls = type(pipe)
-    pipe.__class__ = type(cls.__name__, (cls,), {"_execution_device": property(lambda self: device)})
 
 
 def _from_folder(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict[str, Any]) -> Any:
