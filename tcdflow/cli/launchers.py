@@ -40,7 +40,7 @@ class Launcher:
 
     Attributes:
         words: the overrides that say it, to be said again when the sweep is resumed. A plan does not remember them:
-            it may be a stranger's, and whoever is connected to a cluster runs its code.
+            plans are untrusted, and whoever is connected to a cluster runs its code.
         ray: how to use Ray; None for this process.
     """
 

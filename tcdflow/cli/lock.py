@@ -71,7 +71,7 @@ def _place(composer: Composer, config: DictConfig, overrides: Sequence[str]) -> 
     """Return the file that the config names; else one beside a user's own experiment, or here.
 
     Raises:
-        ConfigError: if a config file, which may be a stranger's, names a place that is not below the working directory.
+        ConfigError: if a config file, which is untrusted, names a place that is not below the working directory.
     """
     if isinstance(said := OmegaConf.select(config, "lock"), str):
         path = at_home(said)

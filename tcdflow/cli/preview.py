@@ -90,7 +90,7 @@ def of_files(artifacts: Sequence[Artifact]) -> dict[str, Any]:
 def unet_calls(specs: Sequence[RunSpec]) -> int:
     """Return how often the UNet is called for runs that are made together."""
     images = sum(len(spec.sampling.seeds) for spec in specs)
-    return specs[0].effective_steps * math.ceil(images / specs[0].runtime.batch_size)
+    return specs[0].denoiser_calls * math.ceil(images / specs[0].runtime.batch_size)
 
 
 def sources(spec: RunSpec) -> dict[str, str]:

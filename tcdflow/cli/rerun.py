@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
             raise ConfigError([Problem("rerun", "a sweep is verified as it is, without overrides", overrides[0])])
         return _sweep(args.path, args.sample, allow_pickle=allow_pickle)
     if args.sample is not None:
-        raise ConfigError([Problem("--sample", "goes with --verify and the directory of a sweep", args.sample)])
+        raise ConfigError([Problem("--sample", "requires --verify and the directory of a sweep", args.sample)])
     recorded = find(args.path)
     spec = vary(recorded.spec, changes)
     if args.verify and not where:

@@ -9,11 +9,12 @@ from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.launchers import Launcher
 from tcdflow.cli.sweep import run_plan
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import RecordError
 from tcdflow.files.artifact import refuse_pickles
 from tcdflow.record.data import is_directory
 from tcdflow.sweep import directory as sweeps
 from tcdflow.sweep import plan as plans
+from tcdflow.text import one_line
 
 EXAMPLES = (
     ("tcdflow resume outputs/sweeps/demo", "run the cells that are not done"),
@@ -41,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser().read(argv)
     allow_pickle, others = permitted(args.overrides)
     if not is_directory(args.directory):
-        raise ConfigError([Problem("resume", "there is no such directory", str(args.directory))])
+        raise RecordError(f"sweep directory not found: {one_line(str(args.directory))}")
     launcher = Launcher.alone(others)
     plan = plans.read(args.directory)
     refuse_pickles([] if allow_pickle else [files.artifact() for files in plan.files])

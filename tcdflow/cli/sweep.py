@@ -40,7 +40,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     by = drive(composer, others)
     if not by.planned:
         if allow_pickle:
-            raise ConfigError([Problem(ALLOW_PICKLE, f"is for sweeps that tcdflow plans, and {by} does not heed it")])
+            raise ConfigError([Problem(ALLOW_PICKLE, f"is not supported with {by}, only in sweeps that tcdflow plans")])
         from tcdflow.cli.multirun import multirun
 
         return multirun(composer, overrides, by)
@@ -106,10 +106,10 @@ def _spread(made: Sequence[Outcome]) -> Sequence[Outcome]:
 
 def _tell_of_other_versions(plan: Plan) -> None:
     then, now = plan.environment.get("packages"), versions()["packages"]
-    known = then if isinstance(then, dict) else {}  # of a plan that may be a stranger's
+    known = then if isinstance(then, dict) else {}  # plans are untrusted
     other = [f"{name} {known[name]} is now {now[name]}" for name in now if known.get(name, now[name]) != now[name]]
     if other:
-        warn([f"since the plan was made, {', '.join(other)}: the rest may differ in its last bits"])
+        warn([f"since the plan was made, {', '.join(other)}: the rest may not be bit-identical (about 1e-6)"])
 
 
 def _report(outcomes: Sequence[Outcome], directory: Path, launcher: Launcher, seconds: float) -> int:

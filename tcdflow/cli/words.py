@@ -1,6 +1,6 @@
 """What completion has to know of verbs, flags and keys, remembered between Tabs: to work it out takes half a second.
 
-The memory is as old as the newest file of the code that it was made from, else it is made anew.
+The memory is as old as the newest file of the code that it was made from, else it is made again.
 """
 
 from __future__ import annotations

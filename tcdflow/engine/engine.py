@@ -98,12 +98,9 @@ class Engine:
                 embeds = loaded.prompts.embeds(pipe, spec)
             wanted += [SampleInput(seed, embeds) for seed in spec.sampling.seeds]
         with watches[0].stage("inputs"):
-            inputs = loaded.inputs.inputs(first, artifacts)
-            adapters.set_ip_scales(pipe, first)
-            adapters.check_frames(pipe, first)
-        maker = Sampler(
-            pipe, loaded.device, first, inputs.arguments, inference=loaded.optimizations.still, on_step=on_step
-        )
+            inputs = loaded.inputs.inputs(pipe, first, artifacts)
+            adapters.configure(pipe, first)
+        maker = Sampler(pipe, loaded.device, first, inputs, inference=loaded.optimizations.still, on_step=on_step)
         taken = maker.make(wanted)
         generated = []
         for spec, watch, batch in zip(specs, watches, batches_of(specs), strict=True):

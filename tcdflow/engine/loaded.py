@@ -12,15 +12,13 @@ from typing import Any, NamedTuple
 import torch
 
 from tcdflow.engine.fingerprint import fingerprint
-from tcdflow.engine.inputs import InputCache
+from tcdflow.engine.images import ImageCache
 from tcdflow.engine.prompts import PromptCache
 from tcdflow.engine.watch import Stopwatch
 from tcdflow.files.resolve import Artifacts
-from tcdflow.pipeline import base, optimizations
-from tcdflow.pipeline.classes import pipeline_class
+from tcdflow.pipeline import adapters, base, optimizations
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
 from tcdflow.pipeline.optimizations import Optimizations
-from tcdflow.spec.adapters import IPAdapter
 from tcdflow.spec.model import RunSpec
 
 
@@ -36,7 +34,6 @@ class Needs(NamedTuple):
     def of(cls, spec: RunSpec, artifacts: Artifacts, where: torch.device, dtype: torch.dtype) -> Needs:
         """Return what a run needs of its files as they are now."""
         config = artifacts.base_config
-        encoders = [f"adapters.{name}.image_encoder" for name in spec.adapters_of(IPAdapter)]
         stack = tuple((name, fingerprint(artifacts.lora(name))) for name in spec.loras)
         return cls(
             base=(
@@ -45,15 +42,13 @@ class Needs(NamedTuple):
                 spec.base.safety_checker,
                 spec.runtime.for_loading,
                 spec.runtime.tiny_vae and fingerprint(artifacts.by_role["runtime.tiny_vae"]),
-                # A motion adapter turns the UNet into another one, and leaves no way back.
-                spec.task.name == "animation",
+                spec.replaces_denoiser,
                 where,
                 dtype,
             ),
             pipeline=(
-                pipeline_class(spec).__name__,
-                tuple((name, fingerprint(artifacts.by_role[f"adapters.{name}"])) for name in spec.adapters),
-                tuple(fingerprint(artifacts.by_role[role]) for role in encoders),
+                spec.pipeline,
+                tuple((need.role, fingerprint(artifacts.by_role[need.role])) for need in adapters.models(spec)),
             ),
             stack=(stack, spec.lora_stack) if stack else (),
             weights=tuple(repr(lora.weight) for lora in spec.loras.values()),
@@ -84,6 +79,7 @@ class Loaded:
 
     Attributes:
         needs: what it fulfils.
+        spec: of the latest run that it was moved to.
         pipe: the diffusers pipeline.
         device: where it computes.
         dtype: in which format.
@@ -95,10 +91,12 @@ class Loaded:
         prompts: embeddings, of this pipeline and stack.
         attached: what LoRAs were found to fit.
         parts: the pipeline's components that hold weights.
-        attention: names of the UNet's attention processors.
+        attention: names of the denoiser's attention processors.
+        denoiser: what is called at each step.
     """
 
     needs: Needs
+    spec: RunSpec
     pipe: Any
     device: torch.device
     dtype: torch.dtype
@@ -106,11 +104,12 @@ class Loaded:
     stack: LoraStack
     optimizations: Optimizations
     reusable: bool
-    inputs: InputCache
+    inputs: ImageCache
     prompts: PromptCache
     attached: tuple[Attached, ...] = ()
     parts: dict[str, Component] = field(default_factory=dict)
     attention: tuple[str, ...] = ()
+    denoiser: Any = None
 
     @classmethod
     def load(cls, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch, *, reusable: bool) -> Loaded:
@@ -123,10 +122,12 @@ class Loaded:
                 tiny = optimizations.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
                 pipe.register_modules(vae=tiny.to(home))
             config = dict(pipe.scheduler.config)
-            held = Optimizations(pipe, spec.runtime, where, dtype)
+            held = Optimizations(pipe, spec.family.denoiser(pipe), spec.runtime, where, dtype)
             held.before_loras()
-            stack = LoraStack(pipe, restorable=reusable, device=where)
-        loaded = cls(needs, pipe, where, dtype, config, stack, held, reusable, InputCache(where), PromptCache(where))
+            stack = LoraStack(base.lora_loader(pipe, spec), restorable=reusable, device=where)
+        loaded = cls(
+            needs, spec, pipe, where, dtype, config, stack, held, reusable, ImageCache(where), PromptCache(where)
+        )
         with watch.stage("loras"):
             loaded._attach_loras(spec, artifacts)
         return loaded
@@ -156,13 +157,15 @@ class Loaded:
             with watch.stage("loras"):
                 self._attach_loras(spec, artifacts)
         self.prompts = PromptCache(self.device)
-        self.needs = needs
+        self.needs, self.spec = needs, spec
 
     def _switch(self, spec: RunSpec, artifacts: Artifacts) -> None:
-        self.pipe = base.switch(self.pipe, spec, artifacts, self.dtype)
-        self.optimizations = Optimizations(self.pipe, spec.runtime, self.device, self.dtype)
+        self.pipe = base.switch(self.pipe, self.spec, spec, artifacts, self.dtype)
+        self.optimizations = Optimizations(
+            self.pipe, spec.family.denoiser(self.pipe), spec.runtime, self.device, self.dtype
+        )
         self.optimizations.before_loras()
-        self.stack = LoraStack(self.pipe, restorable=self.reusable, device=self.device)
+        self.stack = LoraStack(base.lora_loader(self.pipe, spec), restorable=self.reusable, device=self.device)
 
     def _attach_loras(self, spec: RunSpec, artifacts: Artifacts) -> None:
         entries = [
@@ -171,5 +174,6 @@ class Loaded:
         self.attached = self.stack.attach(entries, fuse=spec.lora_stack.fuse, merge=spec.lora_stack.merge)
         self.optimizations.after_loras()
         found = self.pipe.components.items()
+        self.denoiser = spec.family.denoiser(self.pipe)
         self.parts = {name: Component(part) for name, part in found if isinstance(part, torch.nn.Module)}
-        self.attention = tuple(sorted({type(p).__name__ for p in self.pipe.unet.attn_processors.values()}))
+        self.attention = tuple(sorted({type(p).__name__ for p in self.denoiser.attn_processors.values()}))

@@ -15,14 +15,11 @@ from tcdflow.engine.validity import DecoderWatch, invalid_reason
 from tcdflow.engine.watch import DenoiserWatch
 from tcdflow.pipeline.device import synchronize
 from tcdflow.record.sample import Sample
+from tcdflow.spec.inputs import Inputs
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.tasks import Animation, ImageToImage, Inpainting
 
 Step = Callable[[int, int, int], None]
 """Progress: number of the image (of several in a call the first), steps done of it, steps in all."""
-
-_ENCODED = ("image", "mask_image")
-"""Arguments that image to image and inpainting encode; elsewhere ``image`` is a control image."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class SampleInput:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the pipeline: timesteps of the UNet's calls, and the seconds that each image's share took."""
+    """One call of the pipeline: timesteps of the denoiser's calls, and the seconds that each image's share took."""
 
     timesteps: tuple[float, ...]
     denoise: float
@@ -57,7 +54,7 @@ class Sampler:
         pipe: the pipeline, with its scheduler set.
         device: where it computes.
         spec: what the images have in common.
-        arguments: of all calls: the input images.
+        inputs: what it is given beside the prompt.
         inference: compute in torch's inference mode, which is faster (3 % on the embedded model) and has the same bits.
         on_step: called after each step.
     """
@@ -67,7 +64,7 @@ class Sampler:
         pipe: Any,
         device: torch.device,
         spec: RunSpec,
-        arguments: Mapping[str, Any],
+        inputs: Inputs,
         *,
         inference: bool = False,
         on_step: Step | None = None,
@@ -75,31 +72,27 @@ class Sampler:
         self._pipe = pipe
         self._device = device
         self._spec = spec
-        painted = isinstance(spec.task, ImageToImage | Inpainting)
-        self._encoded = {name: arguments[name] for name in _ENCODED if painted and name in arguments}
-        rest = {name: value for name, value in arguments.items() if name not in self._encoded}
-        self._arguments = {**rest, **_common(spec, pipe)}
+        self._per_image = inputs.per_image
+        # Pipelines differ in what they take: the size of image to image, for one, is that of its image.
+        self._known = signature(pipe.__call__).parameters
+        settings = {name: value for name, value in _settings(spec).items() if name in self._known}
+        self._arguments = {**inputs.arguments, **settings}
         self._inference = inference
         self._on_step = on_step
 
     def make(self, wanted: Sequence[SampleInput]) -> list[Sampled]:
         """Make images in order, ``runtime.batch_size`` to a call."""
         size = self._spec.runtime.batch_size
-        with DenoiserWatch(self._pipe.unet) as unet, DecoderWatch(self._pipe.vae) as decoder:
+        with DenoiserWatch(self._spec.family.denoiser(self._pipe)) as denoiser, DecoderWatch(self._pipe.vae) as decoder:
             return [
                 taken
                 for first in range(0, len(wanted), size)
-                for taken in self._call(first, wanted[first : first + size], unet, decoder)
+                for taken in self._call(first, wanted[first : first + size], denoiser, decoder)
             ]
 
     def _call(
-        self, first: int, wanted: Sequence[SampleInput], unet: DenoiserWatch, decoder: DecoderWatch
+        self, first: int, wanted: Sequence[SampleInput], denoiser: DenoiserWatch, decoder: DecoderWatch
     ) -> Iterator[Sampled]:
-        def report(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            if self._on_step is not None:
-                self._on_step(first, step + 1, pipe.num_timesteps)
-            return {}
-
         where = self._device if self._spec.sampling.generator == "device" else torch.device("cpu")
         generators = [torch.Generator(where).manual_seed(one.seed) for one in wanted]
         alone = len(wanted) == 1
@@ -107,50 +100,65 @@ class Sampler:
         with torch.inference_mode() if self._inference else nullcontext():
             output = self._pipe(
                 **self._arguments,
-                **self._encoded_inputs(len(wanted)),
+                **self._repeated(len(wanted)),
                 **(wanted[0].embeds if alone else _together(wanted)),
                 generator=generators[0] if alone else generators,
-                callback_on_step_end=report,
+                **self._callback(first),
             )
         synchronize(self._device)
         end = time.perf_counter()
-        denoised = unet.last_end
-        call = Call(unet.take(), (denoised - start) / len(wanted), (end - denoised) / len(wanted))
+        denoised = denoiser.last_end
+        call = Call(denoiser.take(), (denoised - start) / len(wanted), (end - denoised) / len(wanted))
         finite = decoder.take(len(wanted))
         blackened = getattr(output, "nsfw_content_detected", None) or [False] * len(wanted)
-        animated = isinstance(self._spec.task, Animation)
+        task = self._spec.task
         for number, one in enumerate(wanted):
-            frames = tuple(output.frames[number]) if animated else (output.images[number],)
+            frames = tuple(task.frames(output, number))
             invalid = invalid_reason(frames, finite=finite[number], blackened=blackened[number])
-            yield Sampled(Sample(frames, one.seed, animated, invalid), call)
+            yield Sampled(Sample(frames, one.seed, task.animated, invalid), call)
 
-    def _encoded_inputs(self, count: int) -> dict[str, Any]:
-        """Return the images that a VAE encodes, one for each image of a call.
+    def _callback(self, first: int) -> dict[str, Any]:
+        """Return the arguments that have the pipeline report its steps: in the newer form, else in the older."""
 
-        That draws on the image's own generator. One image for all would be encoded with the first one's noise, and
-        leave the other generators where no image made alone finds them.
+        def report(step: int, of: int) -> None:
+            if self._on_step is not None:
+                self._on_step(first, step + 1, of)
+
+        def at_end(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            report(step, pipe.num_timesteps)
+            return {}
+
+        if "callback_on_step_end" in self._known:
+            return {"callback_on_step_end": at_end, "callback_on_step_end_tensor_inputs": []}
+        of = self._spec.denoiser_calls
+        return {"callback": lambda step, timestep, latents: report(step, of), "callback_steps": 1}
+
+    def _repeated(self, count: int) -> dict[str, Any]:
+        """Return what a batch is given once for each of its images.
+
+        One image for all would be encoded with the noise of the first, and leave the other generators where no image
+        made alone finds them.
         """
-        return {name: [image] * count if count > 1 else image for name, image in self._encoded.items()}
+
+        def repeated(value: Any) -> Any:
+            return [repeated(one) for one in value] if isinstance(value, list) else [value] * count
+
+        return {name: repeated(value) if count > 1 else value for name, value in self._per_image.items()}
 
 
 def _together(wanted: Sequence[SampleInput]) -> dict[str, torch.Tensor]:
     return {name: torch.cat([one.embeds[name] for one in wanted]) for name in wanted[0].embeds}
 
 
-def _common(spec: RunSpec, pipe: Any) -> dict[str, Any]:
-    """Return what is the same for all images of a run, as far as the pipeline takes it."""
-    sampling, task = spec.sampling, spec.task
-    arguments: dict[str, Any] = {
+def _settings(spec: RunSpec) -> dict[str, Any]:
+    """Return what is the same for all images of a run."""
+    sampling = spec.sampling
+    return {
         "num_inference_steps": sampling.steps,
         "eta": sampling.eta,
         "guidance_scale": sampling.guidance_scale,
         "width": spec.width,
         "height": spec.height,
         "clip_skip": sampling.clip_skip,
-        "callback_on_step_end_tensor_inputs": [],
+        **spec.task.settings(),
     }
-    if isinstance(task, Animation):
-        arguments |= {"num_frames": task.num_frames, "decode_chunk_size": task.decode_chunk_size}
-    # Image-to-image has no width and height: its size is that of the image.
-    known = signature(pipe.__call__).parameters
-    return {name: value for name, value in arguments.items() if name in known}

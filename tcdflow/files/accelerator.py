@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tcdflow.spec.model import RuntimeSpec
 
-_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg", "/dev/kfd")
+DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg", "/dev/kfd")
 """What CUDA's or ROCm's driver leaves in a file system: on Linux, in containers, and under Windows (dxg)."""
 
 
@@ -29,7 +29,7 @@ def computes_in_half(runtime: RuntimeSpec) -> bool:
 def _has_cuda() -> bool:
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False
-    drivers = [Path(name) for name in _DRIVERS]
+    drivers = [Path(name) for name in DRIVERS]
     if sys.platform == "win32":
         drivers = [Path(os.environ.get("SYSTEMROOT", "C:/Windows"), "System32", "nvcuda.dll")]
     return any(driver.exists() for driver in drivers)

@@ -40,8 +40,8 @@ _INPUT_ONLY = {"BMP": ".bmp", "TIFF": ".tif"}
 """Suffix by Pillow's name of what is read and not written."""
 
 MAX_BYTES = 64 * 2**20  # of a download
-_SILENCE = 20.0  # seconds that a server may take to accept, and between any two pieces of its answer
-_DEADLINE = 300.0  # seconds for a whole download
+SILENCE = 20.0  # seconds that a server may take to accept, and between any two pieces of its answer
+DEADLINE = 300.0  # seconds for a whole download
 _REDIRECTS = 5
 
 _TIFF = (b"II*\0", b"MM\0*")
@@ -217,10 +217,10 @@ def _download(url: str, shown: str, file: IO[bytes]) -> None:
     # keeps a password from other hosts and takes the addresses with spaces and umlauts that people paste.
     import httpx2
 
-    deadline = time.monotonic() + _DEADLINE
+    deadline = time.monotonic() + DEADLINE
     headers = {"User-Agent": f"tcdflow/{__version__}", "Accept-Encoding": "identity"}
     try:
-        client = httpx2.Client(headers=headers, follow_redirects=True, max_redirects=_REDIRECTS, timeout=_SILENCE)
+        client = httpx2.Client(headers=headers, follow_redirects=True, max_redirects=_REDIRECTS, timeout=SILENCE)
         with _unlogged(), client, client.stream("GET", url) as answer:
             if not answer.is_success:
                 raise _wrong(shown, f"the server answered {_status(answer.status_code)}")
@@ -236,9 +236,9 @@ def _download(url: str, shown: str, file: IO[bytes]) -> None:
             if got > MAX_BYTES:
                 raise _wrong(shown, f"is larger than {MAX_BYTES // 2**20} MiB")
             if time.monotonic() > deadline:
-                raise _wrong(shown, f"was not complete after {_DEADLINE:g} s")
+                raise _wrong(shown, f"was not complete after {DEADLINE:g} s")
     except httpx2.TimeoutException:
-        raise _wrong(shown, f"the server did not answer within {_SILENCE:g} s") from None
+        raise _wrong(shown, f"the server did not answer within {SILENCE:g} s") from None
     except httpx2.TooManyRedirects:
         raise _wrong(shown, f"redirects more than {_REDIRECTS} times") from None
     except httpx2.UnsupportedProtocol:

@@ -13,7 +13,6 @@ from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files.accelerator import computes_in_half
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.finder import Finder, checked
-from tcdflow.files.inputs import take_inputs
 from tcdflow.files.pins import FREE, Pins
 from tcdflow.files.resolver import Resolver, problem
 from tcdflow.files.store import fetched
@@ -38,23 +37,9 @@ def look(spec: RunSpec, finder: Finder | None = None, pins: Pins = FREE, half: b
     Raises:
         ConfigError: naming each part whose source is wrong.
     """
-    finder = finder or Finder()
-    resolver = Resolver(finder, pins, computes_in_half(spec.runtime) if half is None else half)
-    base = spec.base
-    found = resolver.take(
-        "base", "base.source", base.source, lambda role, source, half: finder.pipeline(role, source, base, half)
-    )
-    if found and found.single:
-        if base.config is None:
-            what = "a single-file checkpoint needs the folder or repository it follows"
-            resolver.problems.append(Problem("base.config", what))
-        else:
-            resolver.take(
-                "base.config", "base.config", base.config, lambda role, source, _: finder.pipeline_config(role, source)
-            )
-    for name, lora in spec.loras.items():
-        resolver.take_file(f"loras.{name}", f"loras.{name}.source", lora.source)
-    take_inputs(resolver, spec)
+    resolver = Resolver(finder or Finder(), pins, computes_in_half(spec.runtime) if half is None else half)
+    for need in spec.needs():
+        resolver.take(need, spec.base)
     return resolver.done()
 
 

@@ -11,12 +11,11 @@ from tcdflow.files.finder import Finder
 from tcdflow.files.images import public_url, resolve_image
 from tcdflow.files.pins import Pins
 from tcdflow.files.source import Source
+from tcdflow.spec.model import BaseModelSpec
+from tcdflow.spec.needs import Need
 from tcdflow.text import shortened, unsigned
 
 _MOST_SHOWN = 120
-
-Find = Callable[[str, Source, bool], Artifact]
-"""Finds the files of one part from its role, its source and whether weights of half precision are preferred."""
 
 
 @dataclass
@@ -35,11 +34,46 @@ class Resolver:
     found: dict[str, Artifact] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def take(self, role: str, key: str, text: str, find: Find) -> Artifact | None:
-        """Find the files of one part; a source that is wrong becomes a problem of its key, and None is returned."""
+    def take(self, need: Need, base: BaseModelSpec) -> None:
+        """Find the files of a need; a source that is wrong becomes a problem of its key.
+
+        Args:
+            need: what is read.
+            base: how the run's pipeline is to be read.
+        """
+        if need.form == "image":
+            self._take_image(need)
+            return
+        found = self._find(need.role, need.key, need.source, lambda source, half: self._files(need, source, half, base))
+        if found is None or not found.single or need.form == "weights":
+            return
+        key = need.config_key
+        if not need.may_be_file:
+            what = "is a weight file; a folder or repository with its config.json is needed"
+            self.problems.append(Problem(need.key, what, need.source))
+            return
+        if need.config is None:
+            what = "a single weight file needs the folder or repository whose config.json it follows"
+            if need.form == "pipeline":
+                what = "a single-file checkpoint needs the folder or repository it follows"
+            self.problems.append(Problem(key, what))
+            return
+        config = self.finder.pipeline_config if need.form == "pipeline" else self.finder.model_config
+        self._find(key, key, need.config, lambda source, half: config(key, source))
+
+    def _files(self, need: Need, source: Source, half: bool, base: BaseModelSpec) -> Artifact:
+        if need.form == "weights":
+            return self.finder.weight_file(need.role, source)
+        if need.form == "pipeline":
+            return self.finder.pipeline(need.role, source, base, half)
+        if need.full_precision:
+            return self.finder.model_folder(need.role, source, False, None)
+        return self.finder.model_folder(need.role, source, half)
+
+    def _find(self, role: str, key: str, text: str, find: Callable[[Source, bool], Artifact]) -> Artifact | None:
         try:
             half = self.pins.half(text)
-            artifact = find(role, self.pins.source(text), self.half if half is None else half)
+            artifact = find(self.pins.source(text), self.half if half is None else half)
         except SourceError as error:
             self.problems.append(problem(key, text, error))
             return None
@@ -47,26 +81,22 @@ class Resolver:
         self.found[role] = replace(artifact, source=text)
         return self.found[role]
 
-    def take_file(self, role: str, key: str, text: str) -> Artifact | None:
-        """Find one weight file, as :meth:`take` does."""
-        return self.take(role, key, text, lambda role, source, _: self.finder.weight_file(role, source))
-
-    def take_image(self, role: str, key: str, text: str) -> None:
-        """Find one input image; a URL with a secret in it is refused, since records name the URL."""
-        shown = public_url(text)
-        if shown != text.partition("#")[0]:
+    def _take_image(self, need: Need) -> None:
+        """Find an input image; a URL with a secret in it is refused, since records name the URL."""
+        shown = public_url(need.source)
+        if shown != need.source.partition("#")[0]:
             what = "carries a password or token, which would be recorded; download the image and give its path"
-            self.problems.append(Problem(key, f"'{shown}' {what}"))
+            self.problems.append(Problem(need.key, f"'{shown}' {what}"))
             return
         try:
-            self.pins.image(text)
+            self.pins.image(need.source)
         except SourceError as error:
-            self.problems.append(problem(key, shown, error))
+            self.problems.append(problem(need.key, shown, error))
             return
         try:
-            self.found[role] = resolve_image(role, text)
+            self.found[need.role] = resolve_image(need.role, need.source)
         except SourceError as error:
-            self.problems.append(Problem(key, str(error)))
+            self.problems.append(Problem(need.key, str(error)))
 
     def done(self) -> Artifacts:
         """Return what was found.

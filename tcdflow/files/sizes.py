@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.images import check_image
-from tcdflow.spec.adapters import ControlNet, Depth
+from tcdflow.spec.inputs import Size
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.rules import size_problems
-from tcdflow.spec.tasks import ImageToImage, Inpainting
-
-Size = tuple[int, int]
 
 
 def resolve_size(spec: RunSpec, artifacts: Artifacts) -> RunSpec:
@@ -21,8 +16,17 @@ def resolve_size(spec: RunSpec, artifacts: Artifacts) -> RunSpec:
     Raises:
         ConfigError: if inputs do not agree in size with each other, or with what was said.
     """
-    problems = list(_mask(spec, artifacts))
-    unfitted = dict(_unfitted(spec, artifacts))
+
+    def size_of(role: str) -> Size:
+        return check_image(artifacts.by_role[role].path)
+
+    problems = []
+    for role, other in spec.task.same_size():
+        (w, h), (width, height) = size_of(role), size_of(other)
+        if (w, h) != (width, height):
+            what = f"has {w} x {h} pixels and the image {width} x {height}; they must agree"
+            problems.append(Problem(role, what, artifacts.by_role[role].source))
+    unfitted = {key: size_of(role) for key, role in spec.unfitted()}
     own = next(iter(unfitted.values()), (spec.base.size, spec.base.size))
     width, height = spec.sampling.width or own[0], spec.sampling.height or own[1]
     for key, (w, h) in unfitted.items():
@@ -36,21 +40,3 @@ def resolve_size(spec: RunSpec, artifacts: Artifacts) -> RunSpec:
     if problems:
         raise ConfigError(problems)
     return sized
-
-
-def _mask(spec: RunSpec, artifacts: Artifacts) -> Iterator[Problem]:
-    if isinstance(spec.task, Inpainting):
-        image, mask = (check_image(artifacts.by_role[role].path) for role in ("task.image", "task.mask"))
-        if image != mask:
-            what = f"has {mask[0]} x {mask[1]} pixels and the image {image[0]} x {image[1]}; they must agree"
-            yield Problem("task.mask", what, spec.task.mask)
-
-
-def _unfitted(spec: RunSpec, artifacts: Artifacts) -> Iterator[tuple[str, Size]]:
-    task = spec.task
-    if isinstance(task, ImageToImage | Inpainting) and task.fit == "none":
-        yield "task.fit", check_image(artifacts.by_role["task.image"].path)
-    for name, net in spec.adapters_of(ControlNet).items():
-        # A depth map is made at the run's size, whatever the size of its image.
-        if net.fit == "none" and not isinstance(net.preprocessor, Depth):
-            yield f"adapters.{name}.fit", check_image(artifacts.by_role[f"adapters.{name}.image"].path)

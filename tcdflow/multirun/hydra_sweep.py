@@ -146,7 +146,7 @@ class HydraSweep:
 def _check_settings(settings: SweepSpec, hydra: DictConfig, by: Drive) -> None:
     default = SweepSpec()
     problems = [
-        Problem(f"sweep.{name}", f"is for sweeps that tcdflow plans, and {by} does not heed it")
+        Problem(f"sweep.{name}", f"is not supported with {by}, only in sweeps that tcdflow plans")
         for name in SweepSpec.model_fields
         if name not in _UNDERSTOOD and getattr(settings, name) != getattr(default, name)
     ]

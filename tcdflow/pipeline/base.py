@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from inspect import signature
 from typing import Any
 
@@ -11,12 +12,8 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import adapters
-from tcdflow.pipeline.classes import pipeline_class
 from tcdflow.spec.model import RunSpec
 from tcdflow.text import reason
-
-_OF_ADAPTERS = ("controlnet", "image_encoder")
-"""Components that adapters bring."""
 
 
 def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch.dtype) -> Any:
@@ -25,7 +22,7 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
     Raises:
         ConfigError: if the files are damaged or belong to another kind of pipeline.
     """
-    cls = pipeline_class(spec)
+    cls = _class(_pipeline(spec))
     parts = adapters.components(spec, artifacts, dtype)
     read = _from_file if artifacts.base.single else _from_folder
     try:
@@ -37,11 +34,11 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
         what = f"cannot be loaded as {cls.__name__}: {type(error).__name__}: {reason(error)}"
         raise ConfigError([Problem("base.source", what, spec.base.source)]) from error
     pipe.set_progress_bar_config(disable=True)
-    adapters.attach_ip_adapters(pipe, spec, artifacts)
+    adapters.attach(pipe, spec, artifacts)
     return pipe.to(device)
 
 
-def switch(pipe: Any, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> Any:
+def switch(pipe: Any, before: RunSpec, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -> Any:
     """Make another pipeline of one that bears no LoRAs: of the class and with the adapters that a spec asks for.
 
     The parts of the base are the same objects in memory, and the former pipeline is of no use any more.
@@ -49,18 +46,32 @@ def switch(pipe: Any, spec: RunSpec, artifacts: Artifacts, dtype: torch.dtype) -
     Raises:
         ConfigError: if an adapter's files are damaged or belong to another kind of base.
     """
-    cls = pipeline_class(spec)
-    if pipe.unet.encoder_hid_proj is not None:
-        pipe.unload_ip_adapter()
+    cls = _class(_pipeline(spec))
+    adapters.detach(pipe, before)
     parts = adapters.components(spec, artifacts, dtype)
     known = signature(cls.__init__).parameters
-    shared = {name: part for name, part in pipe.components.items() if name in known and name not in _OF_ADAPTERS}
+    brought = {name for kind in before.adapters_by_kind for name in kind.components}
+    shared = {name: part for name, part in pipe.components.items() if name in known and name not in brought}
     where = pipe.device
     with quiet():
         other = cls.from_pipe(pipe, dtype=dtype, **{**_options(cls, spec), **shared, **parts})
     other.set_progress_bar_config(disable=True)
-    adapters.attach_ip_adapters(other, spec, artifacts)
+    adapters.attach(other, spec, artifacts)
     return other.to(where)
+
+
+def lora_loader(pipe: Any, spec: RunSpec) -> Any:
+    """Return a pipeline that loads LoRAs into the components of another: itself, if diffusers gave it a loader.
+
+    The pipelines of some adapters have none. That of a prompt alone has one, and takes the same objects.
+    """
+    if hasattr(pipe, "load_lora_weights"):
+        return pipe
+    cls = _class(spec.family.pipelines["text_to_image"])
+    known = signature(cls.__init__).parameters
+    parts = {name: part for name, part in pipe.components.items() if name in known}
+    with quiet():
+        return cls(**{**_options(cls, spec), **parts})
 
 
 def _from_folder(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict[str, Any]) -> Any:
@@ -88,8 +99,16 @@ def _from_file(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict
 
 def _options(cls: Any, spec: RunSpec) -> dict[str, Any]:
     known = signature(cls.__init__).parameters
-    # The watermark appears or not with an unrelated package; pixels must not depend on that.
-    options: dict[str, Any] = {"add_watermarker": False}
-    if not spec.base.safety_checker:
-        options |= {"safety_checker": None, "requires_safety_checker": False}
-    return {name: value for name, value in options.items() if name in known}
+    return {name: value for name, value in spec.family.loading_options(spec).items() if name in known}
+
+
+def _pipeline(spec: RunSpec) -> str:
+    assert spec.pipeline is not None, "refused by tcdflow.spec.rules"
+    return spec.pipeline
+
+
+def _class(pipeline: str) -> Any:
+    """Return a class of diffusers by its module and name."""
+    module, name = pipeline.split(":")
+    with quiet():
+        return getattr(import_module(f"diffusers.pipelines.{module}"), name)

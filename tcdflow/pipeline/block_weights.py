@@ -36,10 +36,10 @@ def problems(name: str, weight: Any, pipe: Any, modules: Mapping[str, Sequence[s
         elif not isinstance(of_component, Mapping):
             if isinstance(of_component, list | tuple):
                 yield Problem(there, "must be a number or a mapping of blocks", of_component)
-        elif component != "unet":
+        elif component != pipe.unet_name:
             yield Problem(there, "must be a number: only the unet has blocks", of_component)
         else:
-            yield from _of_unet(there, of_component, pipe.unet, modules["unet"])
+            yield from _of_unet(there, of_component, getattr(pipe, pipe.unet_name), modules[pipe.unet_name])
 
 
 def _of_unet(key: str, weight: Mapping[str, Any], unet: Any, modules: Sequence[str]) -> Iterator[Problem]:

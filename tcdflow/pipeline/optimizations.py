@@ -71,13 +71,17 @@ class Optimizations:
 
     Args:
         pipe: the pipeline, on ``device`` or, with offloading, on the CPU (:meth:`home`).
+        denoiser: its component that is called at each step.
         runtime: what to set; checked already.
         device: where it computes.
         dtype: what it computes in.
     """
 
-    def __init__(self, pipe: Any, runtime: RuntimeSpec, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, pipe: Any, denoiser: Any, runtime: RuntimeSpec, device: torch.device, dtype: torch.dtype
+    ) -> None:
         self._pipe = pipe
+        self._denoiser = denoiser
         self._runtime = runtime
         self._device = device
         self._dtype = dtype
@@ -112,17 +116,17 @@ class Optimizations:
         if self._runtime.vae_tiling:
             self._pipe.vae.enable_tiling()
         if self._runtime.channels_last:
-            self._pipe.unet.to(memory_format=torch.channels_last)
+            self._denoiser.to(memory_format=torch.channels_last)
             self._pipe.vae.to(memory_format=torch.channels_last)
 
     def after_loras(self) -> None:
         """Set the rest: layerwise casting, compilation, offloading."""
         if self._runtime.layerwise_casting != "none" and not self._cast:
             storage = getattr(torch, self._runtime.layerwise_casting)
-            self._pipe.unet.enable_layerwise_casting(storage_dtype=storage, compute_dtype=self._dtype)
+            self._denoiser.enable_layerwise_casting(storage_dtype=storage, compute_dtype=self._dtype)
             self._cast = True
         if self._runtime.compile is not None and not self._compiled:
-            _compile(self._pipe.unet, self._runtime.compile)
+            _compile(self._denoiser, self._runtime.compile)
             self._compiled = True
         if self._runtime.offload != "none" and not self._offloaded:
             self._offload()

@@ -9,15 +9,6 @@ from tcdflow._version import __version__
 from tcdflow.files.lock import LockedFile
 from tcdflow.spec.model import RunSpec
 
-_SAMPLERS = {
-    "tcd": "TCD",
-    "lcm": "LCM",
-    "ddim": "DDIM",
-    "dpmpp_2s": "DPM++ 2S",
-    "dpmpp_2m": "DPM++ 2M",
-    "euler": "Euler",
-}
-
 
 def parameters(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
     """Return the text: prompt with its LoRA tags, negative prompt, then ``Name: value`` pairs on one line."""
@@ -30,7 +21,7 @@ def parameters(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
     sampling = spec.sampling
     pairs = {
         "Steps": str(sampling.steps),
-        "Sampler": _SAMPLERS[spec.scheduler.name],
+        "Sampler": spec.scheduler.a1111_name,
         "CFG scale": f"{sampling.guidance_scale:g}",
         "Seed": str(seed),
         "Size": f"{spec.width}x{spec.height}",
@@ -54,7 +45,9 @@ def parameters(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
 
 def _model(spec: RunSpec, lock: Sequence[LockedFile]) -> dict[str, str]:
     weights = [f for f in lock if f.role == "base" and f.file.endswith(".safetensors")]
-    unet = next((f for f in weights if f.file.startswith("unet/")), weights[0] if weights else None)
+    unet = next(
+        (f for f in weights if f.file.startswith(f"{spec.family.denoiser_folder}/")), weights[0] if weights else None
+    )
     name = spec.base.source.removeprefix("embedded:").rstrip("/").rpartition("/")[2].split("@")[0]
     plain = "".join(c for c in name.removesuffix(".safetensors") if c not in ',:"\n')
     return {"Model hash": unet.sha256[:10], "Model": plain} if unet else {"Model": plain}

@@ -14,7 +14,7 @@ from tcdflow.record.atomic import write_bytes
 from tcdflow.record.document import InputImage, Output, Sheet
 from tcdflow.record.pixels import frames_sha256, pixel_sha256, plain
 from tcdflow.record.sample import Sample
-from tcdflow.spec.formats import Encoded, FileFormat, Texts, animation_formats, image_formats
+from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS, Encoded, FileFormat, Texts
 from tcdflow.spec.model import OutputSpec
 from tcdflow.text import about, reason
 
@@ -36,7 +36,7 @@ def save_image(made: Sample, directory: Path, stem: str, output: OutputSpec, tex
     Raises:
         OutputError: if it cannot be encoded or written.
     """
-    format, rgb = image_formats[output.format], plain(made.frames[0])
+    format, rgb = IMAGE_FORMATS[output.format], plain(made.frames[0])
     path = directory / (stem + format.suffix)
     encoded = _encoded(path, lambda: format.encode(rgb, texts, output.quality))
     written = [rgb] if format.lossless else _read_back(path, format, encoded)
@@ -52,7 +52,7 @@ def save_animation(made: Sample, directory: Path, stem: str, output: OutputSpec,
     Raises:
         OutputError: if it cannot be encoded or written.
     """
-    format, frames = animation_formats[output.animation], [plain(frame) for frame in made.frames]
+    format, frames = ANIMATION_FORMATS[output.animation], [plain(frame) for frame in made.frames]
     path = directory / (stem + format.suffix)
     encoded = _encoded(
         path, lambda: format.encode(frames, texts, fps=output.fps, loop=output.loop, quality=output.quality)
@@ -71,7 +71,7 @@ def save_input(image: Image.Image, directory: Path, name: str, file: str) -> Inp
         file: path below ``directory``.
     """
     rgb = plain(image)
-    data = image_formats[SHEETS].encode(rgb, None, 100).data
+    data = IMAGE_FORMATS[SHEETS].encode(rgb, None, 100).data
     write_bytes(directory / file, data)
     return InputImage(
         name=name,
@@ -85,7 +85,7 @@ def save_input(image: Image.Image, directory: Path, name: str, file: str) -> Inp
 
 def save_sheet(image: Image.Image, path: Path) -> Sheet:
     """Write a contact sheet as PNG."""
-    data = image_formats[SHEETS].encode(image, None, 100).data
+    data = IMAGE_FORMATS[SHEETS].encode(image, None, 100).data
     write_bytes(path, data)
     return Sheet(file=path.name, sha256=hashlib.sha256(data).hexdigest())
 

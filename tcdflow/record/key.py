@@ -31,6 +31,18 @@ _RESOLVED = frozenset({"base.size", "sampling.num_images"})
 _FILES = _PLACES - {"description"} | {"variant", "sources", "tiny_vae"}
 
 
+_FIRST_SCHEDULER_SETTINGS = (
+    "beta_schedule",
+    "prediction_type",
+    "timestep_spacing",
+    "rescale_betas_zero_snr",
+    "use_karras_sigmas",
+    "clip_sample",
+    "original_inference_steps",
+)
+"""What every key has had since the first: null where it is unset, or where a scheduler knows no such setting."""
+
+
 def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
     """Return the key as 64 hex digits. Where files are, and what presets say of themselves, do not enter it."""
     content = {"spec": pixel_part(spec), "lock": sorted((f.role, f.file, f.sha256) for f in lock)}
@@ -70,6 +82,11 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     # The order of a stack changes bits, so it is a list here.
     plain["loras"] = [[name, lora["weight"]] for name, lora in plain["loras"].items()]
     plain["adapters"] = [[name, _without_places(adapter)] for name, adapter in plain["adapters"].items()]
+    # Settings that schedulers got since then count where they are set.
+    plain["scheduler"] = {
+        **dict.fromkeys(_FIRST_SCHEDULER_SETTINGS),
+        **spec.scheduler.model_dump(mode="json", exclude_none=True),
+    }
     return plain | {part: _without_places(plain[part]) for part in ("task", "scheduler", "sampling")}
 
 

@@ -21,7 +21,7 @@ from tcdflow.record.key import run_key
 from tcdflow.record.metadata import read_recipe
 from tcdflow.spec import rules
 from tcdflow.spec.batch import Batch
-from tcdflow.spec.formats import animation_formats, image_formats
+from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.text import about, one_line, shortened
@@ -150,7 +150,7 @@ def _of_image(path: Path, image: Path | None) -> Recorded:
 
 def _image_beside(sidecar: Path) -> Path | None:
     """Return the image or animation of a sidecar."""
-    suffixes = (format.suffix for format in (*animation_formats.values(), *image_formats.values()))
+    suffixes = (format.suffix for format in (*ANIMATION_FORMATS.values(), *IMAGE_FORMATS.values()))
     return next(filter(_is_file, map(sidecar.with_suffix, suffixes)), None)
 
 

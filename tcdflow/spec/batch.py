@@ -12,10 +12,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tcdflow.spec.model import MAX_BATCH, RunSpec
-from tcdflow.spec.types import MAX_IMAGES, MAX_SEED, FilledText, Int, Part, Text
+from tcdflow.spec.types import MAX_IMAGES, MAX_SEED, FilledText, Int, Settings, Text
 
 
-class Member(Part):
+class Member(Settings):
     """One image of a batch: what may differ between those that share a call."""
 
     prompt: FilledText
@@ -23,7 +23,7 @@ class Member(Part):
     seed: Int = Field(ge=0, le=MAX_SEED)
 
 
-class Batch(Part):
+class Batch(Settings):
     """What a run's images were made together with.
 
     Attributes:

@@ -149,13 +149,13 @@ class AnimationFormat(FileFormat):
         """
 
 
-image_formats: Registry[ImageFormat] = Registry("image format", "tcdflow.parts.formats")
-animation_formats: Registry[AnimationFormat] = Registry("animation format", "tcdflow.parts.formats")
+IMAGE_FORMATS: Registry[ImageFormat] = Registry("image format", "tcdflow.parts.formats")
+ANIMATION_FORMATS: Registry[AnimationFormat] = Registry("animation format", "tcdflow.parts.formats")
 
 
 def all_formats() -> list[FileFormat]:
     """Return every format, those of images first."""
-    return [*image_formats.values(), *animation_formats.values()]
+    return [*IMAGE_FORMATS.values(), *ANIMATION_FORMATS.values()]
 
 
 def format_of(start: bytes) -> FileFormat:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tcdflow.spec.schema import Schema, alternatives, json_schema, resolved
-from tcdflow.spec.types import Part
+from tcdflow.spec.types import Settings
 
 NAME = "NAME"
 """Stands for the name of a LoRA or adapter: ``loras.NAME.weight``."""
@@ -49,7 +49,7 @@ class Key:
         return len(own) == len(other) and all(a in (b, NAME) for a, b in zip(own, other, strict=True))
 
 
-def keys(model: type[Part], under: str = "") -> list[Key]:
+def keys(model: type[Settings], under: str = "") -> list[Key]:
     """Return the keys of a model and of those within it, each before those below it.
 
     Args:

@@ -6,24 +6,27 @@ enforced here, rules between fields in :mod:`tcdflow.spec.rules`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tcdflow.spec.adapters import Adapter, ControlNet, IPAdapter, MotionAdapter
-from tcdflow.spec.formats import animation_formats, image_formats
-from tcdflow.spec.registry import NameOf
-from tcdflow.spec.tasks import Task, TextToImage, effective_steps
+from tcdflow.spec.adapter import ADAPTERS, Adapter
+from tcdflow.spec.family import FAMILIES, Family, FamilyName
+from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
+from tcdflow.spec.needs import Need
+from tcdflow.spec.registry import NameOf, OneOf
+from tcdflow.spec.scheduler import SCHEDULERS, Scheduler
+from tcdflow.spec.task import TASKS, Task
 from tcdflow.spec.types import (
     Description,
-    Family,
     FilledText,
     Float,
     Int,
     LoraWeight,
-    Part,
     PredictionType,
     Seed,
+    Settings,
     SourceText,
     Text,
 )
@@ -31,16 +34,15 @@ from tcdflow.spec.types import (
 MAX_BATCH = 256
 PLACE = "a hub id (owner/name, with @revision or /path/in/it), a folder or a .safetensors file"
 
-A = TypeVar("A", ControlNet, IPAdapter, MotionAdapter)
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 """Name of a LoRA or adapter: peft forbids dots in adapter names."""
 
 
-class BaseModelSpec(Part):
+class BaseModelSpec(Settings):
     """The pretrained pipeline (group ``base``)."""
 
     description: Description = ""
-    family: Family = Field(description="architecture; LoRAs and adapters must be made for the same family")
+    family: FamilyName = Field(description="architecture; LoRAs and adapters must be made for the same family")
     source: SourceText = Field(description=f"where the pipeline's weights are: {PLACE}")
     config: SourceText | None = Field(
         None, description="folder or repository whose layout a single-file checkpoint follows"
@@ -59,40 +61,16 @@ class BaseModelSpec(Part):
     )
 
 
-class SchedulerSpec(Part):
-    """The sampler (group ``scheduler``). None keeps what the base's own scheduler config says."""
-
-    description: Text = ""
-    name: Literal["tcd", "ddim", "dpmpp_2s", "dpmpp_2m", "euler", "lcm"]
-    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] | None = None
-    prediction_type: PredictionType | None = None
-    timestep_spacing: Literal["leading", "linspace", "trailing"] | None = None
-    rescale_betas_zero_snr: bool | None = None
-    use_karras_sigmas: bool | None = None
-    clip_sample: bool | None = None
-    original_inference_steps: Int | None = Field(
-        None,
-        ge=1,
-        le=1000,
-        description="steps the distillation divided the schedule into; tcd and lcm only, 50 there",
-    )
-
-    @property
-    def most_steps(self) -> int:
-        """Sampling steps at which the schedule runs out."""
-        return (self.original_inference_steps or 50) if self.name in ("tcd", "lcm") else 1000
-
-
-class LoraSpec(Part):
+class LoraSpec(Settings):
     """One entry of the LoRA stack (group ``loras``)."""
 
     description: Description = ""
     source: SourceText = Field(description=f"where the LoRA's weights are: {PLACE}")
-    sources: dict[Family, SourceText] = Field(
+    sources: dict[FamilyName, SourceText] = Field(
         default_factory=dict,
         description="a checkpoint for each family of bases, for source to choose from: ${.sources.${base.family}}",
     )
-    family: Family | None = Field(None, description="family of the base it was trained on; null is not checked")
+    family: FamilyName | None = Field(None, description="family of the base it was trained on; null is not checked")
     weight: LoraWeight = Field(
         1.0,
         description="strength: 0 has no effect, 1 is as trained, below 0 inverts it; one number, or numbers by "
@@ -109,7 +87,7 @@ class LoraSpec(Part):
         return tuple(self.sources) or ((self.family,) if self.family else ())
 
 
-class MergeSpec(Part):
+class MergeSpec(Settings):
     """How the LoRAs of a stack become one, through peft's ``add_weighted_adapter``."""
 
     method: Literal["linear", "cat", "svd", "ties", "dare_linear", "dare_ties"] = Field(
@@ -121,7 +99,7 @@ class MergeSpec(Part):
     seed: Int = Field(0, ge=0, le=2**63 - 1, description="seed of the values that dare drops at random")
 
 
-class LoraStackSpec(Part):
+class LoraStackSpec(Settings):
     """What holds for the stack as a whole."""
 
     merge: MergeSpec | None = Field(None, description="merge the LoRAs into one; null adds up their effects")
@@ -132,7 +110,7 @@ class LoraStackSpec(Part):
     )
 
 
-class SamplingSpec(Part):
+class SamplingSpec(Settings):
     """Few-step sampling (group ``sampling``)."""
 
     description: Description = ""
@@ -164,7 +142,7 @@ class SamplingSpec(Part):
         return tuple(range(self.seed, self.seed + self.num_images))
 
 
-class CompileSpec(Part):
+class CompileSpec(Settings):
     """``torch.compile`` of the UNet: minutes at first (blocks: far less), then faster steps; changes bits (about 1e-6).
 
     It compiles once for each size, and again for an unfused LoRA stack; fused stacks change at no cost.
@@ -179,7 +157,7 @@ class CompileSpec(Part):
     )
 
 
-class RuntimeSpec(Part):
+class RuntimeSpec(Settings):
     """Where and how it is computed (group ``runtime``). Each option says what it costs and whether it changes bits."""
 
     description: Description = ""
@@ -239,15 +217,15 @@ class RuntimeSpec(Part):
         return self.model_copy(update={"description": "", "batch_size": 1})
 
 
-class OutputSpec(Part):
+class OutputSpec(Settings):
     """What is written (group ``output``)."""
 
     description: Description = ""
-    format: Annotated[str, NameOf(image_formats)] = Field("png", description="format of images; png keeps every pixel")
+    format: Annotated[str, NameOf(IMAGE_FORMATS)] = Field("png", description="format of images; png keeps every pixel")
     quality: Int = Field(
         95, ge=1, le=100, description="quality of lossy formats, in percent; 100 makes webp lossless, and no other"
     )
-    animation: Annotated[str, NameOf(animation_formats)] = Field("gif", description="format of animations")
+    animation: Annotated[str, NameOf(ANIMATION_FORMATS)] = Field("gif", description="format of animations")
     fps: Int = Field(
         10, ge=1, le=60, description="frames per second of animations; gif rounds to hundredths of a second a frame"
     )
@@ -258,20 +236,22 @@ class OutputSpec(Part):
     )
 
 
-class RunSpec(Part):
+class RunSpec(Settings):
     """Everything that decides the pixels of one run, and how it is computed and written."""
 
     prompt: FilledText = Field(description="what the image shows")
     negative_prompt: Text = Field("", description="what it should not show; only with sampling.guidance_scale above 1")
-    task: Task = Field(TextToImage(name="text_to_image"), description="what is made from what")
+    task: Annotated[Task, OneOf(TASKS, "name")] = Field(
+        default_factory=lambda: TASKS["text_to_image"](name="text_to_image"), description="what is made from what"
+    )
     base: BaseModelSpec = Field(description="the pretrained pipeline")
-    scheduler: SchedulerSpec = Field(description="the sampler")
+    scheduler: Annotated[Scheduler, OneOf(SCHEDULERS, "name")] = Field(description="the sampler")
     loras: dict[Name, LoraSpec] = Field(
         default_factory=dict, description="the LoRA stack by name; the order changes bits (about 6e-7)"
     )
     lora_stack: LoraStackSpec = Field(LoraStackSpec(), description="settings of the whole LoRA stack")
-    adapters: dict[Name, Adapter] = Field(
-        default_factory=dict, description="ControlNets, IP-Adapters and motion adapters by name"
+    adapters: dict[Name, Annotated[Adapter, OneOf(ADAPTERS, "kind")]] = Field(
+        default_factory=dict, description="ControlNets, IP-Adapters, motion adapters and others by name"
     )
     sampling: SamplingSpec = Field(description="steps, noise, guidance, seeds and size")
     runtime: RuntimeSpec = Field(RuntimeSpec(), description="device, precision, memory and speed")
@@ -291,11 +271,56 @@ class RunSpec(Part):
     @property
     def effective_steps(self) -> int:
         """Steps that are really run, strength considered."""
-        return effective_steps(self.task, self.sampling.steps)
+        return self.task.effective_steps(self.sampling.steps)
 
-    def adapters_of(self, kind: type[A]) -> dict[str, A]:
-        """The adapters of one kind, in order."""
-        return {name: adapter for name, adapter in self.adapters.items() if isinstance(adapter, kind)}
+    @property
+    def denoiser_calls(self) -> int:
+        """Calls of the denoiser that an image takes; guidance makes each of them twice the work."""
+        return self.scheduler.denoiser_calls(self.effective_steps)
+
+    @property
+    def family(self) -> Family:
+        """The family of the base."""
+        return FAMILIES[self.base.family]
+
+    @property
+    def adapters_by_kind(self) -> dict[type[Adapter], dict[str, Adapter]]:
+        """The adapters of each kind by name, in order."""
+        found: dict[type[Adapter], dict[str, Adapter]] = {}
+        for name, adapter in self.adapters.items():
+            found.setdefault(type(adapter), {})[name] = adapter
+        return found
+
+    @property
+    def replaces_denoiser(self) -> bool:
+        """Whether an adapter makes another denoiser of the base's."""
+        return any(kind.replaces_denoiser for kind in self.adapters_by_kind)
+
+    @property
+    def pipeline(self) -> str | None:
+        """The diffusers class that does what is asked for, as of :class:`Family`; None if there is none."""
+        asked = [kind for kind in self.adapters_by_kind if kind.pipelines]
+        if not asked:
+            return self.family.pipelines.get(self.task.name)
+        (kind, *others) = asked
+        return None if others else kind.pipelines.get((self.family.architecture, self.task.name))
+
+    def needs(self) -> Iterator[Need]:
+        """Yield each source that the run reads."""
+        yield Need("base", "base.source", self.base.source, "pipeline", self.base.config, may_be_file=True)
+        for name, lora in self.loras.items():
+            yield Need(f"loras.{name}", f"loras.{name}.source", lora.source, "weights")
+        yield from self.task.needs()
+        for name, adapter in self.adapters.items():
+            yield from adapter.needs(f"adapters.{name}")
+        if self.runtime.tiny_vae is not None:
+            yield Need("runtime.tiny_vae", "runtime.tiny_vae", self.runtime.tiny_vae, "model")
+
+    def unfitted(self) -> Iterator[tuple[str, str]]:
+        """Yield the key of each ``fit`` that leaves an image at its own size, and the role of that image."""
+        yield from self.task.unfitted()
+        for name, adapter in self.adapters.items():
+            yield from adapter.unfitted(f"adapters.{name}")
 
     @property
     def guided(self) -> bool:

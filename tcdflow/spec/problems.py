@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from tcdflow.errors import Problem
 from tcdflow.spec.nearest import nearest
-from tcdflow.spec.types import Part
+from tcdflow.spec.registry import OneOf
+from tcdflow.spec.types import Settings
 
 
 def problems_of(
     error: ValidationError,
-    model: type[Part],
+    model: type[Settings],
     origin: Callable[[str], str | None],
     also: Sequence[str] = (),
     under: str = "",
@@ -38,14 +39,16 @@ def problems_of(
 
 
 def _problem(
-    item: dict[str, Any], model: type[Part], origin: Callable[[str], str | None], also: Sequence[str], under: str
+    item: dict[str, Any], model: type[Settings], origin: Callable[[str], str | None], also: Sequence[str], under: str
 ) -> Problem:
     loc: tuple[int | str, ...] = item["loc"]
-    key, siblings, field = _walk(model, loc)
+    key, siblings, field, others = _walk(model, loc)
     key = f"{under}.{key}" if under else key
     kind = item["type"]
     if kind == "extra_forbidden":
         known = [*siblings, *(also if len(loc) == 1 else ())]
+        if has := [name for name, other in others.items() if loc[-1] in other.model_fields]:
+            return Problem(key, f"has no effect here; it is for {', '.join(has)}", item.get("input"), origin(key))
         near = nearest(str(loc[-1]), known)
         what = "unknown key" if near else f"unknown key; known are {', '.join(known)}"
         return Problem(key, what, origin=origin(key), nearest=near)
@@ -102,43 +105,45 @@ _WORDS = (
 )
 
 
-def _walk(model: type[Part], loc: Sequence[int | str]) -> tuple[str, list[str], FieldInfo | None]:
-    """Return the dotted key at ``loc``, without pydantic's union tags, its siblings' names and its own field."""
+def _walk(
+    model: type[Settings], loc: Sequence[int | str]
+) -> tuple[str, list[str], FieldInfo | None, dict[str, type[Settings]]]:
+    """Return the dotted key at ``loc``, without pydantic's union tags, its siblings' names and its own field.
+
+    Last come the other members of the union that it lies in, by their tags.
+    """
     here: Any = model
     key: list[str] = []
     siblings: list[str] = []
     field: FieldInfo | None = None
+    others: dict[str, type[Settings]] = {}
     for part in loc:
         if part == "[key]":
             continue
-        members = _members(here)
-        if len(members) > 1 and (chosen := _tagged(members, part)):
-            here = chosen
+        tagged = members(here)
+        if part in tagged and None not in tagged:
+            here = tagged[str(part)]
+            others = {name: other for name, other in tagged.items() if name and other is not here}
             continue
-        siblings = [name for member in members for name in member.model_fields]
+        models = list(tagged.values())
+        siblings = [name for member in models for name in member.model_fields]
         key.append(str(part))
-        field = members[0].model_fields.get(str(part)) if members else None
+        field = models[0].model_fields.get(str(part)) if models else None
         if field is not None:
-            here = field.annotation
+            here = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         elif get_origin(here) is dict:
             here = get_args(here)[1]
         else:
             here = None
-    return ".".join(key), siblings, field
+    return ".".join(key), siblings, field, others
 
 
-def _members(annotation: Any) -> list[type[Part]]:
-    """Return the models that an annotation stands for, None and Annotated unwrapped."""
+def members(annotation: Any) -> dict[str | None, type[Settings]]:
+    """Return the models that an annotation stands for: by their tags in a registry, or one model under None."""
     if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
+        inner, *metadata = get_args(annotation)
+        registry = next((item.registry for item in metadata if isinstance(item, OneOf)), None)
+        return members(inner) if registry is None else dict(registry.items())
     if get_origin(annotation) in (Union, UnionType):
-        return [member for option in get_args(annotation) for member in _members(option)]
-    return [annotation] if isinstance(annotation, type) and issubclass(annotation, Part) else []
-
-
-def _tagged(members: Sequence[type[Part]], tag: int | str) -> type[Part] | None:
-    for member in members:
-        for field in member.model_fields.values():
-            if get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
-                return member
-    return None
+        return {tag: member for option in get_args(annotation) for tag, member in members(option).items()}
+    return {None: annotation} if isinstance(annotation, type) and issubclass(annotation, Settings) else {}

@@ -8,7 +8,7 @@ schemas, completion) asks the registry.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -44,6 +44,10 @@ class Registry(Generic[T]):
             raise ValueError(f"two parts of kind {self.kind} are called {name!r}")
         self._parts[name] = part
         return part
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that registers a class as a part."""
+        return lambda part: self.add(name, part)
 
     @contextmanager
     def including(self, name: str, part: T) -> Iterator[T]:
@@ -81,12 +85,13 @@ class Registry(Generic[T]):
         self._loaded = True
         module = import_module(self._package)
         for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
-            import_module(f"{self._package}.{found.name}")
+            if not found.name.startswith("_"):  # what parts share
+                import_module(f"{self._package}.{found.name}")
 
 
 @dataclass(frozen=True)
 class NameOf:
-    """Annotation of a text field that holds the name of a part: ``Annotated[str, NameOf(image_formats)]``."""
+    """Annotation of a text field that holds the name of a part: ``Annotated[str, NameOf(IMAGE_FORMATS)]``."""
 
     registry: Registry[Any]
 
@@ -106,7 +111,7 @@ class NameOf:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotation of a field that holds the settings of one part: ``Annotated[Scheduler, OneOf(schedulers, "name")]``.
+    """Annotation of a field that holds the settings of one part: ``Annotated[Scheduler, OneOf(SCHEDULERS, "name")]``.
 
     Attributes:
         registry: of classes, each a subclass of the annotated type.

@@ -7,73 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcdflow import embedded
 from tcdflow.errors import Problem
-from tcdflow.spec import adapter_rules, runtime_rules
-from tcdflow.spec.formats import animation_formats, one_of
+from tcdflow.spec import runtime_rules
+from tcdflow.spec.adapter import ADAPTERS
+from tcdflow.spec.formats import ANIMATION_FORMATS, one_of
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.tasks import ImageToImage, Inpainting
-
-FEW_STEPS = 10
-
-_HONOURED = {
-    "beta_schedule": ("tcd", "ddim", "dpmpp_2s", "dpmpp_2m", "euler", "lcm"),
-    "prediction_type": ("tcd", "ddim", "dpmpp_2s", "dpmpp_2m", "euler", "lcm"),
-    "timestep_spacing": ("ddim", "dpmpp_2m", "euler"),
-    "rescale_betas_zero_snr": ("tcd", "ddim", "dpmpp_2m", "euler", "lcm"),
-    "use_karras_sigmas": ("dpmpp_2s", "dpmpp_2m", "euler"),
-    "clip_sample": ("ddim", "lcm"),
-    "original_inference_steps": ("tcd", "lcm"),
-}
-"""Which scheduler reads which setting in diffusers 0.42; the others would ignore it in silence."""
 
 
 def problems(spec: RunSpec) -> Iterator[Problem]:
     """Yield each reason for which the run cannot be made as asked."""
-    yield from _scheduler(spec)
+    yield from spec.scheduler.problems(spec)
     yield from size_problems(spec)
-    yield from _task(spec)
-    yield from adapter_rules.problems(spec)
+    yield from _pipeline(spec)
+    yield from spec.family.problems(spec)
+    yield from spec.task.problems(spec)
+    yield from _adapters(spec)
     yield from runtime_rules.problems(spec)
     for name, lora in spec.loras.items():
         if lora.families and spec.base.family not in lora.families:
             fits = ", ".join(lora.families)
-            yield Problem(
-                f"loras.{name}",
-                f"was trained for {fits} and does not fit a base of family {spec.base.family}",
-            )
+            what = f"was trained for {fits} and does not fit a base of family {spec.base.family}"
+            yield Problem(f"loras.{name}", what)
     if isinstance(spec.sampling.seed, tuple) and spec.sampling.num_images != 1:
-        yield Problem(
-            "sampling.num_images",
-            "a list of seeds already says how many images; leave it at 1",
-            spec.sampling.num_images,
-        )
-
-
-def _scheduler(spec: RunSpec) -> Iterator[Problem]:
-    scheduler, steps = spec.scheduler, spec.sampling.steps
-    most = scheduler.most_steps
-    if steps > most:
-        yield Problem(
-            "sampling.steps",
-            f"must be at most {most} with scheduler {scheduler.name} (scheduler.original_inference_steps)",
-            steps,
-        )
-    for key, honoured in _HONOURED.items():
-        if getattr(scheduler, key) is not None and scheduler.name not in honoured:
-            yield Problem(f"scheduler.{key}", f"scheduler {scheduler.name} ignores it; it is for {', '.join(honoured)}")
-    if scheduler.prediction_type not in (None, spec.base.prediction_type):
-        yield Problem(
-            "scheduler.prediction_type",
-            f"the base predicts {spec.base.prediction_type}",
-            scheduler.prediction_type,
-        )
-    if scheduler.rescale_betas_zero_snr and spec.base.prediction_type == "epsilon":
-        yield Problem(
-            "scheduler.rescale_betas_zero_snr",
-            "a base that predicts epsilon gives non-finite images at zero SNR; it needs v_prediction",
-            True,
-        )
+        what = "a list of seeds already says how many images; leave it at 1"
+        yield Problem("sampling.num_images", what, spec.sampling.num_images)
 
 
 def size_problems(spec: RunSpec) -> Iterator[Problem]:
@@ -85,16 +42,37 @@ def size_problems(spec: RunSpec) -> Iterator[Problem]:
             yield Problem(f"sampling.{side}", f"must be a multiple of {multiple}, such as {near}", pixels)
 
 
-def _task(spec: RunSpec) -> Iterator[Problem]:
+def _pipeline(spec: RunSpec) -> Iterator[Problem]:
+    """Yield what leaves no diffusers class that does it."""
     task, base = spec.task, spec.base
     if base.tasks and task.name not in base.tasks:
         yield Problem("task", f"the UNet of this base is for {', '.join(base.tasks)} alone", task.name)
-    if spec.effective_steps < 1 and isinstance(task, ImageToImage | Inpainting):
-        least = 1 / spec.sampling.steps
-        what = f"leaves none of sampling.steps={spec.sampling.steps}; it must be at least {least:.3g}"
-        yield Problem("task.strength", what, task.strength)
-    if base.safety_checker and base.family == "sdxl":
-        yield Problem("base.safety_checker", "SDXL has none", True)
+    if spec.pipeline is not None:
+        return
+    needed = [kind for kind in spec.adapters_by_kind if kind.pipelines]
+    if len(needed) > 1:
+        kinds = " and ".join(next(iter(spec.adapters_by_kind[kind].values())).kind for kind in needed)
+        yield Problem("adapters", f"diffusers has no pipeline for {kinds} together", str(list(spec.adapters)))
+        return
+    for kind in needed:
+        can = [name for architecture, name in kind.pipelines if architecture == spec.family.architecture]
+        for name, adapter in spec.adapters_by_kind[kind].items():
+            what = f"a {adapter.kind} on a base of family {base.family} is for task={' or '.join(can) or '(none)'}"
+            yield Problem(f"adapters.{name}", f"{what}, not {task.name}")
+    if not needed and task.name not in spec.family.pipelines:
+        makers = [name for name, kind in ADAPTERS.items() if (spec.family.architecture, task.name) in kind.pipelines]
+        what = f"needs one of adapters of kind {' or '.join(makers)}" if makers else f"no base of {base.family} does it"
+        yield Problem("task", what, task.name)
+
+
+def _adapters(spec: RunSpec) -> Iterator[Problem]:
+    family = spec.base.family
+    for name, adapter in spec.adapters.items():
+        if adapter.family != family:
+            yield Problem(f"adapters.{name}", f"was trained for {adapter.family} and does not fit a base of {family}")
+        yield from adapter.problems(f"adapters.{name}", spec)
+    for kind in ADAPTERS.values():
+        yield from kind.run_problems(spec.adapters_by_kind.get(kind, {}), spec)
 
 
 def warnings(spec: RunSpec) -> Iterator[str]:
@@ -113,16 +91,14 @@ def warnings(spec: RunSpec) -> Iterator[str]:
             yield f"loras.{name} was distilled for {' or '.join(map(str, steps))} steps, not {sampling.steps}"
         if made_for and scheduler.name not in made_for:
             yield f"loras.{name} was distilled for scheduler {' or '.join(made_for)}, not {scheduler.name}"
-    if not distilled and sampling.steps < FEW_STEPS and spec.base.family != "emoji":
+    if not distilled and sampling.steps < spec.family.few_steps:
         yield f"sampling.steps={sampling.steps} without a distilled LoRA will look unfinished; try sampling=teacher"
     if not spec.guided and spec.negative_prompt:
         yield "negative_prompt has no effect while sampling.guidance_scale is at most 1"
-    if sampling.eta > 0 and scheduler.name not in ("tcd", "ddim"):
+    if sampling.eta > 0 and not scheduler.uses_eta:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
     output = spec.output
-    if spec.task.name == "animation" and output.fps > (most := animation_formats[output.animation].max_fps):
-        others = one_of(name for name, format in animation_formats.items() if format.max_fps >= output.fps)
+    if spec.task.animated and output.fps > (most := ANIMATION_FORMATS[output.animation].max_fps):
+        others = one_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)
         yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
-    model = spec.base.source.removeprefix("embedded:")
-    if model in embedded.MODELS and (advice := embedded.advice(model, spec.prompt)):
-        yield advice
+    yield from spec.family.warnings(spec)

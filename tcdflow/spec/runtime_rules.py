@@ -14,7 +14,7 @@ from tcdflow.spec.model import LoraStackSpec, RunSpec, RuntimeSpec
 def problems(spec: RunSpec) -> Iterator[Problem]:
     """Yield each lever that cannot work, and what is wrong with merging."""
     yield from _optimizations(spec.runtime)
-    if spec.runtime.batch_size > 1 and spec.task.name == "animation":
+    if spec.runtime.batch_size > 1 and spec.task.animated:
         yield Problem("runtime.batch_size", "animations are made one at a time: 1", spec.runtime.batch_size)
     if spec.runtime.device != "auto":
         yield from device_problems(spec.runtime, spec.runtime.device.partition(":")[0])

@@ -11,7 +11,7 @@ from typing import Any
 
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.spec.types import Part
+from tcdflow.spec.types import Settings
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 EXPERIMENT, CONFIG = "experiment", "config"
@@ -25,7 +25,7 @@ _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "ex
 _OPEN = {"type": "string", "pattern": r"\$\{|^\?\?\?$", "description": "another key's value, ${key}, or ??? for a gap"}
 
 
-def json_schema(model: type[Part]) -> Schema:
+def json_schema(model: type[Settings]) -> Schema:
     """Return the schema of a model, with its ``$defs``, without the titles that pydantic adds."""
     return _mapped(model.model_json_schema(), _tidied)
 

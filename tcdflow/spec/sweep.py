@@ -6,20 +6,20 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tcdflow.spec.types import Float, Int, Part, SourceText
+from tcdflow.spec.types import Float, Int, Settings, SourceText
 
 Metric = Literal["sharpness", "complexity", "seconds"]
 """What a sweeper can optimize; see ``tcdflow.sweep.metrics``."""
 
 
-class SampleSpec(Part):
+class SampleSpec(Settings):
     """A random sample of the cells."""
 
     count: Int = Field(ge=1, description="number of cells to draw, without repetition")
     seed: Int = Field(0, ge=0, le=2**63 - 1, description="seed of the draw")
 
 
-class SweepSpec(Part):
+class SweepSpec(Settings):
     """A sweep. Axes are keyed by what they override, e.g. ``sampling.eta`` or ``base``.
 
     In a YAML::

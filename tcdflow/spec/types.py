@@ -7,18 +7,29 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
-Family = Literal["emoji", "sd15", "sd21", "sdxl"]
-"""Bases of one family share shapes: a LoRA or adapter trained on one of them fits the others."""
-
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
 
-class Part(BaseModel):
+class Settings(BaseModel):
     """A frozen piece of a run; unknown keys are errors and NaN is no number."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True, validate_default=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
+        validate_default=True,
+        defer_build=True,  # until a registry can be asked for its parts
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Describe a field that narrows an inherited one, such as the name of a part, as that one is described."""
+        for name, field in cls.model_fields.items():
+            if field.description is None:
+                bases = [base.model_fields for base in cls.__mro__[1:] if issubclass(base, Settings)]
+                known = (fields[name].description for fields in bases if name in fields)
+                field.description = next(filter(None, known), None)
 
 
 def _no_bool(value: object) -> object:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.types import Int, Part
+from tcdflow.spec.types import Int, Settings
 from tcdflow.text import first_line
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _ANSWER = 10.0
 """Seconds within which a cluster has to answer."""
 
 
-class RaySettings(Part):
+class RaySettings(Settings):
     """Settings of ``hydra/launcher=ray``, as ``hydra.launcher.*``."""
 
     address: str | None = Field(

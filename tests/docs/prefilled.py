@@ -8,9 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from tcdflow.config.compose import Composer
-from tcdflow.spec.adapters import ControlNet, IPAdapter
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.tasks import ImageToImage, Inpainting
 from tests.standins import StandIns
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -64,10 +62,4 @@ def fill_images(cache: Path) -> None:
 
 
 def _urls(spec: RunSpec) -> list[str]:
-    found = [net.image for net in spec.adapters_of(ControlNet).values()]
-    found += [picture for adapter in spec.adapters_of(IPAdapter).values() for picture in adapter.images]
-    if isinstance(spec.task, ImageToImage | Inpainting):
-        found.append(spec.task.image)
-    if isinstance(spec.task, Inpainting):
-        found.append(spec.task.mask)
-    return found
+    return [need.source for need in spec.needs() if need.form == "image"]

@@ -26,6 +26,13 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
     ),
     "euler": lambda config: diffusers.EulerDiscreteScheduler.from_config(config),
     "euler_trailing": lambda config: diffusers.EulerDiscreteScheduler.from_config(config, timestep_spacing="trailing"),
+    "unipc": lambda config: diffusers.UniPCMultistepScheduler.from_config(config),
+    "euler_ancestral": lambda config: diffusers.EulerAncestralDiscreteScheduler.from_config(config),
+    "deis": lambda config: diffusers.DEISMultistepScheduler.from_config(config),
+    "dpmpp_sde": lambda config: diffusers.DPMSolverSinglestepScheduler.from_config(
+        config, algorithm_type="sde-dpmsolver++"
+    ),
+    "heun": lambda config: diffusers.HeunDiscreteScheduler.from_config(config),
     "lcm": lambda config: diffusers.LCMScheduler.from_config(config),
     "tcd": lambda config: diffusers.TCDScheduler.from_config(config),
     "tcd_linear": lambda config: diffusers.TCDScheduler.from_config(config, beta_schedule="linear"),

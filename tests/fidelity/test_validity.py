@@ -42,7 +42,7 @@ def test_it_is_not_kept(run: Run, broken: tuple[Path, str], tmp_path: Path) -> N
     assert "seed 0" in str(caught.value) and "runtime.dtype=float32" in str(caught.value)
     where = tmp_path / "run0"
     record = document.read(where)
-    assert record.status == "failed" and record.error is not None and record.error.type == "FlawedError"
+    assert record.status == "failed" and record.error is not None and record.error.type == "InvalidOutputError"
     assert record.outputs == [] and record.execution["unet_calls"] == 2 and record.lock
     assert not list(where.glob("*.png"))
 

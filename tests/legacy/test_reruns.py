@@ -130,7 +130,8 @@ def test_a_run_is_made_again_from_its_directory_or_record(path: str, at: Path, r
     run = at / path.partition("/")[0]
     then = document.read(run)
     again = rerun(path, [run / output.file for output in then.outputs])
-    assert (again.key, again.derived_from, again.spec) == (then.key, then.key, then.spec)
+    assert (again.key, again.derived_from) == (then.key, then.key)
+    assert RunSpec.model_validate(again.spec) == RunSpec.model_validate(then.spec)
 
 
 @pytest.mark.parametrize("image", IMAGES)

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from tcdflow.conditioning.canny import edges
-from tcdflow.conditioning.fit import fit, load
+from tcdflow.engine.fit import fit, load
 from tcdflow.errors import RunError, SourceError
+from tcdflow.parts.preprocessors.canny import Canny
 from tests.standins import StandIns
 
 if TYPE_CHECKING:
-    from tcdflow.conditioning.depth import DepthEstimator
+    from tcdflow.parts.preprocessors.depth import DepthEstimator
 
 ORIENTATION = 0x0112
 ROUND = Image.effect_mandelbrot((61, 47), (-2, -1.2, 1, 1.2), 60)
@@ -31,6 +31,10 @@ def picture(size: tuple[int, int] = (61, 47), mode: str = "RGB") -> Image.Image:
     rng = np.random.default_rng(7)
     noise = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 4), dtype=np.uint8))
     return Image.blend(ROUND.resize(size).convert("RGBA"), noise, 0.3).convert(mode)
+
+
+def edges(image: Image.Image, low: int, high: int) -> Image.Image:
+    return Canny(name="canny", low=low, high=high)(image, image.size, {}, None)
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -237,7 +241,7 @@ def folder(standins: StandIns) -> Path:
 def estimator(folder: Path) -> DepthEstimator:
     import torch
 
-    from tcdflow.conditioning.depth import DepthEstimator
+    from tcdflow.parts.preprocessors.depth import DepthEstimator
 
     return DepthEstimator(folder, torch.device("cpu"), torch.float32)
 
@@ -261,7 +265,7 @@ class TestDepth:
     def test_it_repeats(self, folder: Path, estimator: DepthEstimator) -> None:
         import torch
 
-        from tcdflow.conditioning.depth import DepthEstimator
+        from tcdflow.parts.preprocessors.depth import DepthEstimator
 
         before = torch.random.get_rng_state()
         again = DepthEstimator(folder, torch.device("cpu"), torch.float32)
@@ -295,7 +299,7 @@ class TestDepth:
     def test_half_precision_on_a_cpu(self, folder: Path, estimator: DepthEstimator) -> None:
         import torch
 
-        from tcdflow.conditioning.depth import DepthEstimator
+        from tcdflow.parts.preprocessors.depth import DepthEstimator
 
         half = DepthEstimator(folder, torch.device("cpu"), torch.bfloat16)
         ours = np.array(half(picture(), 64, 48)).astype(int)
@@ -304,7 +308,7 @@ class TestDepth:
     def test_another_kind_of_model_is_refused(self, folder: Path, tmp_path: Path) -> None:
         import torch
 
-        from tcdflow.conditioning.depth import DepthEstimator
+        from tcdflow.parts.preprocessors.depth import DepthEstimator
 
         copy = Path(shutil.copytree(folder, tmp_path / "model"))
         (copy / "config.json").write_text(json.dumps({"model_type": "clip"}))
@@ -315,7 +319,7 @@ class TestDepth:
     def test_a_lost_file_is_one_line(self, folder: Path, tmp_path: Path, lost: str) -> None:
         import torch
 
-        from tcdflow.conditioning.depth import DepthEstimator
+        from tcdflow.parts.preprocessors.depth import DepthEstimator
 
         copy = Path(shutil.copytree(folder, tmp_path / "model"))
         (copy / lost).unlink()
@@ -334,7 +338,7 @@ class TestDepth:
         import torch
         from safetensors.torch import load_file, save_file
 
-        from tcdflow.conditioning.depth import DepthEstimator
+        from tcdflow.parts.preprocessors.depth import DepthEstimator
 
         copy = Path(shutil.copytree(folder, tmp_path / "model"))
         weights = load_file(copy / "model.safetensors")

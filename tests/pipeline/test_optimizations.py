@@ -41,7 +41,7 @@ def bare(shared: Any) -> Iterator[Any]:
 
 
 def make(pipe: Any, runtime: RuntimeSpec) -> Optimizations:
-    made = Optimizations(pipe, runtime, CPU, torch.float32)
+    made = Optimizations(pipe, pipe.unet, runtime, CPU, torch.float32)
     made.before_loras()
     made.after_loras()
     return made

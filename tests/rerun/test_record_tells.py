@@ -44,15 +44,15 @@ def test_another_scheduler(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fewer_steps(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    common = sampler._common
-    monkeypatch.setattr(sampler, "_common", lambda *args: common(*args) | {"num_inference_steps": 2})
+    common = sampler._settings
+    monkeypatch.setattr(sampler, "_settings", lambda *args: common(*args) | {"num_inference_steps": 2})
     record, reasons = wrong()
     assert record.execution["unet_calls"] == len(record.execution["timesteps"]) == 1
     assert reasons[-1] == "unet_calls: 2 then, 1 now"
 
 
 def test_no_lora(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LoraStack, "put_on", lambda *args, **kwargs: ())
+    monkeypatch.setattr(LoraStack, "attach", lambda *args, **kwargs: ())
     record, reasons = wrong()
     assert record.execution["loras"] == []
     (reason,) = reasons
@@ -94,7 +94,7 @@ def test_steps_at_other_times(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_another_weight(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     weigh = LoraStack._set_weights
-    monkeypatch.setattr(LoraStack, "_weigh", lambda self, weights: weigh(self, dict.fromkeys(weights, 0.25)))
+    monkeypatch.setattr(LoraStack, "_set_weights", lambda self, weights: weigh(self, dict.fromkeys(weights, 0.25)))
     record, (reason,) = wrong()
     (lora,) = record.execution["loras"]
     assert (lora["weight"], lora["weights_of_layers"]) == (1.0, [0.25])
@@ -102,7 +102,7 @@ def test_another_weight(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lora_that_is_switched_off(tcd: Tcdflow, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LoraStack, "_weigh", lambda self, weights: self._pipe.disable_lora())
+    monkeypatch.setattr(LoraStack, "_set_weights", lambda self, weights: self._pipe.disable_lora())
     said = tcd("rerun", "outputs/image", "lora_stack.fuse=false", "hydra.run.dir=again")
     assert said.status == 0, said.err
     (lora,) = document.read(here / "again").execution["loras"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import ControlNetModel, MotionAdapter
+from diffusers import ControlNetModel, MotionAdapter, T2IAdapter
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -38,6 +38,22 @@ def build_controlnet(family: AdapterFamily, kind: ControlKind, dest: Path) -> Pa
             # Eight convolutions and no norm between them: without this the control image fades away.
             parameter.mul_(2.0)
     save_variants(net, dest)
+    return dest
+
+
+def build_t2i_adapter(family: AdapterFamily, grey: bool, dest: Path) -> Path:
+    """Imitate TencentARC/t2i-adapter-canny-sdxl-1.0 and …/t2iadapter_canny_sd15v2, which reads grey images."""
+    xl = family == "sdxl"
+    blocks = list(unet_config(family)["block_out_channels"])
+    adapter = T2IAdapter(
+        in_channels=1 if grey else 3,
+        channels=[*blocks, blocks[-1]] if xl else blocks,
+        num_res_blocks=1,
+        downscale_factor=16 if xl else 8,
+        adapter_type="full_adapter_xl" if xl else "full_adapter",
+    )
+    fill(adapter, SPECS[family].seed + (900 if grey else 901))
+    save_variants(adapter, dest)
     return dest
 
 

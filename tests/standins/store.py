@@ -58,7 +58,7 @@ class StandIns:
 
     root: Path
 
-    def _path(self, name: str, module: str, builder: str, *arguments: str | Path) -> Path:
+    def _path(self, name: str, module: str, builder: str, *arguments: str | Path | bool) -> Path:
         """Give the folder ``name``, built by ``builder(*arguments, folder)`` of a module beside this one."""
 
         def build(folder: Path) -> None:
@@ -125,6 +125,11 @@ class StandIns:
     def controlnet(self, family: AdapterFamily, kind: ControlKind) -> Path:
         """Imitate diffusers/controlnet-depth-sdxl-1.0 and …-canny-sdxl-1.0, and lllyasviel's for SD 1.5."""
         return self._path(f"controlnet_{family}_{kind}", "adapters", "build_controlnet", family, kind)
+
+    def t2i_adapter(self, family: AdapterFamily, *, grey: bool = False) -> Path:
+        """Imitate TencentARC/t2i-adapter-canny-sdxl-1.0 and …/t2iadapter_canny_sd15v2, which reads grey images."""
+        name = f"t2i_adapter_{family}{'_grey' if grey else ''}"
+        return self._path(name, "adapters", "build_t2i_adapter", family, grey)
 
     @property
     def ip_adapter(self) -> Path:

@@ -69,7 +69,7 @@ def said(at: Path, capfd: pytest.CaptureFixture[str]) -> Said:
         ([*OPTUNA, "loras.tcd.source=no/such.safetensors"], ["loras.tcd.source", "no/such.safetensors"]),
         ([OPTUNA[0], OPTUNA[2]], ["sweep.metric", "must be given", "sharpness, complexity or seconds"]),
         ([OPTUNA[0], OPTUNA[2], "sweep.metric=sharpnes"], ["sweep.metric", "did you mean 'sharpness'"]),
-        ([*OPTUNA, "sweep.retry=2"], ["sweep.retry", "hydra/sweeper=optuna does not heed it"]),
+        ([*OPTUNA, "sweep.retry=2"], ["sweep.retry", "not supported with hydra/sweeper=optuna"]),
         (["hydra/launcher=joblib", "sampling.eta=0,2,3"], ["2 things are wrong", "eta = 2", "eta = 3"]),
         (["hydra/launcher=joblib", "sampling.eta=0,1", "sweep.zip=[]", "sweep.on_error=stop"], ["sweep.on_error"]),
         (["sampling.eta=interval(0,1)"], ["sampling.eta", "hydra/sweeper=optuna"]),

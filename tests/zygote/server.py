@@ -10,7 +10,6 @@ import gc
 import json
 import os
 import resource
-import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -59,8 +58,6 @@ def main() -> None:
     import tcdflow.engine.engine  # noqa: F401
     from tcdflow.config.compose import Composer
 
-    # A shell that runs the tests in the background has its children ignore it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)  # a pool of threads would not live through a fork
     Composer().compose([])
     gc.freeze()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tcdflow.parts.encoding.delays import delays
 from tcdflow.parts.encoding.exif_xmp import exif_and_xmp
 from tcdflow.parts.formats.webp import WebPFile
-from tcdflow.spec.formats import AnimationFormat, Encoded, Texts, animation_formats
+from tcdflow.spec.formats import ANIMATION_FORMATS, AnimationFormat, Encoded, Texts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,4 +41,4 @@ class AnimatedWebP(WebPFile, AnimationFormat):
         return Encoded(data, inside)
 
 
-animation_formats.add("webp", AnimatedWebP())
+ANIMATION_FORMATS.add("webp", AnimatedWebP())

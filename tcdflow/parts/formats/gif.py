@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tcdflow.parts.encoding.delays import delays
 from tcdflow.parts.encoding.pillow import decoded
-from tcdflow.spec.formats import AnimationFormat, Encoded, Texts, animation_formats
+from tcdflow.spec.formats import ANIMATION_FORMATS, AnimationFormat, Encoded, Texts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,4 +66,4 @@ def _indexed(rgb: Image.Image) -> Image.Image:
     return dithered
 
 
-animation_formats.add("gif", Gif())
+ANIMATION_FORMATS.add("gif", Gif())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tcdflow.parts.encoding.exif_xmp import MAX_PARTS, exif_and_xmp, recipe_in_xmp
 from tcdflow.parts.encoding.pillow import decoded
-from tcdflow.spec.formats import Encoded, ImageFormat, Texts, image_formats
+from tcdflow.spec.formats import IMAGE_FORMATS, Encoded, ImageFormat, Texts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,4 +61,4 @@ class Jpeg(ImageFormat):
         return None
 
 
-image_formats.add("jpeg", Jpeg())
+IMAGE_FORMATS.add("jpeg", Jpeg())

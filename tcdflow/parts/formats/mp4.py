@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image
 
-from tcdflow.spec.formats import MAX_FRAMES, MAX_PIXELS, AnimationFormat, Encoded, Texts, animation_formats
+from tcdflow.spec.formats import ANIMATION_FORMATS, MAX_FRAMES, MAX_PIXELS, AnimationFormat, Encoded, Texts
 
 if TYPE_CHECKING:
     from av import Packet, VideoStream
@@ -145,4 +145,4 @@ def _check(width: int, height: int, number: int = 0) -> None:
         raise ValueError(f"frame {number + 1} of {width}x{height} pixels: more than any run makes")
 
 
-animation_formats.add("mp4", Mp4())
+ANIMATION_FORMATS.add("mp4", Mp4())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tcdflow.parts.encoding.exif_xmp import MAX_PARTS, inflated
 from tcdflow.parts.encoding.pillow import decoded
-from tcdflow.spec.formats import MAX_RECIPE, Encoded, ImageFormat, Texts, image_formats
+from tcdflow.spec.formats import IMAGE_FORMATS, MAX_RECIPE, Encoded, ImageFormat, Texts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,4 +82,4 @@ def _chunks(texts: Texts) -> tuple[PngInfo, bool]:
     return info, inside
 
 
-image_formats.add("png", Png())
+IMAGE_FORMATS.add("png", Png())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tcdflow.parts.encoding.exif_xmp import MAX_PARTS, exif_and_xmp, recipe_in_xmp
 from tcdflow.parts.encoding.pillow import decoded
-from tcdflow.spec.formats import MAX_RECIPE, Encoded, FileFormat, ImageFormat, Texts, image_formats
+from tcdflow.spec.formats import IMAGE_FORMATS, MAX_RECIPE, Encoded, FileFormat, ImageFormat, Texts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,4 +54,4 @@ class WebP(WebPFile, ImageFormat):
         return Encoded(buffer.getvalue(), inside)
 
 
-image_formats.add("webp", WebP())
+IMAGE_FORMATS.add("webp", WebP())

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
 import yaml
+from pydantic import Field
 
 from tcdflow.config.places import conf_dir
 from tcdflow.spec.keys import Key, keys
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.registry import NameOf, OneOf, Registry
 from tcdflow.spec.schema import EXPERIMENT, Schema, file_schema
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.spec.types import Part
 from tcdflow.sweep.ray_cluster import RaySettings
 
 RUN = keys(RunSpec)
@@ -99,6 +102,47 @@ def schema_of(path: Path) -> Schema:
     (name,) = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", path.read_text("utf-8"), re.MULTILINE)
     schema: Schema = json.loads((path.parent / name).read_text("utf-8"))
     return schema
+
+
+class Toy(Part):
+    """A part of a registry of the test's own."""
+
+
+class Top(Toy):
+    """Spins."""
+
+    kind: Literal["top"] = Field(description="which toy")
+    speed: float = Field(1.0, gt=0, le=9, description="turns a second")
+
+
+class Ball(Toy):
+    """Rolls."""
+
+    kind: Literal["ball"] = Field(description="which toy")
+    size: int = Field(3, ge=1, le=5, description="centimetres")
+
+
+toys: Registry[type[Toy]] = Registry("toy", "tcdflow.parts")
+toys.add("top", Top)
+toys.add("ball", Ball)
+
+
+class Box(Part):
+    """What holds them."""
+
+    best: Annotated[str, NameOf(toys)] = Field("top", description="the best of them")
+    one: Annotated[Toy, OneOf(toys, "kind")] | None = Field(None, description="one of them")
+    many: dict[str, Annotated[Toy, OneOf(toys, "kind")]] = Field(default_factory=dict, description="more")
+
+
+def test_parts_of_registries_are_walked() -> None:
+    found = {key.name: key for key in keys(Box, "box")}
+    assert found["box.best"].choices == ("ball", "top")
+    assert found["box.one"].type == "mapping or null"
+    assert found["box.one.kind"].choices == ("ball", "top")
+    assert found["box.one.kind"].meanings == ("Rolls.", "Spins.")
+    assert (found["box.one.size"].kinds, found["box.one.size"].range) == (("ball",), "1 to 5")
+    assert (found["box.many.NAME.speed"].kinds, found["box.many.NAME.speed"].default) == (("top",), "1")
 
 
 def load(path: Path) -> Any:

@@ -18,7 +18,7 @@ from .fakes import needed, pipeline, spec, write
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Linux machine whose one driver's file is where this path says; it is not there yet."""
-    monkeypatch.setattr(accelerator, "_DRIVERS", (str(tmp_path / "driver"),))
+    monkeypatch.setattr(accelerator, "DRIVERS", (str(tmp_path / "driver"),))
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return tmp_path / "driver"

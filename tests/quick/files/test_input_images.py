@@ -134,7 +134,7 @@ class TestCheck:
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_the_size_is_that_of_the_loaded_image(self, tmp_path: Path, kind: str, orientation: int) -> None:
-        from tcdflow.conditioning.fit import load
+        from tcdflow.engine.fit import load
 
         (tmp_path / "in").write_bytes(encoded(kind, orientation=orientation))
         size = check_image(tmp_path / "in")
@@ -142,7 +142,7 @@ class TestCheck:
 
     @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
     def test_an_orientation_in_xmp(self, tmp_path: Path, kind: str) -> None:
-        from tcdflow.conditioning.fit import load
+        from tcdflow.engine.fit import load
 
         xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
         info = PngImagePlugin.PngInfo()
@@ -360,7 +360,7 @@ class TestUrls:
         assert kept(cache) == []
 
     def test_a_server_that_hangs(self, site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(images, "_SILENCE", 0.2)
+        monkeypatch.setattr(images, "SILENCE", 0.2)
         released = threading.Event()
 
         def wait(request: BaseHTTPRequestHandler) -> None:
@@ -372,7 +372,7 @@ class TestUrls:
         assert kept(cache) == []
 
     def test_a_server_that_drips(self, site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(images, "_DEADLINE", 0.3)
+        monkeypatch.setattr(images, "DEADLINE", 0.3)
 
         def drip(request: BaseHTTPRequestHandler) -> None:
             request.send_response(200)

@@ -23,7 +23,6 @@ RANKS = [
     {"record"},
     {"parts"},
     {"pipeline"},
-    {"conditioning"},
     {"engine"},
     {"sweep", "rerun", "report", "distill"},
     {"app"},
@@ -35,7 +34,7 @@ RANKS = [
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
 HYDRA = {"libraries", "config", "app", "multirun", "cli", "_hydra_plugin"}
-LIGHT = {"text", "errors", "_version", "embedded", "spec", "config", "files", "record", "parts", "app", "api", "cli"}
+LIGHT = {"text", "errors", "_version", "embedded", "spec", "config", "files", "record", "app", "api", "cli"}
 LIGHT |= {"multirun", "_hydra_plugin", "__init__", "__main__"}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "cv2", "imageio", "av"}
 
@@ -104,7 +103,7 @@ def test_imports_run_one_way(path: Path) -> None:
         ("spec/rules.py", "def late():\n    import tcdflow.engine.engine", ["engine"]),
         ("spec/rules.py", "from tcdflow import compose", ["__init__"]),
         ("embedded/__init__.py", "from tcdflow.spec import model", ["spec"]),
-        ("pipeline/base.py", "from tcdflow import conditioning", ["conditioning"]),
+        ("parts/schedulers/tcd.py", "from tcdflow import pipeline", ["pipeline"]),
         ("engine/engine.py", "if TYPE_CHECKING:\n    from tcdflow.cli import run", ["cli"]),
         ("cli/run.py", "from tcdflow.text import printable\nfrom tcdflow.cli import flags", []),
     ],

@@ -13,7 +13,8 @@ from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
-from tcdflow.spec.model import BaseModelSpec, OutputSpec, RunSpec, SamplingSpec, SchedulerSpec
+from tcdflow.spec.model import BaseModelSpec, OutputSpec, RunSpec, SamplingSpec
+from tcdflow.spec.scheduler import SCHEDULERS
 
 LOCK = (
     LockedFile(role="base", source="hub", revision="c0ffee", file="unet/a.safetensors", size=3, sha256="ab" * 32),
@@ -39,7 +40,7 @@ def a_spec(output: dict[str, Any] | None = None, prompt: str = "a fox, 狐 🦊 
         prompt=prompt,
         negative_prompt="blurry",
         base=BaseModelSpec(family="emoji", source="embedded:emoji", size=64),
-        scheduler=SchedulerSpec(name="tcd"),
+        scheduler=SCHEDULERS["tcd"](name="tcd"),
         sampling=SamplingSpec(steps=4, eta=0.3, guidance_scale=0.0, seed=7),
         output=OutputSpec(**(output or {})),
     )

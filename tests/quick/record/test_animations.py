@@ -21,7 +21,7 @@ from tcdflow.record import document
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of, frames_sha256
 from tcdflow.record.sample import Sample
-from tcdflow.spec.formats import animation_formats
+from tcdflow.spec.formats import ANIMATION_FORMATS
 from tcdflow.spec.model import RunSpec
 from tests.quick.record.outputs import MOVING, a_spec, an_animation, an_image, durations, write
 
@@ -146,7 +146,7 @@ def test_a_video_that_cannot_be_encoded_is_one_message(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (112, 128), (176, 144)])
 def test_a_video_has_the_same_bytes_from_call_to_call(size: tuple[int, int]) -> None:
     frames = an_animation(4, size=size).frames
-    found = {animation_formats["mp4"].encode(frames, None, fps=10, loop=True, quality=95).data for _ in range(20)}
+    found = {ANIMATION_FORMATS["mp4"].encode(frames, None, fps=10, loop=True, quality=95).data for _ in range(20)}
     assert len(found) == 1
 
 
@@ -183,7 +183,7 @@ def test_animations_of_earlier_versions_decode_to_the_pixels_that_were_recorded(
 def test_frames_are_encoded_to_the_pixels_of_earlier_versions(name: str) -> None:
     with Image.open(LEGACY / "frames.png") as image:
         frames = [image.convert("RGB").crop((63 * n, 0, 63 * n + 63, 61)) for n in range(5)]
-    format = animation_formats[name]
+    format = ANIMATION_FORMATS[name]
     data = format.encode(frames, None, fps=8, loop=True, quality=90).data
     assert frames_sha256(format.frames(io.BytesIO(data))) == frames_sha256(frames_of(LEGACY / f"animation.{name}"))
 

@@ -18,14 +18,14 @@ from tcdflow.record.pixels import frames_of, frames_sha256, pixel_sha256
 from tcdflow.record.sample import Sample
 from tcdflow.rerun import source
 from tcdflow.spec.formats import (
+    ANIMATION_FORMATS,
+    IMAGE_FORMATS,
     START,
     AnimationFormat,
     Encoded,
     ImageFormat,
     Texts,
     all_formats,
-    animation_formats,
-    image_formats,
 )
 from tcdflow.spec.model import OutputSpec, RunSpec
 from tests.helpers import left_behind
@@ -93,7 +93,7 @@ class Strip(AnimationFormat):
 
 @pytest.fixture
 def toys() -> Iterator[None]:
-    with image_formats.including("ppm", Ppm()), animation_formats.including("strip", Strip()):
+    with IMAGE_FORMATS.including("ppm", Ppm()), ANIMATION_FORMATS.including("strip", Strip()):
         yield
 
 
@@ -104,8 +104,8 @@ def test_a_name_that_no_format_has_is_told_with_those_that_are_there(composer: C
     with pytest.raises(ConfigError) as caught:
         composer.compose(["output.format=ppm", "output.animation=mp5"])
     message = str(caught.value)
-    assert "output.format" in message and f"must be {quoted(image_formats)}" in message
-    assert "output.animation" in message and f"must be {quoted(animation_formats)}" in message
+    assert "output.format" in message and f"must be {quoted(IMAGE_FORMATS)}" in message
+    assert "output.animation" in message and f"must be {quoted(ANIMATION_FORMATS)}" in message
     assert "did you mean 'mp4'?" in message
 
 
@@ -126,8 +126,8 @@ def test_a_format_is_allowed_once_it_is_there(composer: Composer) -> None:
     spec = composer.compose(said).spec
     assert (spec.output.format, spec.output.animation) == ("ppm", "strip")
     schema = RunSpec.model_json_schema()["$defs"]["OutputSpec"]["properties"]
-    assert schema["format"]["enum"] == list(image_formats) and "ppm" in image_formats
-    assert schema["animation"]["enum"] == list(animation_formats)
+    assert schema["format"]["enum"] == list(IMAGE_FORMATS) and "ppm" in IMAGE_FORMATS
+    assert schema["animation"]["enum"] == list(ANIMATION_FORMATS)
 
 
 @pytest.mark.usefixtures("toys")
@@ -157,7 +157,7 @@ def test_an_input_image_may_have_it_if_pillow_reads_it(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(Ppm().encode(an_image(), None, 1).data)
     with pytest.raises(SourceError, match="is no "):
         check_image(tmp_path / "in")
-    with image_formats.including("ppm", Ppm()):
+    with IMAGE_FORMATS.including("ppm", Ppm()):
         assert check_image(tmp_path / "in") == an_image().size
 
 
@@ -195,9 +195,9 @@ def test_what_a_run_writes_is_accepted_as_an_input(format: ImageFormat | Animati
     assert check_image(tmp_path / "in") == an_image().size
 
 
-@pytest.mark.parametrize("name", list(animation_formats))
+@pytest.mark.parametrize("name", list(ANIMATION_FORMATS))
 def test_more_frames_than_a_run_makes_are_refused(name: str, tmp_path: Path) -> None:
-    format, tiny = animation_formats[name], [an_image(number, (8, 8)) for number in range(8)]
+    format, tiny = ANIMATION_FORMATS[name], [an_image(number, (8, 8)) for number in range(8)]
     frames = [tiny[number % 8] for number in range(1030)]
     data = format.encode(frames, None, fps=60, loop=True, quality=50).data
     (tmp_path / "long").write_bytes(data)

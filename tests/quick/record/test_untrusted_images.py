@@ -19,13 +19,13 @@ from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of
 from tcdflow.record.recipe import recipe_json, texts_of
 from tcdflow.record.sample import Sample
-from tcdflow.spec.formats import animation_formats, image_formats
+from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tests.quick.record.outputs import LOCK, a_spec, an_animation, an_image, write
 
 
 @functools.cache
 def a_file(format: str) -> bytes:
-    moves = format in animation_formats
+    moves = format in ANIMATION_FORMATS
     made = an_animation(3, size=(32, 32)) if moves else Sample((an_image(0, (16, 16)),), 7)
     with tempfile.TemporaryDirectory() as folder:
         out = write(Path(folder), a_spec({"animation" if moves else "format": format}), [made]).outputs[0]
@@ -40,7 +40,7 @@ def refused(path: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize("format", [*image_formats, *animation_formats])
+@pytest.mark.parametrize("format", [*IMAGE_FORMATS, *ANIMATION_FORMATS])
 @given(data=st.data())
 def test_whatever_the_bytes_reading_ends_in_a_recipe_or_a_record_error(format: str, data: st.DataObject) -> None:
     mutated = bytearray(a_file(format))

@@ -213,9 +213,9 @@ def sized(spec: RunSpec) -> str:
 
 
 def test_the_comparison_sees(mine: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would fail if the planner took every key for free."""
-    monkeypatch.setattr(planner, "_free", lambda _, found: [p.key for axis in found.axes for p in axis[0]])
-    monkeypatch.setattr(planner, "overlap", lambda *_: False)
+    """It fails if what an experiment links to a swept key stays as it is."""
+    make = planner.make
+    monkeypatch.setattr(planner, "make", lambda composer, overrides: make(composer, overrides[1:]))
     with pytest.raises(AssertionError):
         hold(mine, ["experiment=linked", "sampling.height=64,32"])
 

@@ -1,22 +1,48 @@
-"""Depth as a control image."""
+"""Relative depth by a dense prediction transformer (arXiv 2103.13413)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import torch
-from PIL import Image
+from pydantic import Field
 
 from tcdflow.errors import RunError, SourceError
-from tcdflow.libraries.diffusers import quiet
+from tcdflow.spec.inputs import Size
+from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
+from tcdflow.spec.types import SourceText
 from tcdflow.text import reason
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
 
 # DPT's first fusion layer has no residual to take in. The published checkpoints leave its weights out, and the model
 # never uses what stands in for them.
 _UNUSED = "neck.fusion_stage.layers.0.residual_layer1."
+
+
+@PREPROCESSORS.register("depth")
+class Depth(Preprocessor):
+    """Relative depth by a dense prediction transformer (arXiv 2103.13413), near is white."""
+
+    resizes = True  # a map is stretched to the run's size, which loses less than to stretch the image
+
+    name: Literal["depth"]
+    source: SourceText = Field("Intel/dpt-hybrid-midas", description="a DPT model with its image processor's config")
+
+    def models(self) -> Mapping[str, str]:
+        """Return the depth model."""
+        return {"source": self.source}
+
+    def __call__(self, image: Image.Image, size: Size, models: Mapping[str, Path], device: Any) -> Image.Image:
+        """Return three equal channels, from 0 (farthest) to 255 (nearest)."""
+        import torch
+
+        # float32 on every device: a depth map is made once, and half precision bands it.
+        return DepthEstimator(models["source"], device, torch.float32)(image, *size)
 
 
 class DepthEstimator:
@@ -37,10 +63,14 @@ class DepthEstimator:
         Raises:
             SourceError: if the folder holds no such model, or one that does not match its config.
         """
+        import torch
+
         # The processor is named by its Pillow variant: what DPTImageProcessor stands for, and so the bits, depends on
         # whether torchvision happens to be installed.
         from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
         from transformers.models.dpt.modeling_dpt import DPTForDepthEstimation
+
+        from tcdflow.libraries.diffusers import quiet
 
         try:
             _check_kind(folder)
@@ -78,6 +108,10 @@ class DepthEstimator:
         Raises:
             RunError: if the model answers with infinite or undefined numbers.
         """
+        import numpy as np
+        import torch
+        from PIL import Image
+
         pixels = self._processor(images=image, return_tensors="pt").pixel_values.to(self._device)
         half = self._dtype != torch.float32
         with torch.no_grad(), torch.autocast(self._device.type, dtype=self._dtype if half else None, enabled=half):

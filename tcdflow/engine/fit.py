@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from tcdflow.files.images import check_image, input_formats, reading
-from tcdflow.spec.tasks import Fit
+from tcdflow.spec.inputs import Fit
 
 
 def load(path: Path) -> Image.Image:
@@ -32,7 +32,7 @@ def fit(image: Image.Image, width: int, height: int, how: Fit) -> Image.Image:
         height: of the result, at least 1.
         how: ``resize`` stretches it, with Pillow's default filter (bicubic), as ``image.resize((width, height))``;
             ``crop`` first takes the largest centred cut of the shape of the result, to within half a pixel;
-            ``none`` returns the very image, whatever its size.
+            ``none`` returns it unchanged, whatever its size.
     """
     if how == "none":
         return image

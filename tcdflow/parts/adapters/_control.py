@@ -1,0 +1,56 @@
+"""What adapters have in common that are given a control image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from tcdflow.errors import Problem
+from tcdflow.spec.adapter import Adapter
+from tcdflow.spec.inputs import Fit, InputImages
+from tcdflow.spec.needs import Need
+from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
+from tcdflow.spec.registry import OneOf
+from tcdflow.spec.types import SourceText
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tcdflow.spec.model import RunSpec
+
+
+class Controlled(Adapter):
+    """What adapters have in common that are given a control image."""
+
+    image: SourceText = Field(description="path or URL of the control image, or of what it is made from")
+    fit: Fit = Field("resize", description="how the image comes to the run's size: stretched, cropped, or as it is")
+    preprocessor: Annotated[Preprocessor, OneOf(PREPROCESSORS, "name")] | None = Field(
+        None, description="makes the control image; null takes it as given"
+    )
+
+    def needs(self, role: str) -> Iterator[Need]:
+        """Yield its model, its image, and what its preprocessor needs."""
+        yield from super().needs(role)
+        yield Need(f"{role}.image", f"{role}.image", self.image, "image")
+        if self.preprocessor is not None:
+            yield from self.preprocessor.needs(f"{role}.preprocessor")
+
+    def unfitted(self, role: str) -> Iterator[tuple[str, str]]:
+        """Yield the image, if it keeps its size."""
+        if self.fit == "none" and not (self.preprocessor and self.preprocessor.resizes):
+            yield f"{role}.fit", f"{role}.image"
+
+    def problems(self, role: str, spec: RunSpec) -> Iterator[Problem]:
+        """Yield what is wrong with the preprocessor."""
+        if self.preprocessor is not None:
+            yield from self.preprocessor.problems(f"{role}.preprocessor")
+
+    def control_image(self, role: str, images: InputImages) -> Image:
+        """Return the control image."""
+        how = self.preprocessor
+        if how is None:
+            return images.fitted(f"{role}.image", self.fit)
+        models = {field: how.role(f"{role}.preprocessor", field) for field in how.models()}
+        return images.control(f"{role}.image", self.fit, how, models)

@@ -1,0 +1,101 @@
+"""IP-Adapters (arXiv 2308.06721): images as prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field
+
+from tcdflow.errors import Problem
+from tcdflow.spec.adapter import ADAPTERS, Adapter
+from tcdflow.spec.inputs import InputImages, Inputs
+from tcdflow.spec.needs import LocalFiles, Need
+from tcdflow.spec.types import Int, LoraWeight, SourceText
+
+if TYPE_CHECKING:
+    from tcdflow.spec.model import RunSpec
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+@ADAPTERS.register("ip_adapter")
+class IPAdapter(Adapter):
+    """An IP-Adapter (arXiv 2308.06721): images as prompt; several act together and share one image encoder."""
+
+    components = ("image_encoder",)
+
+    kind: Literal["ip_adapter"]
+    image_encoder: SourceText = Field(description="folder of the CLIP vision model that it was trained with")
+    images: Annotated[
+        tuple[SourceText, ...], BeforeValidator(_as_tuple, json_schema_input_type=SourceText | list[SourceText])
+    ] = Field(min_length=1, max_length=64, description="paths or URLs of the images")
+    size: Int | None = Field(
+        None, ge=8, le=8192, description="pixels a side to stretch the images to; null leaves them"
+    )
+    scale: LoraWeight = Field(1.0, description="weight of the images against the prompt: a number, or numbers by block")
+
+    def model(self, role: str) -> Need:
+        """Return its weights, one file."""
+        return Need(role, f"{role}.source", self.source, "weights")
+
+    def needs(self, role: str) -> Iterator[Need]:
+        """Yield its weights, its image encoder and its images."""
+        yield self.model(role)
+        yield Need(f"{role}.image_encoder", f"{role}.image_encoder", self.image_encoder, "model")
+        for number, image in enumerate(self.images):
+            yield Need(f"{role}.images.{number}", f"{role}.images", image, "image")
+
+    @classmethod
+    def run_problems(cls, adapters: Mapping[str, Self], spec: RunSpec) -> Iterator[Problem]:
+        """Yield image encoders that are not the first one's."""
+        first = next(iter(adapters.values()), None)
+        for name, adapter in adapters.items():
+            if first is not None and adapter.image_encoder != first.image_encoder:
+                what = f"all IP-Adapters of a run share one; the first has {first.image_encoder}"
+                yield Problem(f"adapters.{name}.image_encoder", what, adapter.image_encoder)
+
+    @classmethod
+    def load(cls, adapters: Mapping[str, Self], files: Mapping[str, LocalFiles], dtype: Any) -> dict[str, Any]:
+        """Load the image encoder that they share."""
+        from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
+
+        from tcdflow.parts.adapters._models import load_model
+
+        role = f"adapters.{next(iter(adapters))}.image_encoder"
+        return {"image_encoder": load_model(CLIPVisionModelWithProjection, role, files, dtype)}
+
+    @classmethod
+    def attach(cls, pipe: Any, adapters: Mapping[str, Self], files: Mapping[str, LocalFiles]) -> None:
+        """Put all of them on a pipeline that has their image encoder; diffusers takes them in one call."""
+        paths = [files[f"adapters.{name}"].path for name in adapters]
+        pipe.load_ip_adapter(
+            [str(path.parent) for path in paths],
+            subfolder=[""] * len(paths),
+            weight_name=[path.name for path in paths],
+            image_encoder_folder=None,
+            local_files_only=True,
+        )
+
+    @classmethod
+    def detach(cls, pipe: Any) -> None:
+        """Take them off."""
+        pipe.unload_ip_adapter()
+
+    @classmethod
+    def configure(cls, pipe: Any, adapters: Mapping[str, Self], spec: RunSpec) -> None:
+        """Give each its scale."""
+        pipe.set_ip_adapter_scale([adapter.scale for adapter in adapters.values()])
+
+    @classmethod
+    def inputs(cls, adapters: Mapping[str, Self], images: InputImages, pipe: Any, spec: RunSpec) -> Inputs:
+        """Return the images of each."""
+        found = Inputs(arguments={"ip_adapter_image": []})
+        for name, adapter in adapters.items():
+            count = len(adapter.images)
+            stretched = [images.stretched(f"adapters.{name}.images.{n}", adapter.size) for n in range(count)]
+            found.arguments["ip_adapter_image"].append(stretched[0] if count == 1 else stretched)
+            found.shown |= {f"reference_{name}" + (f"_{n}" if count > 1 else ""): p for n, p in enumerate(stretched)}
+        return found

@@ -1,0 +1,1 @@
+"""Families of bases, one a file."""

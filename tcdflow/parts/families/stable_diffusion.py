@@ -1,0 +1,82 @@
+"""Stable Diffusion: 1.5, 2.1-base, and the small model that ships with tcdflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tcdflow import embedded
+from tcdflow.spec.family import FAMILIES, Family
+
+if TYPE_CHECKING:
+    from tcdflow.spec.model import RunSpec
+
+_EMBEDS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+"""What diffusers' ``encode_prompt`` returns, by the names under which a pipeline's call takes it."""
+
+
+class StableDiffusion(Family):
+    """A UNet with one CLIP text encoder, and what follows its layout."""
+
+    architecture = "sd"
+    pipelines: ClassVar = {
+        "text_to_image": "stable_diffusion.pipeline_stable_diffusion:StableDiffusionPipeline",
+        "image_to_image": "stable_diffusion.pipeline_stable_diffusion_img2img:StableDiffusionImg2ImgPipeline",
+        "inpainting": "stable_diffusion.pipeline_stable_diffusion_inpaint:StableDiffusionInpaintPipeline",
+    }
+
+    def denoiser(self, pipe: Any) -> Any:
+        """Return the UNet."""
+        return pipe.unet
+
+    def loading_options(self, spec: RunSpec) -> dict[str, Any]:
+        """Leave the safety checker out unless it is asked for."""
+        return {} if spec.base.safety_checker else {"safety_checker": None, "requires_safety_checker": False}
+
+    def encode(self, pipe: Any, spec: RunSpec, device: Any) -> dict[str, Any]:
+        """Return prompt embeddings by diffusers' own ``encode_prompt``, which weighs LoRAs of text encoders too.
+
+        An empty negative prompt is passed as None, as a script that names none does: SDXL then uses zeros.
+        """
+        from tcdflow.libraries.transformers import with_text_model
+
+        with with_text_model(pipe.text_encoder):
+            encoded = pipe.encode_prompt(
+                prompt=spec.prompt,
+                device=device,
+                num_images_per_prompt=1,
+                do_classifier_free_guidance=spec.guided,
+                negative_prompt=spec.negative_prompt or None,
+                clip_skip=spec.sampling.clip_skip,
+            )
+        return {name: value for name, value in zip(_EMBEDS, encoded, strict=False) if value is not None}
+
+
+class SD15(StableDiffusion):
+    """Stable Diffusion 1.5 and what was fine-tuned from it."""
+
+    summary = "Stable Diffusion 1.5 and its fine-tunes, 512 × 512"
+
+
+class SD21(StableDiffusion):
+    """Stable Diffusion 2.1-base and what was fine-tuned from it."""
+
+    summary = "Stable Diffusion 2.1-base and its fine-tunes, 512 × 512"
+
+
+class Emoji(StableDiffusion):
+    """The small model that ships with tcdflow."""
+
+    summary = "the model that ships with tcdflow, 64 × 64"
+    few_steps = 0  # it draws something in any number of them
+
+    def warnings(self, spec: RunSpec) -> Iterator[str]:
+        """Yield what the model cannot draw of a prompt."""
+        model = spec.base.source.removeprefix("embedded:")
+        if model in embedded.MODELS and (advice := embedded.advice(model, spec.prompt)):
+            yield advice
+
+
+FAMILIES.add("sd15", SD15())
+FAMILIES.add("sd21", SD21())
+FAMILIES.add("emoji", Emoji())

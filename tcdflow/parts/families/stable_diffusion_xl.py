@@ -1,0 +1,39 @@
+"""Stable Diffusion XL and what was fine-tuned from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tcdflow.errors import Problem
+from tcdflow.parts.families.stable_diffusion import StableDiffusion
+from tcdflow.spec.family import FAMILIES
+
+if TYPE_CHECKING:
+    from tcdflow.spec.model import RunSpec
+
+_XL = "stable_diffusion_xl.pipeline_stable_diffusion_xl"
+
+
+class SDXL(StableDiffusion):
+    """A larger UNet with two text encoders (arXiv 2307.01952)."""
+
+    summary = "Stable Diffusion XL and its fine-tunes, 1024 × 1024"
+    architecture = "sdxl"
+    pipelines: ClassVar = {
+        "text_to_image": f"{_XL}:StableDiffusionXLPipeline",
+        "image_to_image": f"{_XL}_img2img:StableDiffusionXLImg2ImgPipeline",
+        "inpainting": f"{_XL}_inpaint:StableDiffusionXLInpaintPipeline",
+    }
+
+    def loading_options(self, spec: RunSpec) -> dict[str, Any]:
+        """Leave out the watermark: it appears or not with an unrelated package, and pixels must not depend on that."""
+        return {"add_watermarker": False}
+
+    def problems(self, spec: RunSpec) -> Iterator[Problem]:
+        """Yield a safety checker, which SDXL has not."""
+        if spec.base.safety_checker:
+            yield Problem("base.safety_checker", "SDXL has none", True)
+
+
+FAMILIES.add("sdxl", SDXL())

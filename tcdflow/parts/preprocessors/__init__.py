@@ -1,0 +1,1 @@
+"""Preprocessors of control images, one a file."""

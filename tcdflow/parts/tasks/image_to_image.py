@@ -1,0 +1,54 @@
+"""An image from an image: noise is added to it, and the last part of the schedule takes it away again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from tcdflow.errors import Problem
+from tcdflow.spec.inputs import Fit, InputImages, Inputs
+from tcdflow.spec.needs import Need
+from tcdflow.spec.task import TASKS, Task
+from tcdflow.spec.types import Float, SourceText
+
+if TYPE_CHECKING:
+    from tcdflow.spec.model import RunSpec
+
+
+@TASKS.register("image_to_image")
+class ImageToImage(Task):
+    """An image from an image: noise is added to it, and the last part of the schedule takes it away again."""
+
+    takes_image = True
+
+    name: Literal["image_to_image"]
+    image: SourceText = Field(description="path or URL of the image to start from")
+    fit: Fit = Field("resize", description="how the image comes to the run's size: stretched, cropped, or as it is")
+    strength: Float = Field(0.8, gt=0.0, le=1.0, description="share of the schedule that is run; 1 starts from noise")
+
+    def effective_steps(self, steps: int) -> int:
+        """Return how many of the steps are really run, as diffusers' ``get_timesteps`` counts them."""
+        return min(int(steps * self.strength), steps)
+
+    def needs(self) -> Iterator[Need]:
+        """Yield the image."""
+        yield Need("task.image", "task.image", self.image, "image")
+
+    def unfitted(self) -> Iterator[tuple[str, str]]:
+        """Yield the image, if it keeps its size."""
+        if self.fit == "none":
+            yield "task.fit", "task.image"
+
+    def problems(self, spec: RunSpec) -> Iterator[Problem]:
+        """Yield a strength that leaves no step."""
+        if self.effective_steps(spec.sampling.steps) < 1:
+            least = 1 / spec.sampling.steps
+            what = f"leaves none of sampling.steps={spec.sampling.steps}; it must be at least {least:.3g}"
+            yield Problem("task.strength", what, self.strength)
+
+    def inputs(self, images: InputImages) -> Inputs:
+        """Return the image and the strength."""
+        image = images.fitted("task.image", self.fit)
+        return Inputs({"strength": self.strength}, {"image": image}, {"image": image})

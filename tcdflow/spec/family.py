@@ -1,0 +1,72 @@
+"""The interface of families of bases. Each is one file of :mod:`tcdflow.parts.families`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from tcdflow.errors import Problem
+from tcdflow.spec.registry import NameOf, Registry
+
+if TYPE_CHECKING:
+    from tcdflow.spec.model import RunSpec
+
+
+class Family(ABC):
+    """Bases that share shapes, so that a LoRA or adapter trained on one of them fits the others.
+
+    Subclass it in a file of its own and register an instance.
+
+    Attributes:
+        summary: one line for people.
+        architecture: what its pipelines have in common with those of other families; adapters name theirs by it.
+        pipelines: diffusers class by task: module below ``diffusers.pipelines`` and class, joined by a colon.
+        denoiser_folder: folder of a base that holds the denoiser's weights.
+        few_steps: sampling steps below which a base that is not distilled looks unfinished; 0 for a family that is
+            made for few.
+    """
+
+    summary: ClassVar[str]
+    architecture: ClassVar[str]
+    pipelines: ClassVar[Mapping[str, str]]
+    denoiser_folder: ClassVar[str] = "unet"
+    few_steps: ClassVar[int] = 10
+
+    @abstractmethod
+    def denoiser(self, pipe: Any) -> Any:
+        """Return the module of a pipeline that is called at each step."""
+
+    @abstractmethod
+    def encode(self, pipe: Any, spec: RunSpec, device: Any) -> dict[str, Any]:
+        """Return the keyword arguments that stand for the prompt in a call of ``pipe``.
+
+        Args:
+            pipe: the pipeline.
+            spec: of which prompt, negative prompt, guidance and ``clip_skip`` count.
+            device: ``torch.device`` that the pipeline computes on.
+
+        Returns:
+            Tensors with a batch dimension of 1.
+        """
+
+    def guidance_cost(self, spec: RunSpec) -> int:
+        """Return how many times the work of an unguided step one takes: classifier-free guidance makes two of one."""
+        return 2 if spec.guided else 1
+
+    def loading_options(self, spec: RunSpec) -> dict[str, Any]:
+        """Return arguments of the pipeline's constructor."""
+        return {}
+
+    def problems(self, spec: RunSpec) -> Iterator[Problem]:
+        """Yield each reason for which a run cannot use a base of this family as asked."""
+        yield from ()
+
+    def warnings(self, spec: RunSpec) -> Iterator[str]:
+        """Yield what is allowed and probably not meant."""
+        yield from ()
+
+
+FAMILIES: Registry[Family] = Registry("family", "tcdflow.parts.families")
+
+FamilyName = Annotated[str, NameOf(FAMILIES)]

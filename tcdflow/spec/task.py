@@ -1,0 +1,69 @@
+"""The interface of tasks (group ``task``): what a run makes of what. Each is one file of :mod:`tcdflow.parts.tasks`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from tcdflow.errors import Problem
+from tcdflow.spec.inputs import InputImages, Inputs
+from tcdflow.spec.needs import Need
+from tcdflow.spec.registry import Registry
+from tcdflow.spec.types import Description, Settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tcdflow.spec.model import RunSpec
+
+
+class Task(Settings):
+    """What a run makes of what: subclass it in a file of its own and register the subclass.
+
+    Attributes:
+        animated: it makes frames that move, one animation a call.
+        takes_image: the pipeline's ``image`` is what is changed; a control image is then called ``control_image``.
+    """
+
+    animated: ClassVar[bool] = False
+    takes_image: ClassVar[bool] = False
+
+    name: str = Field(description="what is made of what")
+    description: Description = ""
+
+    def effective_steps(self, steps: int) -> int:
+        """Return how many of the steps are really run."""
+        return steps
+
+    def needs(self) -> Iterator[Need]:
+        """Yield the input images that it reads."""
+        yield from ()
+
+    def unfitted(self) -> Iterator[tuple[str, str]]:
+        """Yield the key of each ``fit`` that leaves an image at its own size, and the role of that image."""
+        yield from ()
+
+    def same_size(self) -> Iterator[tuple[str, str]]:
+        """Yield pairs of roles whose images must have one size, the one to blame first."""
+        yield from ()
+
+    def problems(self, spec: RunSpec) -> Iterator[Problem]:
+        """Yield each reason for which a run cannot do it."""
+        yield from ()
+
+    def inputs(self, images: InputImages) -> Inputs:
+        """Return what the pipeline is given."""
+        return Inputs()
+
+    def settings(self) -> dict[str, Any]:
+        """Return arguments of the pipeline's call that are the same for all runs of this task."""
+        return {}
+
+    def frames(self, output: Any, number: int) -> Sequence[Image]:
+        """Return what one image of a pipeline's output consists of: one frame, or those of an animation."""
+        return (output.images[number],)
+
+
+TASKS: Registry[type[Task]] = Registry("task", "tcdflow.parts.tasks")
