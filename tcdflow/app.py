@@ -29,6 +29,7 @@ from tcdflow.record.cleanup import remove_link
 from tcdflow.record.log import log_file
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.batch import Batch
+from tcdflow.sweep.metrics import measured
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -155,9 +156,7 @@ def run_in(
     with _begun(where, job) as run:
         result = _made(job, run, engine, on_step)
         if measure:
-            from tcdflow.sweep.metrics import measured  # numpy, which a single run does without
-
-            run.record.execution["metrics"] = measured(result.images)
+            run.record.execution["metrics"] = measured(run.record, result.images)
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 
 SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|session|^(sig|key|pwd|jwt|sas)$", re.I)
 """Names of parameters of a URL whose values are secret."""
@@ -46,6 +47,12 @@ def first_line(said: str | BaseException) -> str:
 def shortened(text: str, most: int) -> str:
     """Return at most ``most`` characters of a text, with dots where it was longer."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Return words as ``A, B or C``, each once, by the alphabet."""
+    *most, last = sorted(set(words), key=str.lower)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def unsigned(text: str) -> str:

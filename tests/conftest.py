@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.logging import LogCaptureHandler
@@ -22,6 +23,12 @@ _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, H
 settings.register_profile("ci", _COMMON, max_examples=50, derandomize=True, database=None)
 settings.register_profile("nightly", _COMMON, max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: with many short ones at the end no worker waits long for another."""
+    quick = Path(__file__).parent / "quick"
+    items.sort(key=lambda item: quick in item.path.parents)
 
 
 @pytest.fixture(scope="session", autouse=True)

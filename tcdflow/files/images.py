@@ -33,8 +33,8 @@ from tcdflow._version import __version__
 from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.hashes import cache_dir
-from tcdflow.spec.formats import MAX_PIXELS, all_formats, one_of
-from tcdflow.text import SECRET, printable, reason
+from tcdflow.spec.formats import MAX_PIXELS, all_formats
+from tcdflow.text import SECRET, any_of, printable, reason
 
 _INPUT_ONLY = {"BMP": ".bmp", "TIFF": ".tif"}
 """Suffix by Pillow's name of what is read and not written."""
@@ -334,12 +334,12 @@ def _what_it_is_not(path: Path) -> str:
     readable = [format for format in all_formats() if format.pillow]
     labels = [format.label for format in readable if format.claims(start)]
     if labels or start.startswith(_TIFF):
-        return f"begins like a {next(iter(labels), 'TIFF')} file but cannot be read: damaged or cut short"
+        return f"begins like {next(iter(labels), 'TIFF')} but cannot be read: damaged or cut short"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     like = [name for magic, name in _LOOKALIKES if text.startswith(magic)]
     if start[4:8] == b"ftyp":
         like = ["HEIC or a video"]
-    known = one_of([*_INPUT_ONLY, *(format.label for format in readable)])
+    known = any_of([*_INPUT_ONLY, *(format.label for format in readable)])
     return f"is no {known} image" + (f"; it looks like {like[0]}" if like else "")
 
 

@@ -7,7 +7,7 @@ made, and by each job before it loads anything, in whichever process it runs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,10 +25,12 @@ from tcdflow.errors import ConfigError, Problem, RunError
 from tcdflow.files.artifact import Artifact
 from tcdflow.libraries.hydra import without_job_lines
 from tcdflow.record.document import FILE_NAME
+from tcdflow.spec.metrics import METRICS
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweep import planner
-from tcdflow.text import first_line
+from tcdflow.sweep.metrics import value
+from tcdflow.text import any_of, first_line
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +74,6 @@ class Task:
         metric = composition.sweep.metric
         if metric is None:
             return None
-        from tcdflow.sweep.metrics import value
-
         return value(metric, result.record)
 
 
@@ -125,7 +125,7 @@ class HydraSweep:
             texts=tuple(texts),
             directory=directory,
             metric=settings.metric,
-            warnings=tuple(dict.fromkeys(warnings)),
+            warnings=tuple(dict.fromkeys([*warnings, *_aimless(settings, hydra, by, overrides)])),
             first=jobs[0].composition,
             artifacts=tuple(dict.fromkeys(artifacts)),
         )
@@ -151,14 +151,29 @@ def _check_settings(settings: SweepSpec, hydra: DictConfig, by: Drive) -> None:
         if name not in _UNDERSTOOD and getattr(settings, name) != getattr(default, name)
     ]
     if by.sweeper != BASIC and settings.metric is None:
-        what = f"must be given: {by} optimizes sharpness, complexity or seconds, to hydra.sweeper.direction"
+        what = f"must be given: {by} optimizes {any_of(METRICS)}, to hydra.sweeper.direction"
         problems.append(Problem("sweep.metric", what))
-    direction = hydra.sweeper.get("direction")
-    if OmegaConf.is_list(direction) or str(getattr(direction, "name", direction or "minimize")) not in _DIRECTIONS:
+    direction = _direction(hydra)
+    if direction not in _DIRECTIONS:
         what = f"must be {' or '.join(_DIRECTIONS)}: sweep.metric names one number"
-        problems.append(Problem("hydra.sweeper.direction", what, str(direction)))
+        problems.append(Problem("hydra.sweeper.direction", what, direction))
     if problems:
         raise ConfigError(problems)
+
+
+def _aimless(settings: SweepSpec, hydra: DictConfig, by: Drive, overrides: Sequence[str]) -> Iterator[str]:
+    """Yield a warning if a metric is optimized the wrong way, and nobody has asked for that."""
+    asked = any(text.lstrip("+").startswith("hydra.sweeper.direction=") for text in overrides)
+    if by.sweeper != BASIC and settings.metric is not None and not asked:
+        better, direction = METRICS[settings.metric].better, _direction(hydra)
+        if direction != {"higher": "maximize", "lower": "minimize"}[better]:
+            yield f"sweep.metric={settings.metric}: {better} is better, and hydra.sweeper.direction is {direction}"
+
+
+def _direction(hydra: DictConfig) -> str:
+    """Return the direction in which a sweeper optimizes; Optuna's has an enum of them."""
+    direction = hydra.sweeper.get("direction")
+    return str(getattr(direction, "name", direction or "minimize"))
 
 
 def _directory(composition: Composition, settings: SweepSpec) -> Path:

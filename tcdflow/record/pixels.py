@@ -60,6 +60,6 @@ def _decoded(format: FileFormat, file: BinaryIO) -> Iterator[Image.Image]:
     try:
         yield from format.frames(file)
     except UnidentifiedImageError:
-        raise ValueError(f"begins like a {format.label} file and is none: damaged or cut short") from None
+        raise ValueError(f"begins like {format.label} but cannot be read: damaged or cut short") from None
     except Exception as error:  # untrusted bytes: decoders raise SyntaxError, struct.error, KeyError, …
         raise ValueError(f"cannot be decoded: {reason(error)}") from None

@@ -7,11 +7,12 @@ A format is one file below ``tcdflow.parts.formats``. Its name is then allowed i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from tcdflow.spec.registry import Registry
+from tcdflow.text import any_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -167,10 +168,4 @@ def format_of(start: bytes) -> FileFormat:
     for format in all_formats():
         if format.claims(start):
             return format
-    raise ValueError(f"is no {one_of(format.label for format in all_formats())} file")
-
-
-def one_of(words: Iterable[str]) -> str:
-    """Return words as ``A, B or C``, each once, by the alphabet."""
-    *most, last = sorted(set(words), key=str.lower)
-    return f"{', '.join(most)} or {last}" if most else last
+    raise ValueError(f"is no {any_of(format.label for format in all_formats())} file")

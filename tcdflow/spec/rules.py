@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from tcdflow.errors import Problem
 from tcdflow.spec import runtime_rules
 from tcdflow.spec.adapter import ADAPTERS
-from tcdflow.spec.formats import ANIMATION_FORMATS, one_of
+from tcdflow.spec.formats import ANIMATION_FORMATS
 from tcdflow.spec.model import RunSpec
+from tcdflow.text import any_of
 
 
 def problems(spec: RunSpec) -> Iterator[Problem]:
@@ -99,6 +100,6 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
     output = spec.output
     if spec.task.animated and output.fps > (most := ANIMATION_FORMATS[output.animation].max_fps):
-        others = one_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)
+        others = any_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)
         yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
     yield from spec.family.warnings(spec)

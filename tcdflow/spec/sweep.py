@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tcdflow.spec.metrics import METRICS
+from tcdflow.spec.registry import NameOf
 from tcdflow.spec.types import Float, Int, Settings, SourceText
-
-Metric = Literal["sharpness", "complexity", "seconds"]
-"""What a sweeper can optimize; see ``tcdflow.sweep.metrics``."""
 
 
 class SampleSpec(Settings):
@@ -66,6 +65,6 @@ class SweepSpec(Settings):
     out_of_memory: Literal["none", "model", "sequential", "group"] = Field(
         "none", description="runtime.offload to try a cell with once more after it ran out of GPU memory"
     )
-    metric: Metric | None = Field(
+    metric: Annotated[str, NameOf(METRICS)] | None = Field(
         None, description="number of a run for hydra/sweeper=optuna to optimize; null for other sweeps"
     )

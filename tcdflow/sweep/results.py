@@ -11,24 +11,13 @@ from typing import Any
 
 from tcdflow.record.atomic import write_text
 from tcdflow.record.document import FILE_NAME
+from tcdflow.spec.metrics import recorded_metrics
 from tcdflow.sweep.directory import cell_path
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
 
-_MEASURED = (
-    "seconds",
-    "denoise",
-    "decode",
-    "unet_calls",
-    "sharpness",
-    "complexity",
-    "attempts",
-    "pictures",
-    "picture",
-    "pixel_sha256",
-    "record",
-    "reason",
-)
+_TIMED = ("seconds", "denoise", "decode", "unet_calls")
+_KEPT = ("attempts", "pictures", "picture", "pixel_sha256", "record", "reason")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -38,12 +27,17 @@ def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
     rows = [_row(directory, keys, outcome) for outcome in outcomes]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(map(_harmless, ["cell", "status", *keys, *_MEASURED]))
+    writer.writerow(map(_harmless, columns(keys)))
     writer.writerows(map(_harmless, row.values()) for row in rows)
     write_text(directory / "results.csv", buffer.getvalue(), durable=False)  # can be made again from the records
     write_text(
         directory / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), durable=False
     )
+
+
+def columns(keys: Sequence[str]) -> list[str]:
+    """Return the names of the columns, given the keys of the axes."""
+    return ["cell", "status", *keys, *_TIMED, *recorded_metrics(), *_KEPT]
 
 
 def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, Any]:
@@ -62,8 +56,7 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
         "denoise": seconds.get("denoise"),
         "decode": seconds.get("decode"),
         "unet_calls": counts.get("unet_calls"),
-        "sharpness": metrics.get("sharpness"),
-        "complexity": metrics.get("complexity"),
+        **{name: metrics.get(name) for name in recorded_metrics()},
         "attempts": counts.get("attempts", 1) if record and record.status == "done" else outcome.attempts or None,
         "pictures": len(record.outputs) if record else None,
         "picture": f"{path}/{first.file}" if first else None,

@@ -23,6 +23,7 @@ from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep.directory import cell_path, state
+from tcdflow.sweep.metrics import measured
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Cell, Plan
 from tcdflow.text import first_line
@@ -164,10 +165,8 @@ class Worker:
         return RunDirectory.begin(where, spec, overrides=self.plan.said(cell), warnings=warnings)
 
     def _keep(self, generated: Generated, run: RunDirectory, attempts: int) -> None:
-        from tcdflow.sweep.metrics import measured  # numpy, which resuming a finished sweep can do without
-
         images = keep(generated, run).images
-        run.record.execution["metrics"] = measured(images)
+        run.record.execution["metrics"] = measured(run.record, images)
         if attempts > 1:
             run.record.execution["attempts"] = attempts
         run.end()

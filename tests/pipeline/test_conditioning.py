@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from tcdflow.parts.preprocessors.canny import Canny
 from tests.standins import StandIns
 
 if TYPE_CHECKING:
+    import torch
+
     from tcdflow.parts.preprocessors.depth import DepthEstimator
 
 ORIENTATION = 0x0112
@@ -246,6 +249,14 @@ def estimator(folder: Path) -> DepthEstimator:
     return DepthEstimator(folder, torch.device("cpu"), torch.float32)
 
 
+def answers(monkeypatch: pytest.MonkeyPatch, depth: torch.Tensor) -> None:
+    """Have every depth model answer with this."""
+    from transformers import DPTForDepthEstimation
+
+    said = SimpleNamespace(predicted_depth=depth)
+    monkeypatch.setattr(DPTForDepthEstimation, "forward", lambda self, pixels: said)
+
+
 class TestDepth:
     """The depth estimator, on its stand-in."""
 
@@ -278,7 +289,7 @@ class TestDepth:
         import torch
 
         answer = torch.full((1, 64, 64), depth)
-        monkeypatch.setattr(estimator, "_model", lambda pixels: type("Answer", (), {"predicted_depth": answer}))
+        answers(monkeypatch, answer)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert estimator(picture(), 100, 37).tobytes() == bytes(100 * 37 * 3)
@@ -292,7 +303,7 @@ class TestDepth:
         import torch
 
         answer = torch.tensor([[[1.0, float("nan")], [2.0, 3.0]]])
-        monkeypatch.setattr(estimator, "_model", lambda pixels: type("Answer", (), {"predicted_depth": answer}))
+        answers(monkeypatch, answer)
         with pytest.raises(RunError, match="undefined"):
             estimator(picture(), 64, 64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,15 @@ def test_another_scheduler(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fewer_steps(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    common = sampler._settings
-    monkeypatch.setattr(sampler, "_settings", lambda *args: common(*args) | {"num_inference_steps": 2})
+    from diffusers import StableDiffusionImg2ImgPipeline as Pipeline
+
+    call = Pipeline.__call__
+
+    @functools.wraps(call)
+    def hasty(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return call(self, *args, **kwargs | {"num_inference_steps": 2})
+
+    monkeypatch.setattr(Pipeline, "__call__", hasty)
     record, reasons = wrong()
     assert record.execution["unet_calls"] == len(record.execution["timesteps"]) == 1
     assert reasons[-1] == "unet_calls: 2 then, 1 now"
@@ -61,7 +69,8 @@ def test_no_lora(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_stack_that_was_not_fused(tcd: Tcdflow, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LoraStack, "_fuse", lambda self: None)
+    attach = LoraStack.attach
+    monkeypatch.setattr(LoraStack, "attach", lambda self, entries, **_: attach(self, entries, fuse=False))
     assert tcd("rerun", "outputs/image", "hydra.run.dir=again").status == 0
     assert [lora["fused"] for lora in document.read(here / "again").execution["loras"]] == [False]
 
@@ -93,8 +102,10 @@ def test_steps_at_other_times(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_another_weight(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    weigh = LoraStack._set_weights
-    monkeypatch.setattr(LoraStack, "_set_weights", lambda self, weights: weigh(self, dict.fromkeys(weights, 0.25)))
+    from diffusers import StableDiffusionImg2ImgPipeline as Pipeline
+
+    weigh = Pipeline.set_adapters
+    monkeypatch.setattr(Pipeline, "set_adapters", lambda self, names, **_: weigh(self, names, [0.25] * len(names)))
     record, (reason,) = wrong()
     (lora,) = record.execution["loras"]
     assert (lora["weight"], lora["weights_of_layers"]) == (1.0, [0.25])
@@ -102,7 +113,9 @@ def test_another_weight(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lora_that_is_switched_off(tcd: Tcdflow, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LoraStack, "_set_weights", lambda self, weights: self._pipe.disable_lora())
+    from diffusers import StableDiffusionImg2ImgPipeline as Pipeline
+
+    monkeypatch.setattr(Pipeline, "set_adapters", lambda self, names, **_: self.disable_lora())
     said = tcd("rerun", "outputs/image", "lora_stack.fuse=false", "hydra.run.dir=again")
     assert said.status == 0, said.err
     (lora,) = document.read(here / "again").execution["loras"]

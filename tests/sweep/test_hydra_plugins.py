@@ -67,7 +67,7 @@ def said(at: Path, capfd: pytest.CaptureFixture[str]) -> Said:
         ([*OPTUNA[:2], "sampling.eta=interval(0,2)"], ["sampling.eta = 2", "at most 1"]),
         ([*OPTUNA[:2], "sampling.ata=interval(0,1)"], ["sampling.ata", "did you mean 'eta'"]),
         ([*OPTUNA, "loras.tcd.source=no/such.safetensors"], ["loras.tcd.source", "no/such.safetensors"]),
-        ([OPTUNA[0], OPTUNA[2]], ["sweep.metric", "must be given", "sharpness, complexity or seconds"]),
+        ([OPTUNA[0], OPTUNA[2]], ["sweep.metric", "must be given", "complexity, seconds or sharpness"]),
         ([OPTUNA[0], OPTUNA[2], "sweep.metric=sharpnes"], ["sweep.metric", "did you mean 'sharpness'"]),
         ([*OPTUNA, "sweep.retry=2"], ["sweep.retry", "not supported with hydra/sweeper=optuna"]),
         (["hydra/launcher=joblib", "sampling.eta=0,2,3"], ["2 things are wrong", "eta = 2", "eta = 3"]),
@@ -119,6 +119,24 @@ def test_check_shows_what_is_known(at: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "hydra/sweeper=optuna chooses its cells, by sharpness" in out and "eta 0," in out and "embedded:emoji" in out
     assert not list(at.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "told"),
+    [
+        ("sharpness", None, "higher is better, and hydra.sweeper.direction is minimize"),
+        ("sharpness", "minimize", None),
+        ("sharpness", "maximize", None),
+        ("seconds", None, None),
+    ],
+)
+def test_a_metric_that_is_optimized_the_wrong_way_unasked_is_a_warning(
+    metric: str, direction: str | None, told: str | None, at: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [f"hydra.sweeper.direction={direction}"] if direction else []
+    assert dispatch(["check", "-m", OPTUNA[0], f"sweep.metric={metric}", OPTUNA[2], *asked]) == 0
+    shown = "".join(capsys.readouterr())
+    assert ("is better" in shown) == (told is not None) and (told or "") in shown
 
 
 def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:

@@ -7,12 +7,12 @@ other programs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from PIL import Image
-
-from tcdflow.record.pixels import plain
 from tcdflow.spec.formats import MAX_FRAMES, MAX_PIXELS
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def decoded(file: BinaryIO, format: str) -> Iterator[Image.Image]:
@@ -26,6 +26,11 @@ def decoded(file: BinaryIO, format: str) -> Iterator[Image.Image]:
         OSError: or whatever else Pillow says of bytes that are none.
         ValueError: if it has more than 8192² pixels or 1024 frames.
     """
+    # Here, for every command asks for the names of the formats, and few for more.
+    from PIL import Image
+
+    from tcdflow.record.pixels import plain
+
     with Image.open(file, formats=(format,)) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels: more than any run makes")

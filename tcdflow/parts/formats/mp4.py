@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from PIL import Image
-
 from tcdflow.spec.formats import ANIMATION_FORMATS, MAX_FRAMES, MAX_PIXELS, AnimationFormat, Encoded, Texts
 
 if TYPE_CHECKING:
     from av import Packet, VideoStream
     from av.container import OutputContainer
     from av.filter import Graph
+    from PIL import Image
 
 _BRANDS = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"avc1", b"mp41", b"mp42", b"M4V ", b"qt  ")
 """Of the first box: ours is the first, the others are what tools write that copy a video into a new file."""
@@ -94,6 +93,7 @@ class Mp4(AnimationFormat):
 
     def frames(self, file: BinaryIO) -> Iterator[Image.Image]:
         import imageio.v3 as iio
+        from PIL import Image
 
         # The container and the codec are said, not guessed, and no name is given: a playlist that looks like a video
         # could have ffmpeg read other files.
@@ -129,6 +129,8 @@ def _mux(container: OutputContainer, stream: VideoStream, packets: Sequence[Pack
 
 
 def _even(frame: Image.Image) -> Image.Image:
+    from PIL import Image
+
     width, height = frame.width + frame.width % 2, frame.height + frame.height % 2
     if (width, height) == frame.size:
         return frame

@@ -18,7 +18,7 @@ from tcdflow.spec.model import RunSpec
 from tcdflow.spec.registry import NameOf, OneOf, Registry
 from tcdflow.spec.schema import EXPERIMENT, Schema, file_schema
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.spec.types import Part
+from tcdflow.spec.types import Settings
 from tcdflow.sweep.ray_cluster import RaySettings
 
 RUN = keys(RunSpec)
@@ -34,11 +34,7 @@ def named(name: str, kind: str = "") -> Key:
     return key
 
 
-PARTS = ("task.", "scheduler.", "adapters.")
-DESCRIBED = [key for key in RUN + SWEEP + RAY if not key.name.startswith(PARTS)]
-
-
-@pytest.mark.parametrize("key", DESCRIBED, ids=lambda key: f"{key.name} {' '.join(key.kinds)}".strip())
+@pytest.mark.parametrize("key", RUN + SWEEP + RAY, ids=lambda key: f"{key.name} {' '.join(key.kinds)}".strip())
 def test_every_key_is_described(key: Key) -> None:
     assert key.description, "describe the field, with its unit and what its ends mean"
     assert "\n" not in key.description
@@ -104,7 +100,7 @@ def schema_of(path: Path) -> Schema:
     return schema
 
 
-class Toy(Part):
+class Toy(Settings):
     """A part of a registry of the test's own."""
 
 
@@ -127,7 +123,7 @@ toys.add("top", Top)
 toys.add("ball", Ball)
 
 
-class Box(Part):
+class Box(Settings):
     """What holds them."""
 
     best: Annotated[str, NameOf(toys)] = Field("top", description="the best of them")

@@ -23,7 +23,8 @@ from PIL import Image, PngImagePlugin
 from tcdflow.errors import SourceError
 from tcdflow.files import images
 from tcdflow.files.images import check_image, public_url, resolve_image
-from tcdflow.spec.formats import all_formats, one_of
+from tcdflow.spec.formats import all_formats
+from tcdflow.text import any_of
 
 ORIENTATION = 0x0112
 
@@ -38,7 +39,7 @@ def encoded(kind: str = "PNG", size: tuple[int, int] = (12, 9), orientation: int
 
 
 PNG = encoded(size=(60, 40))
-KNOWN = one_of(["BMP", "TIFF", *(format.label for format in all_formats() if format.pillow)])
+KNOWN = any_of(["BMP", "TIFF", *(format.label for format in all_formats() if format.pillow)])
 
 
 @pytest.fixture(autouse=True)
@@ -179,8 +180,8 @@ class TestCheck:
             (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "it looks like HEIC"),
             (PNG[:20], "Truncated"),
             (encoded("JPEG")[:30], "Truncated"),
-            (encoded("JPEG")[:2], "begins like a JPEG file but cannot be read"),
-            (b"\x89PNG" + PNG[5:], "begins like a PNG file but cannot be read"),
+            (encoded("JPEG")[:2], "begins like JPEG but cannot be read"),
+            (b"\x89PNG" + PNG[5:], "begins like PNG but cannot be read"),
         ],
     )
     def test_says_what_the_bytes_are_not(self, tmp_path: Path, content: bytes, what: str) -> None:

@@ -13,6 +13,7 @@ from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
+from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tcdflow.spec.model import BaseModelSpec, OutputSpec, RunSpec, SamplingSpec
 from tcdflow.spec.scheduler import SCHEDULERS
 
@@ -21,17 +22,13 @@ LOCK = (
     LockedFile(role="loras.tcd", source="hub", revision=None, file="b.safetensors", size=4, sha256="cd" * 32),
 )
 STILLS: dict[str, dict[str, Any]] = {
-    "png": {"format": "png"},
-    "jpeg": {"format": "jpeg"},
+    **{name: {"format": name} for name in IMAGE_FORMATS},
     "jpeg at 60": {"format": "jpeg", "quality": 60},
-    "webp": {"format": "webp"},
     "webp without loss": {"format": "webp", "quality": 100},
 }
 MOVING: dict[str, dict[str, Any]] = {
-    "gif": {"animation": "gif"},
-    "webp": {"animation": "webp"},
+    **{name: {"animation": name} for name in ANIMATION_FORMATS},
     "webp without loss": {"animation": "webp", "quality": 100},
-    "mp4": {"animation": "mp4"},
 }
 
 

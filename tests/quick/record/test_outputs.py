@@ -22,6 +22,7 @@ from tcdflow.record.pixels import pixel_sha256
 from tcdflow.record.recipe import texts_of
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
+from tcdflow.spec.formats import IMAGE_FORMATS
 from tcdflow.spec.model import RunSpec
 from tests.quick.record.outputs import LOCK, MOVING, STILLS, a_spec, an_animation, an_image, write
 
@@ -30,8 +31,8 @@ from tests.quick.record.outputs import LOCK, MOVING, STILLS, a_spec, an_animatio
 def test_every_format_of_a_image_brings_its_recipe_back(tmp_path: Path, output: dict[str, Any]) -> None:
     spec = a_spec(output)
     record = write(tmp_path, spec, [Sample((an_image(n),), 7 + n) for n in range(2)])
-    suffix = {"png": "png", "jpeg": "jpg", "webp": "webp"}[output["format"]]
-    assert [o.file for o in record.outputs] == [f"000.{suffix}", f"001.{suffix}"]
+    suffix = IMAGE_FORMATS[output["format"]].suffix
+    assert [o.file for o in record.outputs] == [f"000{suffix}", f"001{suffix}"]
     for number, out in enumerate(record.outputs):
         path = tmp_path / out.file
         recipe = read_recipe(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import Any
 
@@ -177,7 +178,7 @@ def _values(key: Key) -> list[Any]:
         return [{"true": True, "false": False}.get(choice, choice) for choice in key.choices]
     if key.range:
         low = int(key.range.removeprefix("above ").split()[0].strip(","))
-        return [low, low + 8] if key.type.startswith("whole") else [0.25, 0.5]
+        return [low, low + 8] if key.type.startswith("whole") else [low + 0.25, low + 0.5]
     return list(key.examples or (["a", "b"] if key.type.startswith("text") else []))
 
 
@@ -213,28 +214,32 @@ class TestEffect:
         assert len(made) == (len(_values(key)) if effect(key.name) == "pixels" else 1)
 
 
-BASES = [
-    PLAIN | {"task": task, "lora_stack": {"merge": {"method": "ties"}}, "runtime": {"compile": {}}}
-    for task in (
-        PLAIN["task"],
-        {"name": "inpainting", "image": "a.png", "mask": "m.png"},
-        {"name": "animation"},
-        {"name": "text_to_image"},
-    )
-]
+def _names(key: str) -> tuple[str, ...]:
+    """The parts that a key chooses from."""
+    return next(known.choices for known in keys(RunSpec) if known.name == key)
+
+
+def _specs() -> Iterator[Any]:
+    """Specs that have every key between them, as far as keys have two values."""
+    edges = PLAIN["adapters"]["edges"]
+    yield PLAIN | {"lora_stack": {"merge": {"method": "ties"}}, "runtime": {"compile": {}}}
+    for task in ({"name": "inpainting", "image": "a.png", "mask": "m.png"}, {"name": "animation"}):
+        yield PLAIN | {"task": task}
+    for name in _names("scheduler.name"):
+        yield PLAIN | {"scheduler": {"name": name}}
+    for name in _names("adapters.NAME.preprocessor.name"):
+        yield PLAIN | {"adapters": {**PLAIN["adapters"], "edges": edges | {"preprocessor": {"name": name}}}}
+    yield PLAIN | {"adapters": {"edges": edges | {"kind": "t2i_adapter"}}}
 
 
 def _with(key: Key) -> tuple[Any, str]:
     """Return a spec that has a key, and where the key stands in it."""
-    for base in BASES:
-        for preprocessor in ({"name": "canny"}, {"name": "depth"}):
-            plain = RunSpec.model_validate(base).model_dump(mode="json")
-            plain["adapters"]["edges"]["preprocessor"] = preprocessor
-            plain = RunSpec.model_validate(plain).model_dump(mode="json")
-            for place in _places(plain):
-                if key.matches(place) and (not key.kinds or _parts(plain, place) & set(key.kinds)):
-                    return plain, place
-    raise AssertionError(f"no spec of this test has {key.name}")
+    for spec in _specs():
+        plain = RunSpec.model_validate(spec).model_dump(mode="json")
+        for place in _places(plain):
+            if key.matches(place) and (not key.kinds or _parts(plain, place) & set(key.kinds)):
+                return plain, place
+    raise AssertionError(f"no spec of this test has {key.name} of {key.kinds}")
 
 
 def _places(node: Any, prefix: str = "") -> list[str]:

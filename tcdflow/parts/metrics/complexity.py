@@ -1,0 +1,36 @@
+"""Complexity: how badly an image compresses."""
+
+from __future__ import annotations
+
+import zlib
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from tcdflow.spec.metrics import METRICS, Measurable, Metric
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Complexity(Metric):
+    """The mean of :func:`complexity`."""
+
+    description = "compressed bytes a pixel, 0 to about 3: flat images have next to none, noise has most"
+    better = "higher"
+    digits = 6
+    column = 20
+
+    def measure(self, run: Measurable) -> float:
+        return fmean(map(complexity, run.images))
+
+
+def complexity(image: Image.Image) -> float:
+    """Return compressed bytes a pixel, of differences between neighbours as in a PNG: near 0 if flat, 3 if noise."""
+    import numpy as np
+
+    pixels = np.asarray(image.convert("RGB"))
+    rows = np.diff(pixels, axis=1, prepend=np.zeros_like(pixels[:, :1]))
+    return len(zlib.compress(rows.tobytes(), 1)) / (image.width * image.height)
+
+
+METRICS.add("complexity", Complexity())
