@@ -112,6 +112,7 @@ def _graph(width: int, height: int, fps: int) -> Graph:
     from av.filter import Graph
 
     graph = Graph()
+    graph.threads = 1  # no workers, for which a process that is forked off later could wait when it collects the graph
     given = VideoFormat("rgb24", width, height)
     last = graph.add_buffer(width=width, height=height, format=given, time_base=Fraction(1, fps))
     for name, options in (*_FILTERS, ("buffersink", None)):
