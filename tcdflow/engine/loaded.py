@@ -64,8 +64,8 @@ class Component:
 
     def described(self) -> dict[str, str]:
         """Return what it computes with now; where its weights are not all alike, every kind, joined by ``+``."""
-        weights = (weight for module in self._modules for weight in module._parameters.values())
-        kinds = {(weight.dtype, weight.device) for weight in weights if weight is not None}
+        weights = (weight for module in self._modules for weight in module.parameters(recurse=False))
+        kinds = {(weight.dtype, weight.device) for weight in weights}
         return {
             "class": self._class,
             "dtype": "+".join(sorted({str(dtype).removeprefix("torch.") for dtype, _ in kinds})),
@@ -122,8 +122,6 @@ class Loaded:
                 tiny = optimizations.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
                 pipe.register_modules(vae=tiny.to(home))
             config = dict(pipe.scheduler.config)
-            if spec.runtime.offload == "none":
-                base.stay(pipe, where)
             held = Optimizations(pipe, spec.family.denoiser(pipe), spec.runtime, where, dtype)
             held.before_loras()
             stack = LoraStack(base.lora_loader(pipe, spec), restorable=reusable, device=where)
@@ -163,8 +161,6 @@ class Loaded:
 
     def _switch(self, spec: RunSpec, artifacts: Artifacts) -> None:
         self.pipe = base.switch(self.pipe, self.spec, spec, artifacts, self.dtype)
-        if spec.runtime.offload == "none":
-            base.stay(self.pipe, self.device)
         self.optimizations = Optimizations(
             self.pipe, spec.family.denoiser(self.pipe), spec.runtime, self.device, self.dtype
         )

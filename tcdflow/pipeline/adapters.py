@@ -10,7 +10,7 @@ import torch
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Artifacts
-from tcdflow.libraries.quiet import quiet
+from tcdflow.libraries.diffusers import quiet
 from tcdflow.spec.adapter import Adapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.needs import Need

@@ -10,7 +10,7 @@ import torch
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Artifacts
-from tcdflow.libraries.quiet import quiet
+from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import adapters
 from tcdflow.spec.model import RunSpec
 from tcdflow.text import reason
@@ -72,16 +72,6 @@ def lora_loader(pipe: Any, spec: RunSpec) -> Any:
     parts = {name: part for name, part in pipe.components.items() if name in known}
     with quiet():
         return cls(**{**_options(cls, spec), **parts})
-
-
-def stay(pipe: Any, device: torch.device) -> None:
-    """Tell a pipeline that its weights stay on a device.
-
-    diffusers looks through all modules for a hook that would move them, at each call: 2 ms, of the 70 that an image of
-    the embedded model takes.
-    """
-    cls = type(pipe)
-    pipe.__class__ = type(cls.__name__, (cls,), {"_execution_device": property(lambda self: device)})
 
 
 def _from_folder(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict[str, Any]) -> Any:

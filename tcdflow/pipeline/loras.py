@@ -18,7 +18,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError, safe_open
 
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.libraries.quiet import quiet
+from tcdflow.libraries.diffusers import lora_components, quiet
 from tcdflow.pipeline import block_weights
 from tcdflow.pipeline.adapter_names import adapter_name
 from tcdflow.pipeline.merge import merge as merged
@@ -171,7 +171,7 @@ class LoraStack:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise _problem(entry, f"does not fit the base: {reason(error)}") from error
-        for component in self._components():
+        for component in lora_components(self._pipe):
             # A file may ask for dropout in its metadata, and layers made by peft start out in training mode.
             getattr(self._pipe, component).eval()
 
@@ -190,7 +190,7 @@ class LoraStack:
         weights = {entry.adapter: entry.weight for entry in self._entries}
         tensors = {
             f"{component}.{key}": tensor
-            for component in self._components()
+            for component in lora_components(self._pipe)
             for key, tensor in merged(getattr(self._pipe, component), weights, merge).items()
         }
         self._pipe.unload_lora_weights()
@@ -218,13 +218,8 @@ class LoraStack:
         # The base now carries the weights; without the wrappers each layer is called directly.
         self._pipe.unload_lora_weights()
 
-    def _components(self) -> Iterator[str]:
-        for name in self._pipe._lora_loadable_modules:
-            if getattr(self._pipe, name, None) is not None:
-                yield name
-
     def _layers(self) -> Iterator[tuple[str, str, Any]]:
-        for component in self._components():
+        for component in lora_components(self._pipe):
             for module, layer in getattr(self._pipe, component).named_modules():
                 if isinstance(layer, BaseTunerLayer):
                     yield component, module, layer

@@ -21,6 +21,8 @@ from typing import Any
 import torch
 
 from tcdflow.errors import ConfigError, Problem, RunError
+from tcdflow.libraries.diffusers import remove_group_offload
+from tcdflow.libraries.torch import is_from_compiler
 from tcdflow.spec.model import CompileSpec, RuntimeSpec
 from tcdflow.spec.runtime_rules import device_problems
 from tcdflow.text import reason
@@ -136,7 +138,9 @@ class Optimizations:
         if not self._offloaded:
             return
         if self._runtime.offload == "group":
-            _remove_group_offload(self._pipe)
+            for part in self._pipe.components.values():
+                if isinstance(part, torch.nn.Module):
+                    remove_group_offload(part)
         else:
             self._pipe.remove_all_hooks()
         self._pipe.to(self.home(self._runtime, self._device), silence_dtype_warnings=True)
@@ -154,22 +158,6 @@ class Optimizations:
                 offload_type="leaf_level",
                 use_stream=self._device.type == "cuda",
             )
-
-
-def _remove_group_offload(pipe: Any) -> None:
-    from diffusers.hooks import group_offloading as offloading
-    from diffusers.hooks.hooks import HookRegistry
-
-    # diffusers takes these off by name too, and has no call for it.
-    names = (
-        offloading._GROUP_OFFLOADING,
-        offloading._LAYER_EXECUTION_TRACKER,
-        offloading._LAZY_PREFETCH_GROUP_OFFLOADING,
-    )
-    for part in pipe.components.values():
-        if isinstance(part, torch.nn.Module):
-            for name in names:
-                HookRegistry.check_if_exists_or_initialize(part).remove_hook(name, recurse=True)
 
 
 def _compile(unet: Any, spec: CompileSpec) -> None:
@@ -204,10 +192,10 @@ def computing(runtime: RuntimeSpec) -> Iterator[None]:
         if runtime.tf32:
             stack.enter_context(_tf32())
         if runtime.compile is not None:
-            from torch import _dynamo
+            from torch.compiler import config
 
             # Beyond its limit dynamo stops compiling without a word; blocks of all sizes share one count.
-            stack.enter_context(_dynamo.config.patch(recompile_limit=256, accumulated_recompile_limit=4096))
+            stack.enter_context(config.patch(recompile_limit=256, accumulated_recompile_limit=4096))  # type: ignore[attr-defined]
         try:
             yield
         except Exception as error:
@@ -254,7 +242,7 @@ def _explained(error: Exception, runtime: RuntimeSpec) -> str | None:
     said = " ".join(str(error).split())
     if runtime.deterministic and "does not have a deterministic" in said and isinstance(error, RuntimeError):
         return f"runtime.deterministic: {said[:300]}"
-    if runtime.compile is not None and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+    if runtime.compile is not None and is_from_compiler(error):
         backend = runtime.compile.backend
         if "No working C++ compiler" in said or "InvalidCxxCompiler" in said:
             return f"runtime.compile: {backend} needs a C++ compiler, and there is none; install g++ or set CXX"

@@ -70,7 +70,7 @@ class DepthEstimator:
         from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
         from transformers.models.dpt.modeling_dpt import DPTForDepthEstimation
 
-        from tcdflow.libraries.quiet import quiet
+        from tcdflow.libraries.diffusers import quiet
 
         try:
             _check_kind(folder)

@@ -1,0 +1,65 @@
+"""diffusers' private parts, and the loggers of diffusers and transformers, which it loads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from diffusers.hooks import group_offloading
+from diffusers.hooks.hooks import HookRegistry
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
+
+
+def lora_components(pipe: Any) -> list[str]:
+    """Return the names of a pipeline's components that LoRAs can change, the denoiser first.
+
+    Private: ``_lora_loadable_modules``. In its place: ``get_list_adapters``, which names those alone that have one.
+    """
+    return [name for name in pipe._lora_loadable_modules if getattr(pipe, name, None) is not None]
+
+
+def remove_group_offload(model: torch.nn.Module) -> None:
+    """Take off what ``enable_group_offload`` has put on a model.
+
+    Private: the names of its three hooks. In its place: a call that undoes it; ``remove_all_hooks`` knows the other
+    kinds of offloading only.
+    """
+    registry = HookRegistry.check_if_exists_or_initialize(model)
+    for name in (
+        group_offloading._GROUP_OFFLOADING,
+        group_offloading._LAYER_EXECUTION_TRACKER,
+        group_offloading._LAZY_PREFETCH_GROUP_OFFLOADING,
+    ):
+        registry.remove_hook(name, recurse=True)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep diffusers and transformers off the terminal; their messages reach the root logger if it has handlers.
+
+    Unruly: each has a handler of its own that writes to standard error, and bars of its own. In its place: libraries
+    that leave handlers to the application.
+    """
+    with _quiet(diffusers_logging, "diffusers"), _quiet(transformers_logging, "transformers"):
+        yield
+
+
+@contextmanager
+def _quiet(library: Any, name: str) -> Iterator[None]:
+    library.get_verbosity()  # makes the library's own handler, so that it can be taken off
+    logger = logging.getLogger(name)
+    handlers, propagate = list(logger.handlers), logger.propagate
+    bars = library.is_progress_bar_enabled()
+    logger.handlers = [] if logging.root.handlers else [logging.NullHandler()]
+    logger.propagate = bool(logging.root.handlers)
+    library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+        if bars:
+            library.enable_progress_bar()
