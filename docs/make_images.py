@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 import tcdflow
 
-HERE = Path(__file__).parent / "pictures"
+HERE = Path(__file__).parent / "images"
 PROMPTS = (
     "a fox on a green background",
     "a red heart",
@@ -42,7 +42,7 @@ def _steps(runs: Path) -> Image.Image:
 
 
 def _tasks(runs: Path) -> Image.Image:
-    """An image, another made from it, a mask, and the image with the mask's part made anew."""
+    """An image, another made from it, a mask, and the image with that part repainted."""
     fox = _draw(runs, "prompt=a fox on a green background")
     mask = Image.new("RGB", fox.size)
     ImageDraw.Draw(mask).rectangle((0, 0, 63, 63), fill="white")
@@ -62,10 +62,10 @@ def _draw(runs: Path, *overrides: str) -> Image.Image:
     return tcdflow.run(*overrides, f"hydra.run.dir={runs / f'run{number}'}").images[0]
 
 
-def _row(pictures: list[Image.Image]) -> Image.Image:
-    width, height = (SCALE * side for side in pictures[0].size)
-    row = Image.new("RGB", (width * len(pictures), height))
-    for number, image in enumerate(pictures):
+def _row(images: list[Image.Image]) -> Image.Image:
+    width, height = (SCALE * side for side in images[0].size)
+    row = Image.new("RGB", (width * len(images), height))
+    for number, image in enumerate(images):
         row.paste(image.resize((width, height), Image.Resampling.LANCZOS), (number * width, 0))
     return row
 
