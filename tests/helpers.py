@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.request.prepare import prepare
 from tcdflow.request.request import Prepared, Request
 from tcdflow.request.run import run_single
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.registry import Registry
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -70,6 +73,15 @@ def problems(composer: Composer, *overrides: str) -> tuple[Problem, ...]:
 
 def compose(composer: Composer, *overrides: str) -> Composition:
     return composer.compose(overrides)
+
+
+@contextmanager
+def part(registry: Registry[Any], name: str, added: Any) -> Iterator[None]:
+    """Have a part for a while, in the unions of RunSpec too."""
+    with registry.including(name, added):
+        RunSpec.model_rebuild(force=True)
+        yield
+    RunSpec.model_rebuild(force=True)
 
 
 def prepared(composition: Composition) -> Prepared:

@@ -18,6 +18,7 @@ from tcdflow.engine.loaded import Loaded, Needs
 from tcdflow.engine.sampler import Sampled, SampleInput, Sampler, Step
 from tcdflow.engine.watch import Stopwatch, peak_memory
 from tcdflow.files.resolve import Artifacts
+from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import adapters, device, optimizations, schedulers
 from tcdflow.pipeline.unpickle import without_pickles
 from tcdflow.record.sample import Sample
@@ -80,7 +81,7 @@ class Engine:
         Raises:
             ConfigError: if this machine or the files cannot do what the specs ask for.
         """
-        with optimizations.computing(specs[0].runtime):
+        with quiet(), optimizations.computing(specs[0].runtime):
             return self._run(specs, without_pickles(artifacts), on_step)
 
     def _run(self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None) -> list[Generated]:

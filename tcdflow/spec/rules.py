@@ -62,7 +62,7 @@ def _pipeline(spec: RunSpec) -> Iterator[Problem]:
             yield Problem(f"adapters.{name}", f"{what}, not {task.name}")
     if not needed and task.name not in spec.family.pipelines:
         makers = [name for name, kind in ADAPTERS.items() if (spec.family.architecture, task.name) in kind.pipelines]
-        what = f"needs one of adapters of kind {' or '.join(makers)}" if makers else f"no base of {base.family} does it"
+        what = f"needs an adapter of kind {' or '.join(makers)}" if makers else f"no base of {base.family} does it"
         yield Problem("task", what, task.name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tcdflow.spec.scheduler import SCHEDULERS, KarrasSigmas, Scheduler
 
@@ -13,6 +13,7 @@ class DPMpp2S(Scheduler):
 
     diffusers_class = "scheduling_dpmsolver_singlestep:DPMSolverSinglestepScheduler"
     a1111_name = "DPM++ 2S"
+    fixed: ClassVar = {"lower_order_final": True}  # what diffusers changes it to, with a warning
 
     name: Literal["dpmpp_2s"]
     use_karras_sigmas: KarrasSigmas = None

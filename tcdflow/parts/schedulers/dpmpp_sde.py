@@ -16,7 +16,7 @@ class DPMppSDE(Scheduler):
 
     diffusers_class = "scheduling_dpmsolver_singlestep:DPMSolverSinglestepScheduler"
     a1111_name = "DPM++ SDE"
-    fixed: ClassVar = {"algorithm_type": "sde-dpmsolver++"}
+    fixed: ClassVar = {"algorithm_type": "sde-dpmsolver++", "lower_order_final": True}
 
     name: Literal["dpmpp_sde"]
     use_karras_sigmas: KarrasSigmas = None

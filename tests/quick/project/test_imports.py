@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,3 +146,26 @@ def test_the_parts_that_need_torch_name_it() -> None:
     """The check above sees something: it would find these."""
     naming = {part(path) for path in files() if "torch" in {m for m, _ in imports(path.read_text("utf-8"))}}
     assert {"pipeline", "engine"} <= naming
+
+
+def needed(path: Path) -> set[str]:
+    """The modules of tcdflow that a file imports as it is imported itself, and not later or for type checkers alone."""
+    tree = ast.parse(path.read_text("utf-8"))
+    late = {
+        id(inside)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.FunctionDef | ast.AsyncFunctionDef)
+        or (isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING")
+        for inside in ast.walk(block)
+    }
+    early = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and id(node) not in late]
+    return {name for node in early for name in (node.module, *(f"{node.module}.{a.name}" for a in node.names)) if name}
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    names = {path: ".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in files()}
+    modules = {name.removesuffix(".__init__") for name in names.values()}
+    graph = {name.removesuffix(".__init__"): (needed(path) & modules) - {name} for path, name in names.items()}
+    assert sum(map(len, graph.values())) > 400
+    order = graphlib.TopologicalSorter({name: uses - {name} for name, uses in graph.items()})
+    order.prepare()  # raises CycleError, which names the circle
