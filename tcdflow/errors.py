@@ -48,10 +48,10 @@ class Problem:
 
     def __str__(self) -> str:
         key = shortened(unsigned(self.key), 200) or "''"
-        said = key if self.value is None else f"{key} = {_shown(self.value)}"
+        subject = key if self.value is None else f"{key} = {_shown(self.value)}"
         meant = f"; did you mean '{self.nearest}'?" if self.nearest else ""
         where = f" [{shortened(unsigned(self.origin), 400)}]" if self.origin else ""
-        return one_line(f"{said}: {shortened(unsigned(self.what), 1000)}{meant}{where}")
+        return one_line(f"{subject}: {shortened(unsigned(self.what), 1000)}{meant}{where}")
 
 
 class TcdflowError(Exception):

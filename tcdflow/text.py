@@ -38,10 +38,10 @@ def reason(error: BaseException, most: int = 300) -> str:
     return joined(str(error), most) or type(error).__name__
 
 
-def first_line(said: str | BaseException) -> str:
+def first_line(message: str | BaseException) -> str:
     """Return the first line of a message, or of what an exception says, or the name of its type if that is nothing."""
-    lines = str(said).strip().splitlines()
-    return lines[0] if lines else type(said).__name__ if isinstance(said, BaseException) else ""
+    lines = str(message).strip().splitlines()
+    return lines[0] if lines else type(message).__name__ if isinstance(message, BaseException) else ""
 
 
 def shortened(text: str, most: int) -> str:

@@ -26,7 +26,7 @@ class Arguments(argparse.ArgumentParser):
     """
 
     def __init__(self, verb: str, description: str, examples: Examples) -> None:
-        lines = [line for command, says in examples for line in (f"  {command}", f"      {says}")]
+        lines = [line for command, meaning in examples for line in (f"  {command}", f"      {meaning}")]
         super().__init__(
             prog=f"tcdflow {verb}".strip(),
             description=description if "\n" in description else textwrap.fill(description, 100),
@@ -38,7 +38,7 @@ class Arguments(argparse.ArgumentParser):
         self.add_argument(*HELP, action="store_true", help="show this help")
         self.examples = examples
         self.verb = verb
-        self._said: Sequence[str] = ()
+        self._argv: Sequence[str] = ()
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
         """Add an argument, as :class:`argparse.ArgumentParser` does."""
@@ -51,7 +51,7 @@ class Arguments(argparse.ArgumentParser):
         Raises:
             ConfigError: if they are wrong.
         """
-        self._said = argv
+        self._argv = argv
         return self.parse_intermixed_args(list(argv))
 
     def error(self, message: str) -> NoReturn:
@@ -60,7 +60,7 @@ class Arguments(argparse.ArgumentParser):
         Raises:
             ConfigError: always.
         """
-        flag = next((text for text in self._said if text.startswith("-") and text in message), None)
+        flag = next((text for text in self._argv if text.startswith("-") and text in message), None)
         known = [name for action in self._added for name in action.option_strings if name.startswith("--")]
         near = nearest(flag, known) if flag and flag.startswith("--") and flag not in known else None
         what = f"{message}; see {self.prog} --help"

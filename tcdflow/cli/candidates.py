@@ -140,11 +140,11 @@ class _Line:
 
     @cached_property
     def _entries(self) -> dict[str, tuple[str, ...]]:
-        said = [word.lstrip("+~").split(".") for word in self.before]
+        named = [word.lstrip("+~").split(".") for word in self.before]
         return {
             group: tuple(
                 dict.fromkeys(
-                    (*places.entries(group, *self.own), *(w[1] for w in said if w[0] == group and len(w) > 2))
+                    (*places.entries(group, *self.own), *(w[1] for w in named if w[0] == group and len(w) > 2))
                 )
             )
             for group in _LISTS
@@ -172,9 +172,9 @@ class _Line:
     def _chosen(self, values: Iterable[str], value: str) -> Iterator[str]:
         """Yield values; of a sweep, after those that were said and a comma."""
         head, comma, last = value.rpartition(",") if self.sweeping else ("", "", value)
-        said = head.split(",")
+        named = head.split(",")
         end = "" if self.sweeping else " "
-        yield from (f"{head}{comma}{one}{end}" for one in values if one.startswith(last) and one not in said)
+        yield from (f"{head}{comma}{one}{end}" for one in values if one.startswith(last) and one not in named)
 
 
 _KINDS = {
@@ -204,8 +204,8 @@ def _listed(options: Sequence[str], value: str) -> Iterator[str]:
         yield from _whole(options, value)
         return
     head, comma, last = value.removeprefix("[").rpartition(",")
-    said = head.split(",")
-    yield from (f"[{head}{comma}{name}" for name in options if name.startswith(last) and name not in (*said, last))
+    named = head.split(",")
+    yield from (f"[{head}{comma}{name}" for name in options if name.startswith(last) and name not in (*named, last))
     if last in options:
         yield from (f"[{head}{comma}{last},", f"[{head}{comma}{last}] ")
 

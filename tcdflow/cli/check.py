@@ -34,21 +34,21 @@ EXAMPLES = (
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    made = flags.overrides_parser(
+    parser = flags.overrides_parser(
         "check",
         "Compose and validate a run or sweep and show what would run, with which files, and what is wrong. Runs "
         "nothing; the exit status is 2 if something is wrong.",
         EXAMPLES,
     )
-    made.add_argument("--json", action="store_true", help="print JSON, described in docs/json.md")
-    return made
+    parser.add_argument("--json", action="store_true", help="print JSON, described in docs/json.md")
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Show what a run or a sweep would do."""
     args = flags.read(parser(), argv)
     composer = Composer(args.config_dir)
-    look = _Looked(as_json=args.json, again=[word for word in argv if word != "--json"])
+    look = _Looked(as_json=args.json, arguments=[word for word in argv if word != "--json"])
     if args.multirun:
         _sweep(composer, args.overrides, look)
     else:
@@ -61,15 +61,15 @@ class _Looked:
 
     Args:
         as_json: as JSON.
-        again: the arguments, to be said again of ``tcdflow fetch``.
+        arguments: of the command, to be repeated for ``tcdflow fetch``.
     """
 
-    def __init__(self, *, as_json: bool, again: Sequence[str]) -> None:
+    def __init__(self, *, as_json: bool, arguments: Sequence[str]) -> None:
         self._as_json = as_json
-        self._again = shlex.join(again)
+        self._arguments = shlex.join(arguments)
 
     def show(
-        self, found: dict[str, Any], warnings: Sequence[str], artifacts: Sequence[Artifact] | None, wrong: str = ""
+        self, found: dict[str, Any], warnings: Sequence[str], artifacts: Sequence[Artifact] | None, problem: str = ""
     ) -> None:
         """Print it.
 
@@ -77,12 +77,12 @@ class _Looked:
             found: what :mod:`preview` says.
             warnings: what is probably not meant.
             artifacts: the files; None if they could not be found.
-            wrong: what is wrong.
+            problem: what is wrong.
 
         Raises:
             ConfigError: if files are missing and nothing may be downloaded.
         """
-        if not wrong:
+        if not problem:
             warn(warnings)
         files = preview.of_files(artifacts or ())
         whole = {
@@ -90,12 +90,12 @@ class _Looked:
             **found,
             **files,
             "warnings": list(warnings),
-            "problems": wrong.splitlines(),
+            "problems": problem.splitlines(),
         }
         if self._as_json:
             print(json.dumps(whole, indent=2))
         else:
-            print("\n".join(lines(whole, self._again, found_files=artifacts is not None)))
+            print("\n".join(lines(whole, self._arguments, found_files=artifacts is not None)))
         if files["missing_bytes"] and artifacts:
             from huggingface_hub import constants
 

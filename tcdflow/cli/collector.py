@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 
-def collect_again() -> None:
+def resume_collector() -> None:
     """Start collecting again, and spare the collector what was imported."""
     gc.freeze()
     gc.enable()

@@ -13,12 +13,12 @@ from tcdflow.text import printable
 _SHOWN = 50
 
 
-def lines(found: Mapping[str, Any], again: str, *, found_files: bool) -> Iterator[str]:
+def lines(found: Mapping[str, Any], arguments: str, *, found_files: bool) -> Iterator[str]:
     """Yield the lines of a run or sweep and its files.
 
     Args:
         found: what is known.
-        again: the arguments, to be said again of ``tcdflow fetch``.
+        arguments: of the command, to be repeated for ``tcdflow fetch``.
         found_files: whether its files were found.
     """
     if found["kind"] == "run":
@@ -35,7 +35,7 @@ def lines(found: Mapping[str, Any], again: str, *, found_files: bool) -> Iterato
     for file in found["files"]:
         yield file_line(**file)
     if found["missing_bytes"]:
-        yield f"to fetch    {megabytes(found['missing_bytes'])}, with: tcdflow fetch {printable(again)}"
+        yield f"to fetch    {megabytes(found['missing_bytes'])}, with: tcdflow fetch {printable(arguments)}"
 
 
 def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:

@@ -25,9 +25,9 @@ _WIDTH = 100
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    made = Arguments("explain", "Show what a key, a group or a command is.", EXAMPLES)
-    made.add_argument("names", nargs="+", metavar="KEY", help="a key (sampling.eta), a group (sampling) or a command")
-    return made
+    parser = Arguments("explain", "Show what a key, a group or a command is.", EXAMPLES)
+    parser.add_argument("names", nargs="+", metavar="KEY", help="a key (sampling.eta), a group (sampling) or a command")
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:

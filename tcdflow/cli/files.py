@@ -62,7 +62,7 @@ class DownloadBar:
     def __init__(self) -> None:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._said = 0.0
+        self._shown_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -80,8 +80,8 @@ class DownloadBar:
 
     def _line(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if not self._said or now - self._said >= _PAUSE or done == total:
-            self._said = now
+        if not self._shown_at or now - self._shown_at >= _PAUSE or done == total:
+            self._shown_at = now
             print(f"downloading: {megabytes(done)} of {megabytes(total)}", file=sys.stderr, flush=True)
 
     def __exit__(

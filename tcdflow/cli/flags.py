@@ -69,10 +69,10 @@ def overrides_parser(
     """
     parser = Arguments(verb, description, examples)
     parser.add_argument("overrides", nargs="*", metavar=word, help=about)
-    for flags, settings, says in _SHARED:
-        parser.add_argument(*flags, **settings, help=argparse.SUPPRESS if flags[0] in hidden else says)
-    for flags, settings, says in _OF_RUNS:
-        parser.add_argument(*flags, **settings, help=argparse.SUPPRESS if verb else says)
+    for flags, settings, meaning in _SHARED:
+        parser.add_argument(*flags, **settings, help=argparse.SUPPRESS if flags[0] in hidden else meaning)
+    for flags, settings, meaning in _OF_RUNS:
+        parser.add_argument(*flags, **settings, help=argparse.SUPPRESS if verb else meaning)
     return parser
 
 

@@ -17,9 +17,9 @@ EXAMPLES = (
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    made = Arguments("help", "Show the help of tcdflow, or of one of its commands.", EXAMPLES)
-    made.add_argument("commands", nargs="*", metavar="COMMAND", choices=None, help="the command; all if left out")
-    return made
+    parser = Arguments("help", "Show the help of tcdflow, or of one of its commands.", EXAMPLES)
+    parser.add_argument("commands", nargs="*", metavar="COMMAND", choices=None, help="the command; all if left out")
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,6 +40,6 @@ def whole() -> str:
     width = max(len(f"{verb.name} {verb.arguments}") for verb in VERBS.values())
     rows = [f"  {verb.name} {verb.arguments}".ljust(width + 4) + verb.summary for verb in VERBS.values()]
     commands = "\n".join(["commands (tcdflow COMMAND --help shows flags and examples of one):", *rows])
-    made = run.parser()
-    made.description = f"{made.description}\n\n{commands}"
-    return made.format_help()
+    parser = run.parser()
+    parser.description = f"{parser.description}\n\n{commands}"
+    return parser.format_help()

@@ -74,9 +74,9 @@ def find(name: str) -> list[Key]:
 
 def close_to(name: str, more: Sequence[str] = ()) -> str | None:
     """Return the known key nearest to a misspelt one, with the names that the user gave in it."""
-    said = name.split(".")
+    path = name.split(".")
     known = {
-        ".".join(word if own == NAME else own for own, word in zip(parts, [*said, *parts[len(said) :]], strict=False))
+        ".".join(word if own == NAME else own for own, word in zip(parts, [*path, *parts[len(path) :]], strict=False))
         for key in table()
         for parts in [key.name.split(".")]
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from tcdflow.cli.collector import collect_again
+from tcdflow.cli.collector import resume_collector
 from tcdflow.cli.signals import interrupted
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import check
@@ -54,8 +54,8 @@ class Launcher:
         Raises:
             ConfigError: if a setting is wrong, or nobody is at an address.
         """
-        said, _ = check(overrides, options=composer.options, sweeping=True)
-        words = tuple(item.text for item in said if item.key == LAUNCHER or item.key.startswith(f"{KEY}."))
+        parsed, _ = check(overrides, options=composer.options, sweeping=True)
+        words = tuple(item.text for item in parsed if item.key == LAUNCHER or item.key.startswith(f"{KEY}."))
         if by.launcher != RAY:
             return cls(words)
         settings = OmegaConf.to_container(composer.load(words, sweeping=True).hydra.launcher)
@@ -89,7 +89,7 @@ class Launcher:
     def runner(self, plan: Plan, directory: Path, on_step: Step) -> Running:
         """Return what makes the cells."""
         if self.ray is None:
-            return Runner(plan, directory, WarmEngine(on_loaded=collect_again), on_step, interrupted)
+            return Runner(plan, directory, WarmEngine(on_loaded=resume_collector), on_step, interrupted)
         from tcdflow.sweep.ray_runner import RayRunner
 
         return RayRunner(plan, directory, self.ray, interrupted)

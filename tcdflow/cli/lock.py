@@ -35,15 +35,15 @@ EXAMPLES = (
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    made = flags.overrides_parser(
+    parser = flags.overrides_parser(
         "lock",
         "Write a lock file: the commit and SHA-256 of every file that a run or sweep reads. lock=FILE holds a run to "
         "it. A lock file that is there keeps its commits, and what is new is added.",
         EXAMPLES,
     )
-    made.add_argument("--output", type=Path, metavar="FILE", help="the lock file; NAME.lock.json if left out")
-    made.add_argument("--update", action="store_true", help="take today's commits instead of those in the lock file")
-    return made
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the lock file; NAME.lock.json if left out")
+    parser.add_argument("--update", action="store_true", help="take today's commits instead of those in the lock file")
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -74,12 +74,12 @@ def _place(composer: Composer, config: DictConfig, overrides: Sequence[str]) -> 
     Raises:
         ConfigError: if a config file, which is untrusted, names a place that is not below the working directory.
     """
-    if isinstance(said := OmegaConf.select(config, "lock"), str):
-        path = at_home(said)
+    if isinstance(named := OmegaConf.select(config, "lock"), str):
+        path = at_home(named)
         by_hand = any(text.partition("=")[0].lstrip("+") == "lock" for text in overrides)
         if not by_hand and (path.suffix != ".json" or not path.resolve().is_relative_to(Path.cwd().resolve())):
             what = "a config file may name a .json file below the working directory; --output names any other"
-            raise ConfigError([Problem("lock", what, said)])
+            raise ConfigError([Problem("lock", what, named)])
         return path
     experiment = config.hydra.runtime.choices.get("experiment")
     if experiment is None:

@@ -27,7 +27,7 @@ EXAMPLES = (
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    made = flags.overrides_parser(
+    parser = flags.overrides_parser(
         "ls",
         "List the groups and their presets; the presets of a group; with a dot, the keys of a group.",
         EXAMPLES,
@@ -35,8 +35,8 @@ def parser() -> Arguments:
         about="a group (loras), the keys of one (loras.), or an embedded model (emoji); all groups if left out",
         hidden=("--multirun",),
     )
-    made.add_argument("--json", action="store_true", help="print JSON, described in docs/json.md")
-    return made
+    parser.add_argument("--json", action="store_true", help="print JSON, described in docs/json.md")
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -86,7 +86,7 @@ def _drawn(model: str) -> dict[str, list[str]]:
 
 def _show(found: dict[str, Any]) -> None:
     for group, options in found["groups"].items():
-        for line in (group, *(f"  {name:<18} {says}".rstrip() for name, says in options.items())):
+        for line in (group, *(f"  {name:<18} {meaning}".rstrip() for name, meaning in options.items())):
             print(one_line(line))
     for model, words in found["models"].items():
         print(f"{model}, a SUBJECT or a SUBJECT on a COLOUR background")
@@ -116,9 +116,9 @@ def _description(content: Any) -> str:
     """Return what a preset says of itself: its description, that of its one entry, or its prompt."""
     if not isinstance(content, dict):
         return ""
-    said = content.get("description") or content.get("prompt")
-    if said:
-        text = " ".join(str(said).split())
+    described = content.get("description") or content.get("prompt")
+    if described:
+        text = " ".join(str(described).split())
         return text if len(text) <= 100 else text[:97] + "..."
     inner = [value for value in content.values() if isinstance(value, dict)]
     return _description(inner[0]) if len(inner) == 1 else ""

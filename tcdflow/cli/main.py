@@ -63,7 +63,7 @@ def dispatch(argv: Sequence[str]) -> int:
             return 1
         if os.environ.get(DEBUG):
             raise
-        print(_told(error), file=sys.stderr)
+        print(_message(error), file=sys.stderr)
         if isinstance(error, ConfigError) and any(problem.fetchable for problem in error.problems):
             print(f"tcdflow: this fetches what is missing: {_fetching(argv)}", file=sys.stderr)
         return error.exit_status if isinstance(error, TcdflowError) else 1
@@ -103,7 +103,7 @@ def _fetching(argv: Sequence[str]) -> str:
     return one_line(unsigned(f"HF_HUB_OFFLINE=0 tcdflow fetch {shlex.join(kept)}"))
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     text = unsigned(str(error))
     if isinstance(error, TcdflowError):
         return _listed(text) if "\n" in text else f"tcdflow: {printable(text)}"

@@ -45,13 +45,13 @@ def show(result: Result) -> None:
 def _report(sweep: HydraSweep, seconds: float) -> int:
     statuses = [_status(path.parent) for path in sweep.directory.rglob(document.FILE_NAME)]
     counts = {how: statuses.count(how) for how in sorted(set(statuses))}
-    said = ", ".join(f"{count} {how}" for how, count in counts.items())
+    counted = ", ".join(f"{count} {how}" for how, count in counts.items())
     found = sweep.directory / "optimization_results.yaml"
     if found.is_file():
         best = yaml.safe_load(found.read_text("utf-8"))
         values = ", ".join(f"{key}={value}" for key, value in best["best_params"].items())
         print(f"best {sweep.metric}: {best['best_value']:g} with {printable(values)}; {found}", file=sys.stderr)
-    print(f"{len(statuses)} jobs in {seconds:.1f} s: {said}; {printable(str(sweep.directory))}", file=sys.stderr)
+    print(f"{len(statuses)} jobs in {seconds:.1f} s: {counted}; {printable(str(sweep.directory))}", file=sys.stderr)
     return int(counts.get("done", 0) != len(statuses))
 
 

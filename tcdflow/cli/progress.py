@@ -82,16 +82,16 @@ class SweepBar:
             return
         self._start = time.monotonic()
         with _sweep_bars() as self._progress:
-            self._cells = self._progress.add_task("cells", total=cells, completed=done, told="loading", left="")
-            self._steps = self._progress.add_task("steps", total=None, told="", left="")
+            self._cells = self._progress.add_task("cells", total=cells, completed=done, note="loading", left="")
+            self._steps = self._progress.add_task("steps", total=None, note="", left="")
             yield
         self._progress = None
 
     def step(self, image: int, done: int, of: int) -> None:
         """Report one step of the current cell done."""
         if self._progress is not None and self._steps is not None:
-            told = f"image {image + 1}" if image else ""
-            self._progress.update(self._steps, completed=done, total=of, told=told)
+            note = f"image {image + 1}" if image else ""
+            self._progress.update(self._steps, completed=done, total=of, note=note)
 
     def advance(self, outcome: Outcome) -> None:
         """Report what became of a cell."""
@@ -100,14 +100,14 @@ class SweepBar:
             self._failed += outcome.status == "failed"
             if outcome.status == "done" and outcome.record is not None:
                 self._images += len(outcome.record.outputs)
-            pace, left = self._told()
-            self._progress.update(self._cells, advance=1, told=pace, left=left)
+            pace, left = self._pace()
+            self._progress.update(self._cells, advance=1, note=pace, left=left)
         elif outcome.status == "done" and not sys.stderr.isatty():
             where = cell_path(self._directory, outcome.cell)
             for output in outcome.record.outputs if outcome.record else ():
                 print(where / output.file, flush=True)
 
-    def _told(self) -> tuple[str, str]:
+    def _pace(self) -> tuple[str, str]:
         seconds = time.monotonic() - self._start
         speed = self._images / seconds
         pace = f"{speed:.1f} images/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s/image"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcdflow.cli.arguments import Arguments
-from tcdflow.cli.collector import collect_again
+from tcdflow.cli.collector import resume_collector
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.run import summary
 from tcdflow.cli.signals import interrupted
@@ -41,19 +41,19 @@ EXAMPLES = (
 def parser() -> Arguments:
     """Return the parser of its arguments."""
     about = "Make a recorded run again from its own spec, with the same files, whose hashes are checked first."
-    made = Arguments("rerun", about, EXAMPLES)
-    made.add_argument(
+    parser = Arguments("rerun", about, EXAMPLES)
+    parser.add_argument(
         "path", nargs="?", type=Path, metavar="PATH", help="run directory, run.json or image; with --verify a sweep too"
     )
-    made.add_argument(
+    parser.add_argument(
         "overrides",
         nargs="*",
         metavar="OVERRIDE",
         help="key=value makes a variation; hydra.run.dir=DIR says where to write",
     )
-    made.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
-    made.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
-    return made
+    parser.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
+    parser.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -73,12 +73,12 @@ def main(argv: Sequence[str]) -> int:
     if args.verify and not where:
         return _verify(recorded, request)
     _keep_the_original(recorded, where)
-    result = _again(recorded, request, where)
+    result = _rerun(recorded, request, where)
     if not args.verify:
         return 0
     from tcdflow.rerun.verify import judge
 
-    return _told(judge(recorded, result.directory, result.record), recorded)
+    return _report(judge(recorded, result.directory, result.record), recorded)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -92,14 +92,14 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
-    said = at_home(where[-1].partition("=")[2].strip("'\"")) if where else None
+    target = at_home(where[-1].partition("=")[2].strip("'\"")) if where else None
     own = {expected.file.parent.resolve() for expected in recorded.outputs} | {recorded.path.resolve()}
-    if said is not None and said.resolve() in own:
+    if target is not None and target.resolve() in own:
         what = "holds the run that is made again, which it would replace; choose another directory"
-        raise ConfigError([Problem("hydra.run.dir", what, str(said))])
+        raise ConfigError([Problem("hydra.run.dir", what, str(target))])
 
 
-def _again(recorded: Recorded, request: Request, where: Sequence[str]) -> Result:
+def _rerun(recorded: Recorded, request: Request, where: Sequence[str]) -> Result:
     from tcdflow.cli.progress import StepBar
     from tcdflow.engine.warm import WarmEngine
     from tcdflow.request.run import run_single
@@ -109,7 +109,7 @@ def _again(recorded: Recorded, request: Request, where: Sequence[str]) -> Result
     prepared = _prepared(request)
     warn(prepared.warnings)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
-        engine = WarmEngine(reusable=False, on_loaded=collect_again)
+        engine = WarmEngine(reusable=False, on_loaded=resume_collector)
         result = run_single(prepared, output, engine, bar.step)
     for path in result.paths:
         print(path)
@@ -125,9 +125,9 @@ def _verify(recorded: Recorded, request: Request) -> int:
     comparable(recorded)
     prepared = _prepared(request)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
-        engine = WarmEngine(reusable=False, on_loaded=collect_again)
+        engine = WarmEngine(reusable=False, on_loaded=resume_collector)
         verified = verify(recorded, prepared, engine, bar.step)
-    return _told(verified, recorded)
+    return _report(verified, recorded)
 
 
 def _prepared(request: Request) -> Prepared:
@@ -135,7 +135,7 @@ def _prepared(request: Request) -> Prepared:
         return prepare(request, bar.progress)
 
 
-def _told(verified: Verified, recorded: Recorded) -> int:
+def _report(verified: Verified, recorded: Recorded) -> int:
     for verdict in verified.verdicts:
         print(printable(f"{verdict.name}: {verdict.text}"))
     if verified.identical:
@@ -161,7 +161,7 @@ def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
 
     cells, undone = sample(directory, size)
     unlike: list[Verified] = []
-    engine = WarmEngine(on_loaded=collect_again)
+    engine = WarmEngine(on_loaded=resume_collector)
     for verified in verify_cells(cells, engine, interrupted, allow_pickle=allow_pickle):
         if not verified.identical:
             unlike.append(verified)
@@ -169,9 +169,9 @@ def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
                 print(printable(f"{Path(verified.name).name}: {_first(verified)}"))
     if len(unlike) > _SHOWN:
         print(f"... and {len(unlike) - _SHOWN} more")
-    told = next((verified for verified in unlike if verified.failed is None), None)
-    if told is not None:
-        _tell_why(told)
+    first = next((verified for verified in unlike if verified.failed is None), None)
+    if first is not None:
+        _tell_why(first)
     failed = sum(verified.failed is not None for verified in unlike)
     counts = {"different": len(unlike) - failed, "could not be compared": failed, "not done": undone}
     more = "".join(f", {count} {what}" for what, count in counts.items() if count or what == "different")

@@ -25,16 +25,16 @@ EXAMPLES = (
 def parser() -> Arguments:
     """Return the parser of its arguments."""
     about = "Finish an interrupted sweep from its frozen plan. Configs are not read again; what is done stays."
-    made = Arguments("resume", about, EXAMPLES)
-    made.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="directory of the sweep, with its plan.json")
-    made.add_argument("--retry-failed", action="store_true", help="run failed cells again")
-    made.add_argument(
+    parser = Arguments("resume", about, EXAMPLES)
+    parser.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="directory of the sweep, with its plan.json")
+    parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    parser.add_argument(
         "overrides",
         nargs="*",
         metavar="OVERRIDE",
         help=f"hydra/launcher=ray and its settings, which no plan holds; {ALLOW_PICKLE}=true for pickled weights",
     )
-    return made
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
-from tcdflow.cli.collector import collect_again
+from tcdflow.cli.collector import resume_collector
 from tcdflow.cli.warn import warn
 from tcdflow.config.compose import CONFIG_NAME, Composer
 from tcdflow.libraries.hydra import arguments
@@ -37,9 +37,9 @@ Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. T
 
 def parser() -> Arguments:
     """Return the parser of runs and sweeps."""
-    made = flags.overrides_parser("", _ABOUT, EXAMPLES)
-    made.usage = "tcdflow [OVERRIDE ...] | tcdflow -m OVERRIDE ... | tcdflow COMMAND ..."
-    return made
+    parser = flags.overrides_parser("", _ABOUT, EXAMPLES)
+    parser.usage = "tcdflow [OVERRIDE ...] | tcdflow -m OVERRIDE ... | tcdflow COMMAND ..."
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -77,7 +77,7 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
         prepared = prepare(Request.composed(composition), download.progress)
     warn(prepared.warnings)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
-        engine = WarmEngine(reusable=False, on_loaded=collect_again)
+        engine = WarmEngine(reusable=False, on_loaded=resume_collector)
         result = run_single(prepared, output, engine, bar.step)
     for path in result.paths:
         print(path)

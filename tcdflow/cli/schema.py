@@ -22,9 +22,9 @@ that names its schema in a comment: # yaml-language-server: $schema=experiment.j
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    made = Arguments("schema", _ABOUT, EXAMPLES)
-    made.add_argument("group", nargs="?", default=EXPERIMENT, metavar="GROUP", help="a group; experiment if left out")
-    return made
+    parser = Arguments("schema", _ABOUT, EXAMPLES)
+    parser.add_argument("group", nargs="?", default=EXPERIMENT, metavar="GROUP", help="a group; experiment if left out")
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:

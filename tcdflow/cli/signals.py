@@ -14,7 +14,7 @@ _ONE_WISH = 0.5
 
 _stopping = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _first: list[float] = []
-_told: list[float] = []
+_requests: list[float] = []
 
 
 def listen() -> None:
@@ -43,17 +43,17 @@ def deafen() -> None:
 
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
-    if _told and now - _told[0] < _ONE_WISH:
+    if _requests and now - _requests[0] < _ONE_WISH:
         return
-    _told.append(now)
+    _requests.append(now)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of what a shell script has put in the background
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
 
 
 def _watch(pipe: int) -> None:
-    while heard := os.read(pipe, 1):
-        if heard[0] not in (signal.SIGINT, *_stopping):
+    while received := os.read(pipe, 1):
+        if received[0] not in (signal.SIGINT, *_stopping):
             continue
         now = time.monotonic()
         if not _first:

@@ -58,8 +58,8 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
 def directory_of(plan: Plan) -> Path:
     """Return the directory of a sweep: as said, else one named after the sweep, the same for the same words."""
     overrides = [parse(text, sweeping=True) for text in plan.overrides]
-    said = [str(override.value()) for override in overrides if override.key_or_group == "hydra.sweep.dir"]
-    return at_home(said[-1]) if said else Path("outputs") / "sweeps" / plan.name
+    listed = [str(override.value()) for override in overrides if override.key_or_group == "hydra.sweep.dir"]
+    return at_home(listed[-1]) if listed else Path("outputs") / "sweeps" / plan.name
 
 
 def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool) -> int:
@@ -73,7 +73,7 @@ def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: b
         with DownloadBar() as download:
             bring(plan, download.progress)
     outcomes = {outcome.cell.name: outcome for outcome in before}
-    made: list[Outcome] = []
+    finished: list[Outcome] = []
     try:
         with (
             log_file(directory / sweeps.LOG),
@@ -81,27 +81,27 @@ def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: b
         ):
             for outcome in runner.run(before):
                 outcomes[outcome.cell.name] = outcome
-                made.append(outcome)
+                finished.append(outcome)
                 bar.advance(outcome)
     except BaseException:
         with suppress(OutputError):  # what stopped the sweep matters more
-            _write_down(directory, plan, outcomes, made)
-        again = printable(shlex.join(["tcdflow", "resume", str(directory), *launcher.words]))
+            _write_down(directory, plan, outcomes, finished)
+        command = printable(shlex.join(["tcdflow", "resume", str(directory), *launcher.words]))
         done = sum(outcome.status in ("done", "skipped") for outcome in outcomes.values())
-        print(f"stopped with {done} of {len(before)} cells done; go on with: {again}", file=sys.stderr)
+        print(f"stopped with {done} of {len(before)} cells done; go on with: {command}", file=sys.stderr)
         raise
-    _write_down(directory, plan, outcomes, made)
+    _write_down(directory, plan, outcomes, finished)
     return _report(list(outcomes.values()), directory, launcher, time.perf_counter() - start)
 
 
-def _write_down(directory: Path, plan: Plan, outcomes: Mapping[str, Outcome], made: Sequence[Outcome]) -> None:
+def _write_down(directory: Path, plan: Plan, outcomes: Mapping[str, Outcome], finished: Sequence[Outcome]) -> None:
     results.write(directory, plan, list(outcomes.values()))
-    timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(made) if o.record)
+    timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(finished) if o.record)
 
 
-def _spread(made: Sequence[Outcome]) -> Sequence[Outcome]:
+def _spread(finished: Sequence[Outcome]) -> Sequence[Outcome]:
     """A few from all over a long sweep: what a kind of run takes is not learnt better from thousands."""
-    return made[:: max(1, len(made) // 100)]
+    return finished[:: max(1, len(finished) // 100)]
 
 
 def _tell_of_other_versions(plan: Plan) -> None:
@@ -121,8 +121,8 @@ def _report(outcomes: Sequence[Outcome], directory: Path, launcher: Launcher, se
     if len(failed) > _SHOWN:
         print(f"... and {len(failed) - _SHOWN} more: see {table}", file=sys.stderr)
     if failed:
-        again = printable(shlex.join(["tcdflow", "resume", "--retry-failed", str(directory), *launcher.words]))
-        print(f"log: {log}; again: {again}", file=sys.stderr)
-    said = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
-    print(f"{len(outcomes)} cells in {seconds:.1f} s: {said}; {table}", file=sys.stderr)
+        command = printable(shlex.join(["tcdflow", "resume", "--retry-failed", str(directory), *launcher.words]))
+        print(f"log: {log}; again: {command}", file=sys.stderr)
+    listed = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
+    print(f"{len(outcomes)} cells in {seconds:.1f} s: {listed}; {table}", file=sys.stderr)
     return 1 if failed else 0

@@ -57,15 +57,15 @@ def words() -> Words:
     memory = cache_dir() / "completion" / f"{_stamp()}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
         return _read(json.loads(memory.read_text("utf-8")))
-    made = _made()
+    collected = _collect()
     with suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         for old in memory.parent.glob("*.json"):
             old.unlink()
         partial = memory.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(made)), "utf-8")
+        partial.write_text(json.dumps(asdict(collected)), "utf-8")
         partial.replace(memory)
-    return made
+    return collected
 
 
 def _stamp() -> str:
@@ -92,7 +92,7 @@ def _read(plain: Any) -> Words:
     )
 
 
-def _made() -> Words:
+def _collect() -> Words:
     from tcdflow.cli import run
     from tcdflow.cli.keytable import table
     from tcdflow.config.compose import Composer

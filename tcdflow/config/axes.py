@@ -80,10 +80,10 @@ class Axes:
     axes: tuple[Axis, ...]
     sweep: SweepSpec
 
-    def said(self, points: Sequence[Point]) -> tuple[str, ...]:
+    def overrides_of(self, points: Sequence[Point]) -> tuple[str, ...]:
         """Return all overrides of a cell, in the order in which Hydra would be told."""
-        said: list[Fixed | Point] = [*self.fixed, *points]
-        return tuple(item.text for item in sorted(said, key=lambda item: item.place))
+        items: list[Fixed | Point] = [*self.fixed, *points]
+        return tuple(item.text for item in sorted(items, key=lambda item: item.place))
 
 
 def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
@@ -94,14 +94,14 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     """
     _refuse(composer, overrides)
     # Of two overrides of one key the later one counts, in the place of the first, as in Hydra's sweeper.
-    said = list({o.get_key_element(): (o, text) for o, text in (_parsed(composer, t) for t in overrides)}.values())
-    sweep = composer.sweep_of([_single(override, text) for override, text in said if not _is_axis(override)])
-    told = {override.key_or_group for override, _ in said}
-    declared = [f"{key}={_sweep_text(value)}" for key, value in sweep.axes.items() if key not in told]
+    parsed = list({o.get_key_element(): (o, text) for o, text in (_parsed(composer, t) for t in overrides)}.values())
+    sweep = composer.sweep_of([_single(override, text) for override, text in parsed if not _is_axis(override)])
+    named = {override.key_or_group for override, _ in parsed}
+    declared = [f"{key}={_sweep_text(value)}" for key, value in sweep.axes.items() if key not in named]
     _refuse(composer, declared)
     _refuse_whole(declared)
     # What a file declares comes first, so that the command line has the last word.
-    everything = [*(_parsed(composer, text) for text in declared), *said]
+    everything = [*(_parsed(composer, text) for text in declared), *parsed]
     fixed: list[Fixed] = []
     found: dict[str, Axis] = {}
     for place, (override, text) in enumerate(everything):
@@ -115,7 +115,7 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
         if sum(map(len, found.values())) > MAX_VALUES:
             raise ConfigError([Problem("sweep", f"its axes have more than {MAX_VALUES} values together")])
     if sweep.prompts_from is not None:
-        if "prompt" in told or "prompt" in found:
+        if "prompt" in named or "prompt" in found:
             what = "is given as well as prompt; leave one of them out (sweep.prompts_from=null)"
             raise ConfigError([Problem("sweep.prompts_from", what, sweep.prompts_from)])
         found["prompt"] = tuple((_prompt(line, len(everything)),) for line in _prompts(sweep.prompts_from))
@@ -131,8 +131,8 @@ def ends(composer: Composer, overrides: Sequence[str]) -> list[tuple[str, ...]]:
         ConfigError: with every override that cannot be read.
     """
     _refuse(composer, overrides)
-    said = [_parsed(composer, text) for text in overrides]
-    return [tuple(_end(override, text, number) for override, text in said) for number in (0, -1)]
+    parsed = [_parsed(composer, text) for text in overrides]
+    return [tuple(_end(override, text, number) for override, text in parsed) for number in (0, -1)]
 
 
 def _end(override: Override, text: str, number: int) -> str:
@@ -242,7 +242,7 @@ def _prompt(line: str, place: int) -> Point:
 
 
 def _prompts(path: str) -> list[str]:
-    def wrong(what: str) -> ConfigError:
+    def problem(what: str) -> ConfigError:
         return ConfigError([Problem("sweep.prompts_from", what, path)])
 
     try:
@@ -250,19 +250,19 @@ def _prompts(path: str) -> list[str]:
         file = at_home(path).resolve()
         status = file.stat()
         if not stat.S_ISREG(status.st_mode) or file.suffix.lower() != ".txt":
-            raise wrong("is no file whose name ends in .txt")
+            raise problem("is no file whose name ends in .txt")
         if status.st_size > MAX_PROMPT_BYTES:
-            raise wrong(f"is larger than {MAX_PROMPT_BYTES} bytes")
+            raise problem(f"is larger than {MAX_PROMPT_BYTES} bytes")
         lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
     except OSError as error:
-        raise wrong(f"cannot be read: {error.strerror}") from None
+        raise problem(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise wrong("is no UTF-8 text") from None
+        raise problem("is no UTF-8 text") from None
     except (RuntimeError, ValueError):  # a ring of links; a null byte
-        raise wrong("is no path") from None
+        raise problem("is no path") from None
     prompts = [line for line in lines if line and not line.startswith("#")]
     if not prompts:
-        raise wrong("holds no prompt")
+        raise problem("holds no prompt")
     return prompts
 
 
@@ -307,8 +307,8 @@ def _check_zips(found: dict[str, Axis], zips: Sequence[Sequence[str]]) -> None:
     for group in zips:
         lengths = {key: len(found[key]) for key in group if key in found}
         if len(set(lengths.values())) > 1:
-            said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-            problems.append(Problem("sweep.zip", f"axes that move together must be of one length: {said}"))
+            shown = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+            problems.append(Problem("sweep.zip", f"axes that move together must be of one length: {shown}"))
     if problems:
         raise ConfigError(problems)
 

@@ -33,16 +33,16 @@ from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import first_line, joined
 
 CONFIG_NAME = "config"
-_MOST_SAID = 10
+_MAX_SHOWN = 10
 _LONGEST_PATH = 4096
 _SELECTORS = ("experiment",)
 """Groups that are packed into the whole config and have no field of their own."""
 
 
 _MENTIONS: tuple[Callable[[ParsedOverride, str], bool], ...] = (
-    lambda item, told: (text := item.hydra_text.lstrip("~+")) != "" and text in told,
-    lambda item, told: re.search(rf"(?<![\w.]){re.escape(item.key)}\b", told) is not None,
-    lambda item, told: f"'{item.key.rpartition('.')[2]}'" in told,
+    lambda item, message: (text := item.hydra_text.lstrip("~+")) != "" and text in message,
+    lambda item, message: re.search(rf"(?<![\w.]){re.escape(item.key)}\b", message) is not None,
+    lambda item, message: f"'{item.key.rpartition('.')[2]}'" in message,
 )
 """How an error of Hydra's may name an override, the surest way first."""
 
@@ -79,7 +79,7 @@ class Draft:
     Attributes:
         plain: the resolved config.
         sweep: what it says of a sweep.
-        said: the overrides, parsed.
+        parsed: the overrides, parsed.
         referenced: keys that interpolations name: to change one of them changes others.
         config: Hydra's composed config.
         lock: lock file that pins its sources, if any.
@@ -87,7 +87,7 @@ class Draft:
 
     plain: dict[str, Any]
     sweep: SweepSpec
-    said: tuple[ParsedOverride, ...]
+    parsed: tuple[ParsedOverride, ...]
     referenced: frozenset[str]
     config: DictConfig = field(repr=False, compare=False)
     lock: str | None = None
@@ -127,8 +127,8 @@ class Composer:
 
     def hydra_texts(self, overrides: Sequence[str]) -> list[str]:
         """Return overrides as Hydra is to read them."""
-        said, _ = check(overrides, options=self.options)
-        return [item.hydra_text for item in said if item.hydra_text]
+        parsed, _ = check(overrides, options=self.options)
+        return [item.hydra_text for item in parsed if item.hydra_text]
 
     def compose(self, overrides: Sequence[str] = ()) -> Composition:
         """Compose, type and judge one run.
@@ -150,8 +150,8 @@ class Composer:
         Raises:
             ConfigError: with every violation found.
         """
-        said, problems = check(overrides, options=self.options)
-        return self._composition(self._drafted(config, said, problems), overrides, problems)
+        parsed, problems = check(overrides, options=self.options)
+        return self._composition(self._drafted(config, parsed, problems), overrides, problems)
 
     def draft(self, overrides: Sequence[str]) -> Draft:
         """Compose without typing.
@@ -170,10 +170,10 @@ class Composer:
         Raises:
             ConfigError: if Hydra cannot compose, or the settings of the sweep are wrong.
         """
-        said, problems = check(overrides, options=self.options)
+        parsed, problems = check(overrides, options=self.options)
         plain = OmegaConf.to_container(self.load(overrides), resolve=False)
         assert isinstance(plain, dict)
-        sweep = self._sweep(plain.get("sweep"), said, problems)
+        sweep = self._sweep(plain.get("sweep"), parsed, problems)
         if problems:
             raise ConfigError(problems)
         return sweep
@@ -184,40 +184,40 @@ class Composer:
         Raises:
             ConfigError: if Hydra cannot compose.
         """
-        said, problems = check(overrides, options=self.options, sweeping=sweeping)
-        config = self._load(said, problems, RunMode.MULTIRUN if sweeping else RunMode.RUN)
+        parsed, problems = check(overrides, options=self.options, sweeping=sweeping)
+        config = self._load(parsed, problems, RunMode.MULTIRUN if sweeping else RunMode.RUN)
         if problems or config is None:
             raise ConfigError(problems)
         return config
 
-    def judge(self, plain: dict[str, Any], said: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
+    def judge(self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
         """Type a resolved config and hold it against the rules; what is wrong is added to ``problems``."""
-        spec = self._validate(plain, said, problems)
+        spec = self._validate(plain, parsed, problems)
         if spec is not None:
-            problems += [self._placed(problem, said) for problem in rules.problems(spec)]
+            problems += [self._placed(problem, parsed) for problem in rules.problems(spec)]
         return spec
 
     def _draft(self, overrides: Sequence[str]) -> tuple[Draft, list[Problem]]:
-        said, problems = check(overrides, options=self.options)
-        config = self._load(said, problems)
+        parsed, problems = check(overrides, options=self.options)
+        config = self._load(parsed, problems)
         if config is None:
             raise ConfigError(problems)
-        return self._drafted(config, said, problems), problems
+        return self._drafted(config, parsed, problems), problems
 
-    def _drafted(self, config: DictConfig, said: Sequence[ParsedOverride], problems: list[Problem]) -> Draft:
+    def _drafted(self, config: DictConfig, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> Draft:
         task = _without_hydra(config)
-        plain = self._resolve(task, said, problems)
-        sweep = self._sweep(plain.pop("sweep", None), said, problems)
+        plain = self._resolve(task, parsed, problems)
+        sweep = self._sweep(plain.pop("sweep", None), parsed, problems)
         if plain.pop(GROUP, None) is not None:
             what = f"only the person at the command line may allow it, as {ALLOW_PICKLE}=true"
-            problems.append(Problem(GROUP, what, origin=self._origin(GROUP, said)))
-        lock = self._lock(plain.pop("lock", None), said, problems)
-        return Draft(plain, sweep, tuple(said), frozenset(referenced(task)), config, lock)
+            problems.append(Problem(GROUP, what, origin=self._origin(GROUP, parsed)))
+        lock = self._lock(plain.pop("lock", None), parsed, problems)
+        return Draft(plain, sweep, tuple(parsed), frozenset(referenced(task)), config, lock)
 
     def _composition(
         self, draft: Draft, overrides: Sequence[str], problems: list[Problem], *, allow_pickle: bool = False
     ) -> Composition:
-        spec = self.judge(draft.plain, draft.said, problems)
+        spec = self.judge(draft.plain, draft.parsed, problems)
         if problems or spec is None:
             raise ConfigError(_unique(problems))
         return Composition(
@@ -231,18 +231,18 @@ class Composer:
             allow_pickle,
         )
 
-    def _lock(self, value: Any, said: Sequence[ParsedOverride], problems: list[Problem]) -> str | None:
+    def _lock(self, value: Any, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> str | None:
         if value is None or (isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH):
             return value
         what = "must be the path of a lock file, as tcdflow lock writes it"
-        problems.append(Problem("lock", what, value, self._origin("lock", said)))
+        problems.append(Problem("lock", what, value, self._origin("lock", parsed)))
         return None
 
-    def _sweep(self, plain: Any, said: Sequence[ParsedOverride], problems: list[Problem]) -> SweepSpec:
+    def _sweep(self, plain: Any, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> SweepSpec:
         try:
             return SweepSpec.model_validate(plain or {})
         except ValidationError as error:
-            problems += problems_of(error, SweepSpec, lambda key: self._origin(key, said), under="sweep")
+            problems += problems_of(error, SweepSpec, lambda key: self._origin(key, parsed), under="sweep")
             return SweepSpec()
 
     def _choices(self, config: DictConfig) -> dict[str, Any]:
@@ -256,9 +256,9 @@ class Composer:
         }
 
     def _load(
-        self, said: Sequence[ParsedOverride], problems: list[Problem], mode: RunMode = RunMode.RUN
+        self, parsed: Sequence[ParsedOverride], problems: list[Problem], mode: RunMode = RunMode.RUN
     ) -> DictConfig | None:
-        texts = [item.hydra_text for item in said if item.hydra_text]
+        texts = [item.hydra_text for item in parsed if item.hydra_text]
         try:
             return self.loader.load_configuration(self.config_name, texts, run_mode=mode)
         except ConfigError as error:
@@ -269,15 +269,15 @@ class Composer:
             last = next(reversed(self.loader.repository.loaded), "config")
             problems.append(Problem("defaults", "config files choose each other in a circle", origin=f"{last}.yaml"))
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-            problems.append(self._blamed(error, said))
+            problems.append(self._blamed(error, parsed))
         return None
 
-    def _blamed(self, error: BaseException, said: Sequence[ParsedOverride]) -> Problem:
+    def _blamed(self, error: BaseException, parsed: Sequence[ParsedOverride]) -> Problem:
         """Say what Hydra found, of the override or file that it names, else of a user's file that was read last."""
-        told = str(error)
-        longest = sorted(said, key=lambda item: -len(item.key))  # "loras.tcd" mentions "loras", too
-        item = next((item for mentions in _MENTIONS for item in longest if mentions(item, told)), None)
-        bare = told == "" or told.startswith("Error merging override")
+        message = str(error)
+        longest = sorted(parsed, key=lambda item: -len(item.key))  # "loras.tcd" mentions "loras", too
+        item = next((item for mentions in _MENTIONS for item in longest if mentions(item, message)), None)
+        bare = message == "" or message.startswith("Error merging override")
         cause = error.__cause__ if bare and error.__cause__ else error
         what = joined(str(cause).partition("full_key")[0])
         if item is not None:
@@ -297,42 +297,42 @@ class Composer:
             return Problem(missing, "there is no such config", origin=where)
         return Problem(group, f"must be one of {', '.join(names)}", name, origin=where, nearest=nearest(name, names))
 
-    def _resolve(self, task: DictConfig, said: Sequence[ParsedOverride], problems: list[Problem]) -> dict[str, Any]:
+    def _resolve(self, task: DictConfig, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> dict[str, Any]:
         plain = OmegaConf.to_container(task, resolve=False)
         refused = [
-            Problem(key, reason, value, origin=self._origin(key, said))
+            Problem(key, reason, value, origin=self._origin(key, parsed))
             for key, value in walk(plain)
             if (reason := forbidden(key, value))
         ]
         if refused:
             raise ConfigError([*problems, *refused])
-        if bombs := multiplying(task)[:_MOST_SAID]:
+        if bombs := multiplying(task)[:_MAX_SHOWN]:
             what = "its interpolations lead back to it, or to too many others"
-            raise ConfigError([*problems, *(Problem(key, what, origin=self._origin(key, said)) for key in bombs)])
+            raise ConfigError([*problems, *(Problem(key, what, origin=self._origin(key, parsed)) for key in bombs)])
         resolved = _resolved(task, "", problems)
         assert isinstance(resolved, dict)
         for name in _SELECTORS:
             if resolved.pop(name, None) is not None:
                 what = "must begin with the line '# @package _global_', and hold keys of the whole config"
-                problems.append(Problem(name, what, origin=self._origin(name, said)))
+                problems.append(Problem(name, what, origin=self._origin(name, parsed)))
         return resolved
 
     def _validate(
-        self, plain: dict[str, Any], said: Sequence[ParsedOverride], problems: list[Problem]
+        self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]
     ) -> RunSpec | None:
         try:
             return RunSpec.model_validate(plain)
         except ValidationError as error:
             known = {problem.key for problem in problems}
-            found = problems_of(error, RunSpec, lambda key: self._origin(key, said), _SELECTORS)
+            found = problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
             problems += [problem for problem in found if problem.key not in known]
         return None
 
-    def _placed(self, problem: Problem, said: Sequence[ParsedOverride]) -> Problem:
-        return Problem(problem.key, problem.what, problem.value, self._origin(problem.key, said), problem.nearest)
+    def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:
+        return Problem(problem.key, problem.what, problem.value, self._origin(problem.key, parsed), problem.nearest)
 
-    def _origin(self, key: str, said: Sequence[ParsedOverride]) -> str | None:
-        return origin(key, said, self.loader.merged)
+    def _origin(self, key: str, parsed: Sequence[ParsedOverride]) -> str | None:
+        return origin(key, parsed, self.loader.merged)
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

@@ -166,11 +166,11 @@ def _forbidden_in_file(key: str, value: object) -> str | None:
 def _check_defaults(result: ConfigResult, shown: str) -> None:
     problems = []
     for element in result.defaults_list or ():
-        said = [text for value in vars(element).values() for text in (value if isinstance(value, list) else [value])]
+        texts = [text for value in vars(element).values() for text in (value if isinstance(value, list) else [value])]
         place = str(getattr(element, "group", None) or getattr(element, "path", None) or "")
         if "hydra" in place.split("/"):
             problems.append(Problem("defaults", "a config file may not choose parts of Hydra", place, origin=shown))
-        problems += [Problem("defaults", why, text, shown) for text in said if (why := forbidden("defaults", text))]
+        problems += [Problem("defaults", why, text, shown) for text in texts if (why := forbidden("defaults", text))]
     if problems:
         raise ConfigError(problems)
 

@@ -10,16 +10,16 @@ from omegaconf import OmegaConf
 from tcdflow.config.overrides import ParsedOverride
 
 
-def origin(key: str, said: Sequence[ParsedOverride], merged: dict[str, ConfigResult]) -> str | None:
+def origin(key: str, parsed: Sequence[ParsedOverride], merged: dict[str, ConfigResult]) -> str | None:
     """Return the override or config file that last set ``key``, or None if nothing visible did."""
-    for item in reversed(said):
+    for item in reversed(parsed):
         if not item.is_group and _within(key, item.key):
             return item.text
     for path, result in reversed(merged.items()):
         if result.provider not in ("hydra", "schema") and _holds(result, key):
             own = "conf/" if result.provider == "main" else ""
             return f"{own}{path}.yaml"
-    return next((item.text for item in reversed(said) if _within(key, item.key) or _within(item.key, key)), None)
+    return next((item.text for item in reversed(parsed) if _within(key, item.key) or _within(item.key, key)), None)
 
 
 def _within(key: str, other: str) -> bool:

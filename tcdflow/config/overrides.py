@@ -61,9 +61,9 @@ def parse(text: str, *, sweeping: bool = False) -> Override:
     literal = eq and key.removeprefix("+").removeprefix("+") in (*_PATH_KEYS, *(() if sweeping else FREE_TEXT))
     try:
         parsed = _parser().parse_override(text)
-        taken = parsed.value()
-        quoted_whole = isinstance(taken, str) and value.lstrip()[:1] in ("'", '"')
-        if not literal or taken is None or quoted_whole:
+        literal_value = parsed.value()
+        quoted_whole = isinstance(literal_value, str) and value.lstrip()[:1] in ("'", '"')
+        if not literal or literal_value is None or quoted_whole:
             return parsed
     except HydraException as error:
         if not literal:
@@ -101,7 +101,7 @@ def check(
     Returns:
         What was said and can be composed, and what is wrong with the rest.
     """
-    said: list[ParsedOverride] = []
+    accepted: list[ParsedOverride] = []
     problems: list[Problem] = []
     for text in texts:
         try:
@@ -112,14 +112,14 @@ def check(
         if not override.key_or_group:
             problems.append(Problem(f"'{text}'", "names no key"))
             continue
-        found = _wrong(override, text, options, sweeping)
+        found = _problems(override, text, options, sweeping)
         problems += found
         if not found:
-            said.append(_said(override, text, options))
-    return said, problems
+            accepted.append(_parsed(override, text, options))
+    return accepted, problems
 
 
-def _wrong(override: Override, text: str, options: Callable[[str], Sequence[str]], sweeping: bool) -> list[Problem]:
+def _problems(override: Override, text: str, options: Callable[[str], Sequence[str]], sweeping: bool) -> list[Problem]:
     key = override.key_or_group
     if override.is_hydra_override() or key == "hydra":
         if not _USER_HYDRA.match(key) or override.package is not None:
@@ -168,7 +168,7 @@ def _option_problems(group: str, value: object, names: Sequence[str], text: str)
     ]
 
 
-def _said(override: Override, text: str, options: Callable[[str], Sequence[str]]) -> ParsedOverride:
+def _parsed(override: Override, text: str, options: Callable[[str], Sequence[str]]) -> ParsedOverride:
     key = override.key_or_group
     line = override.input_line or text
     is_group = bool(options(key))

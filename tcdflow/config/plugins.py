@@ -45,15 +45,15 @@ def drive(composer: Composer, overrides: Sequence[str]) -> Drive:
     Raises:
         ConfigError: if a plug-in is not there, or one of its settings.
     """
-    said, problems = check(overrides, options=composer.options, sweeping=True)
+    parsed, problems = check(overrides, options=composer.options, sweeping=True)
     if problems:
         raise ConfigError(problems)
     chosen = {SWEEPER: BASIC, LAUNCHER: BASIC}
-    for item in said:
+    for item in parsed:
         if item.key in chosen:
             chosen[item.key] = _option(item)
     for group, option in chosen.items():
-        problems += _unknown_settings(composer, group, option, said)
+        problems += _unknown_settings(composer, group, option, parsed)
     if problems:
         raise ConfigError(problems)
     return Drive(chosen[SWEEPER], chosen[LAUNCHER])
@@ -69,18 +69,18 @@ def _option(item: ParsedOverride) -> str:
     return name
 
 
-def _unknown_settings(composer: Composer, group: str, option: str, said: Sequence[ParsedOverride]) -> list[Problem]:
+def _unknown_settings(composer: Composer, group: str, option: str, parsed: Sequence[ParsedOverride]) -> list[Problem]:
     """Say which settings of a plug-in are none of its, where Hydra would blame a type of its own."""
     prefix = group.replace("/", ".") + "."
-    asked = [item for item in said if item.key.startswith(prefix)]
-    if not asked:
+    settings = [item for item in parsed if item.key.startswith(prefix)]
+    if not settings:
         return []
     loaded = composer.loader.repository.load_config(f"{group}/{option}")
     known = [str(name) for name in (loaded.config if loaded else ()) if name not in ("_target_", "defaults")]
     if option == BASIC:  # Hydra's own would be told, and is not asked
         known = []
     problems = []
-    for item in asked:
+    for item in settings:
         name = item.key.removeprefix(prefix).partition(".")[0]
         if name == "params":
             problems.append(Problem(item.key, "say it as overrides: key=interval(0,1), key=1,2", origin=item.text))

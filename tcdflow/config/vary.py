@@ -62,7 +62,7 @@ def vary(spec: RunSpec, overrides: Sequence[str]) -> RunSpec:
     if not overrides:
         return spec
     plain = deepcopy(spec.model_dump(mode="json"))
-    said: dict[str, str] = {}
+    texts: dict[str, str] = {}
     problems: list[Problem] = []
     for text in overrides:
         try:
@@ -70,13 +70,13 @@ def vary(spec: RunSpec, overrides: Sequence[str]) -> RunSpec:
         except ValueError as error:
             problems.append(Problem(_bare(text), str(error), origin=text))
             continue
-        said[override.key_or_group] = text
-        found = _wrong(override, text)
+        texts[override.key_or_group] = text
+        found = _problems(override, text)
         problems += found or _set(plain, override, text)
 
     def origin(key: str) -> str | None:
-        names = [name for name in said if key == name or key.startswith(f"{name}.") or name.startswith(f"{key}.")]
-        return said[names[-1]] if names else None
+        names = [name for name in texts if key == name or key.startswith(f"{name}.") or name.startswith(f"{key}.")]
+        return texts[names[-1]] if names else None
 
     try:
         varied = RunSpec.model_validate(plain)
@@ -92,7 +92,7 @@ def _bare(text: str) -> str:
     return text.partition("=")[0].lstrip("+~")
 
 
-def _wrong(override: Override, text: str) -> list[Problem]:
+def _problems(override: Override, text: str) -> list[Problem]:
     key, value = override.key_or_group, override.value()
     if isinstance(value, Sweep | Glob):
         return [Problem(key, "has several values; a record is made again once, not swept", origin=text)]

@@ -79,8 +79,8 @@ class Reading:
         """
         if self.caption is None:
             return False
-        article, *said = self.prompt.lower().split()
-        return article in {"a", "an"} and said == self.caption.split()[1:]
+        article, *words = self.prompt.lower().split()
+        return article in {"a", "an"} and words == self.caption.split()[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +164,18 @@ class Vocabulary:
 
     def _phrases(self, words: list[str]) -> Iterator[tuple[_Kind, str]]:
         while words:
-            taken = 1
+            used = 1
             if words[0] in _CONNECTIVES:
                 yield "link", words[0]
             elif words[1:2] == ["background"]:
-                taken = 2
+                used = 2
                 yield "background", words[0]
             elif subject := self._subject_at_start(words):
-                taken = len(subject.split())
+                used = len(subject.split())
                 yield "subject", subject
             else:
                 yield "other", words[0]
-            words = words[taken:]
+            words = words[used:]
 
     def _subject_at_start(self, words: list[str]) -> str | None:
         """The longest subject with which the words begin, in the singular or the plural."""

@@ -30,7 +30,7 @@ from tcdflow.spec.model import RunSpec
 class Generated:
     """What a run made, of which inputs, what was really done, and what shared the UNet's calls."""
 
-    made: list[Sample]
+    samples: list[Sample]
     inputs: dict[str, Image.Image]
     execution: dict[str, Any]
     environment: dict[str, Any]
@@ -102,10 +102,10 @@ class Engine:
             inputs = loaded.inputs.inputs(pipe, first, artifacts)
             adapters.configure(pipe, first)
         maker = Sampler(pipe, loaded.device, first, inputs, inference=loaded.optimizations.still, on_step=on_step)
-        taken = maker.make(wanted)
+        sampled = maker.make(wanted)
         generated = []
         for spec, watch, batch in zip(specs, watches, batches_of(specs), strict=True):
-            own = taken[batch.position : batch.position + len(spec.sampling.seeds)]
+            own = sampled[batch.position : batch.position + len(spec.sampling.seeds)]
             generated.append(self._generated(spec, loaded, own, inputs.shown, watch, batch))
         return generated
 
@@ -132,13 +132,13 @@ class Engine:
         self,
         spec: RunSpec,
         loaded: Loaded,
-        taken: Sequence[Sampled],
+        sampled: Sequence[Sampled],
         inputs: dict[str, Image.Image],
         watch: Stopwatch,
         batch: Batch,
     ) -> Generated:
-        calls = {id(one.call): one.call for one in taken}
-        for one in taken:
+        calls = {id(one.call): one.call for one in sampled}
+        for one in sampled:
             watch.add("denoise", one.call.denoise)
             watch.add("decode", one.call.decode)
         pipe = loaded.pipe
@@ -157,13 +157,13 @@ class Engine:
                 }
                 for found in loaded.attached
             ],
-            "timesteps": list(taken[0].call.timesteps),
+            "timesteps": list(sampled[0].call.timesteps),
             "unet_calls": sum(len(call.timesteps) for call in calls.values()),
             "batch": batch.model_dump(mode="json") if batch.size > 1 else {"size": 1},
             "seconds": {name: round(seconds, 4) for name, seconds in watch.seconds.items()},
             "peak_memory_bytes": peak_memory(loaded.device),
         }
-        return Generated([one.made for one in taken], inputs, execution, _environment(loaded), batch)
+        return Generated([one.sample for one in sampled], inputs, execution, _environment(loaded), batch)
 
     def close(self) -> None:
         """Let go of the pipeline and its memory."""

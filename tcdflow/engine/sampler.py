@@ -43,7 +43,7 @@ class Call:
 class Sampled:
     """An image and the call that made it."""
 
-    made: Sample
+    sample: Sample
     call: Call
 
 
@@ -85,9 +85,9 @@ class Sampler:
         size = self._spec.runtime.batch_size
         with DenoiserWatch(self._spec.family.denoiser(self._pipe)) as denoiser, DecoderWatch(self._pipe.vae) as decoder:
             return [
-                taken
+                sampled
                 for first in range(0, len(wanted), size)
-                for taken in self._call(first, wanted[first : first + size], denoiser, decoder)
+                for sampled in self._call(first, wanted[first : first + size], denoiser, decoder)
             ]
 
     def _call(

@@ -19,7 +19,7 @@ from huggingface_hub.errors import CachedRepoTreeNotFoundError
 from tcdflow.errors import NotHereError, SourceError
 from tcdflow.files.artifact import Absent
 from tcdflow.files.hashes import sha256_file
-from tcdflow.files.hub_download import Told, download, link
+from tcdflow.files.hub_download import Progress, download, link
 from tcdflow.files.hub_errors import one_line
 from tcdflow.files.hub_tree import Tree, keep, promised, recall
 
@@ -91,12 +91,12 @@ class HubRepo:
         whole = self._are_whole(list(large))
         return self.snapshot, tuple(file for file, good in zip(large.values(), whole, strict=True) if not good)
 
-    def fetch(self, absent: Sequence[Absent], told: Told) -> None:
+    def fetch(self, absent: Sequence[Absent], progress: Progress) -> None:
         """Download large files, each from where an earlier try was cut off, and compare their bytes with their hashes.
 
         Args:
             absent: what :meth:`look` has found to be missing.
-            told: is told of the progress.
+            progress: called with the SHA-256 of a file and its bytes so far.
 
         Raises:
             SourceError: if a file cannot be had.
@@ -120,7 +120,7 @@ class HubRepo:
                     path.unlink(missing_ok=True)
         with one_line(self.repo, self.revision):
             _never_hang()
-            download(self.repo, self.revision, [(file, self._blob(file)) for file in absent], told)
+            download(self.repo, self.revision, [(file, self._blob(file)) for file in absent], progress)
             for file in absent:
                 link(self._blob(file), self.snapshot / file.name)
 
@@ -150,12 +150,12 @@ class HubRepo:
             for name in damaged:
                 _log.warning("%s: %s is damaged; downloading it again", self.repo, name)
                 hf_hub_download(self.repo, name, revision=self.revision, force_download=True)
-        wrong = [name for name in damaged if not _is_whole(self.snapshot / name)]
-        for name in wrong:
+        broken = [name for name in damaged if not _is_whole(self.snapshot / name)]
+        for name in broken:
             (self.snapshot / name).resolve().unlink(missing_ok=True)
             (self.snapshot / name).unlink(missing_ok=True)
-        if wrong:
-            raise SourceError(f"the hub sends other bytes of {wrong[0]} than it promises: try again later")
+        if broken:
+            raise SourceError(f"the hub sends other bytes of {broken[0]} than it promises: try again later")
 
     @cached_property
     def _tree(self) -> Tree:

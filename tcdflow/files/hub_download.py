@@ -28,8 +28,8 @@ from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.files.hashes import know, sha256_file
 from tcdflow.libraries.huggingface_hub import http_get
 
-Told = Callable[[str, int], None]
-"""Is told the SHA-256 of a file and how many of its bytes are here, from several threads."""
+Progress = Callable[[str, int], None]
+"""Called from several threads with the SHA-256 of a file and how many of its bytes are here."""
 
 _AT_ONCE = 4
 _PATIENCE = 0.2  # seconds between looks at whether another process still downloads the same file
@@ -39,14 +39,14 @@ class _StoppedError(Exception):
     """Another file has failed, or the user wants to stop."""
 
 
-def download(repo: str, commit: str, files: Sequence[tuple[Absent, Path]], told: Told) -> None:
+def download(repo: str, commit: str, files: Sequence[tuple[Absent, Path]], progress: Progress) -> None:
     """Download files, some at once; what has come of those that fail is kept for the next try.
 
     Args:
         repo: on the hub.
         commit: of it.
         files: each with the path that its bytes are to have.
-        told: is told of the progress.
+        progress: called with the SHA-256 of a file and its bytes so far.
 
     Raises:
         SourceError: if the hub sends other bytes than it promised.
@@ -62,7 +62,7 @@ def download(repo: str, commit: str, files: Sequence[tuple[Absent, Path]], told:
             while not stop.is_set():
                 file, blob = left.pop()
                 try:
-                    _download(repo, commit, file, blob, told, stop)
+                    _download(repo, commit, file, blob, progress, stop)
                 except Exception as error:
                     failed.append(error)
                     stop.set()
@@ -91,17 +91,17 @@ def link(blob: Path, pointer: Path) -> None:
         blob.replace(pointer)
 
 
-def _download(repo: str, commit: str, file: Absent, blob: Path, told: Told, stop: threading.Event) -> None:
+def _download(repo: str, commit: str, file: Absent, blob: Path, progress: Progress, stop: threading.Event) -> None:
     with _alone(blob.with_name(f"{blob.name}.partial"), stop) as partial:
         if blob.exists():  # another process was faster
             partial.unlink()
-            told(file.sha256, file.size)
+            progress(file.sha256, file.size)
             return
         if _by_xet(repo, commit, file):
             partial.unlink()
-            _download_by_xet(repo, commit, file, blob, told)
+            _download_by_xet(repo, commit, file, blob, progress)
         else:
-            _resume(repo, commit, file, partial, told, stop)
+            _resume(repo, commit, file, partial, progress, stop)
             partial.replace(blob)
         know(blob, file.sha256)
 
@@ -112,7 +112,7 @@ def _by_xet(repo: str, commit: str, file: Absent) -> bool:
     return get_hf_file_metadata(hf_hub_url(repo, file.name, revision=commit)).xet_file_data is not None
 
 
-def _download_by_xet(repo: str, commit: str, file: Absent, blob: Path, told: Told) -> None:
+def _download_by_xet(repo: str, commit: str, file: Absent, blob: Path, progress: Progress) -> None:
     """Have the client download a file into its cache, where the blob is named by the file's SHA-256."""
 
     class Bar(tqdm):  # how the client tells of its progress
@@ -123,12 +123,12 @@ def _download_by_xet(repo: str, commit: str, file: Absent, blob: Path, told: Tol
 
         def update(self, n: float | None = 1) -> None:
             self.done += int(n or 0)
-            told(file.sha256, min(self.done, file.size))
+            progress(file.sha256, min(self.done, file.size))
 
         def update_transfer(self, n: float) -> None:
             """Take note of what the network brings, of which several chunks may be one file's."""
 
-    told(file.sha256, 0)
+    progress(file.sha256, 0)
     pointer = Path(hf_hub_download(repo, file.name, revision=commit, tqdm_class=Bar))
     if not _is_whole(pointer, file):
         blob.unlink(missing_ok=True)
@@ -136,8 +136,8 @@ def _download_by_xet(repo: str, commit: str, file: Absent, blob: Path, told: Tol
         raise _other_bytes(file)
 
 
-def _resume(repo: str, commit: str, file: Absent, partial: Path, told: Told, stop: threading.Event) -> None:
-    with _Bytes(partial, lambda count: told(file.sha256, count), stop) as bytes_:
+def _resume(repo: str, commit: str, file: Absent, partial: Path, progress: Progress, stop: threading.Event) -> None:
+    with _Bytes(partial, lambda count: progress(file.sha256, count), stop) as bytes_:
         had = bytes_.have(file.size)
         _get(repo, commit, file, bytes_, had)
         if had and not _is_whole(partial, file):  # what was kept of an earlier try was wrong
@@ -163,9 +163,9 @@ def _is_whole(path: Path, file: Absent) -> bool:
 class _Bytes(FileIO):
     """A file that tells how many bytes it has, and can be stopped."""
 
-    def __init__(self, path: Path, told: Callable[[int], None], stop: threading.Event) -> None:
+    def __init__(self, path: Path, progress: Callable[[int], None], stop: threading.Event) -> None:
         super().__init__(path, "r+")
-        self._told = told
+        self._progress = progress
         self._stop = stop
 
     def have(self, most: int) -> int:
@@ -173,7 +173,7 @@ class _Bytes(FileIO):
         if self.seek(0, os.SEEK_END) > most:
             self.seek(0)
             self.truncate()
-        self._told(self.tell())
+        self._progress(self.tell())
         return self.tell()
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
@@ -182,7 +182,7 @@ class _Bytes(FileIO):
         view = memoryview(data)
         while view:
             view = view[super().write(view) :]
-        self._told(self.tell())
+        self._progress(self.tell())
         return len(data)
 
 

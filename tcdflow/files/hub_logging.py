@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 _log = logging.getLogger(__name__)
-_TRYING_AGAIN = re.compile(r"thrown while requesting|^Retrying in|^Rate limited|^Error while downloading")
+_RETRY = re.compile(r"thrown while requesting|^Retrying in|^Rate limited|^Error while downloading")
 
 
 @contextmanager
@@ -39,12 +39,12 @@ class _Once(logging.Filter):
     def __init__(self, repo: str) -> None:
         super().__init__()
         self.repo = repo
-        self.said = False
+        self.announced = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno > logging.WARNING or not _TRYING_AGAIN.search(record.getMessage()):
+        if record.levelno > logging.WARNING or not _RETRY.search(record.getMessage()):
             return True
-        if not self.said:
-            self.said = True
+        if not self.announced:
+            self.announced = True
             _log.warning("%s: the hub does not answer as it should; trying again for a while", self.repo)
         return False

@@ -129,13 +129,13 @@ def reading(path: Path, name: str | None = None) -> Iterator[None]:
     except SourceError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _wrong(name, "has more than 64 megapixels (8192 × 8192)") from None
+        raise _problem(name, "has more than 64 megapixels (8192 × 8192)") from None
     except UnidentifiedImageError:
-        raise _wrong(name, _what_it_is_not(path)) from None
+        raise _problem(name, _what_it_is_not(path)) from None
     except OSError as error:
-        raise _wrong(name, f"cannot be read as an image: {error.strerror or reason(error)}") from None
+        raise _problem(name, f"cannot be read as an image: {error.strerror or reason(error)}") from None
     except Exception as error:  # a stranger's bytes: decoders raise SyntaxError, struct.error, KeyError, …
-        raise _wrong(name, f"cannot be read as an image: damaged ({type(error).__name__}: {reason(error)})") from None
+        raise _problem(name, f"cannot be read as an image: damaged ({type(error).__name__}: {reason(error)})") from None
 
 
 def _is_url(text: str) -> bool:
@@ -154,15 +154,15 @@ def _local(text: str) -> Path:
     try:
         path = path.expanduser().resolve()
         if path.is_dir():
-            raise _wrong(text, "is a folder; an image is needed")
+            raise _problem(text, "is a folder; an image is needed")
         if not path.exists():
-            raise _wrong(text, "there is no such file")
+            raise _problem(text, "there is no such file")
         if not path.is_file():
-            raise _wrong(text, "is no regular file")
+            raise _problem(text, "is no regular file")
     except OSError as error:
-        raise _wrong(text, f"cannot be read: {error.strerror}") from None
+        raise _problem(text, f"cannot be read: {error.strerror}") from None
     except (RuntimeError, ValueError):  # a home folder that nobody has; a null byte; a loop of links
-        raise _wrong(text, "there is no such file") from None
+        raise _problem(text, "there is no such file") from None
     _measure(path, text)
     return path
 
@@ -174,10 +174,10 @@ def _path(text: str) -> Path:
     if scheme == "file":
         parts = urlsplit(text)
         if parts.netloc not in ("", "localhost"):
-            raise _wrong(text, "a file: URL names a file of this machine: file:///folder/image.png")
+            raise _problem(text, "a file: URL names a file of this machine: file:///folder/image.png")
         return Path(unquote(parts.path))
     if "://" in text or scheme == "data":
-        raise _wrong(text, f"{scheme}: is not supported; a path, a file: URL or an http(s) URL is needed")
+        raise _problem(text, f"{scheme}: is not supported; a path, a file: URL or an http(s) URL is needed")
     return Path(text)
 
 
@@ -209,7 +209,7 @@ def _fetched(text: str) -> Path:
             partial.unlink(missing_ok=True)
     except OSError as error:
         what = f"cannot be kept in {folder} ({error.strerror or error}); TCDFLOW_CACHE names another cache"
-        raise _wrong(shown, what) from None
+        raise _problem(shown, what) from None
 
 
 def _download(url: str, shown: str, file: IO[bytes]) -> None:
@@ -223,7 +223,7 @@ def _download(url: str, shown: str, file: IO[bytes]) -> None:
         client = httpx2.Client(headers=headers, follow_redirects=True, max_redirects=_REDIRECTS, timeout=SILENCE)
         with _unlogged(), client, client.stream("GET", url) as answer:
             if not answer.is_success:
-                raise _wrong(shown, f"the server answered {_status(answer.status_code)}")
+                raise _problem(shown, f"the server answered {_status(answer.status_code)}")
             declared = answer.headers.get("Content-Length", "")
             got = int(declared) if declared.isdecimal() else 0
             if got <= MAX_BYTES:
@@ -234,25 +234,25 @@ def _download(url: str, shown: str, file: IO[bytes]) -> None:
                         break
                     file.write(chunk)
             if got > MAX_BYTES:
-                raise _wrong(shown, f"is larger than {MAX_BYTES // 2**20} MiB")
+                raise _problem(shown, f"is larger than {MAX_BYTES // 2**20} MiB")
             if time.monotonic() > deadline:
-                raise _wrong(shown, f"was not complete after {DEADLINE:g} s")
+                raise _problem(shown, f"was not complete after {DEADLINE:g} s")
     except httpx2.TimeoutException:
-        raise _wrong(shown, f"the server did not answer within {SILENCE:g} s") from None
+        raise _problem(shown, f"the server did not answer within {SILENCE:g} s") from None
     except httpx2.TooManyRedirects:
-        raise _wrong(shown, f"redirects more than {_REDIRECTS} times") from None
+        raise _problem(shown, f"redirects more than {_REDIRECTS} times") from None
     except httpx2.UnsupportedProtocol:
-        raise _wrong(shown, "is, or redirects to, no http(s) URL") from None
+        raise _problem(shown, "is, or redirects to, no http(s) URL") from None
     except httpx2.ProxyError as error:
-        raise _wrong(shown, f"the proxy refused: {reason(error)}") from None
+        raise _problem(shown, f"the proxy refused: {reason(error)}") from None
     except httpx2.ConnectError as error:
-        raise _wrong(shown, f"the host cannot be reached ({reason(error)})") from None
+        raise _problem(shown, f"the host cannot be reached ({reason(error)})") from None
     except httpx2.TransportError as error:
-        raise _wrong(shown, f"the connection failed ({reason(error)})") from None
+        raise _problem(shown, f"the connection failed ({reason(error)})") from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise _wrong(shown, f"cannot be fetched ({type(error).__name__})") from None
+        raise _problem(shown, f"cannot be fetched ({type(error).__name__})") from None
     except (ImportError, ValueError):  # of the client: a SOCKS proxy without its package, a proxy that is no URL
-        raise _wrong(
+        raise _problem(
             shown, "is no URL that can be fetched, or the environment's proxy setting cannot be used"
         ) from None
 
@@ -296,7 +296,7 @@ def _measure(path: Path, shown: str) -> tuple[str, tuple[int, int]]:
     with reading(path, shown), Image.open(path, formats=input_formats()) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
-            raise _wrong(shown, f"has {width} × {height} pixels; 64 megapixels (8192 × 8192) are allowed")
+            raise _problem(shown, f"has {width} × {height} pixels; 64 megapixels (8192 × 8192) are allowed")
         # PNG's own getexif decodes the pixels if there is no EXIF before them; so few files have it behind them that
         # they can pay for it, and no other.
         behind = image.format == "PNG" and _has_metadata_behind_pixels(path)
@@ -343,5 +343,5 @@ def _what_it_is_not(path: Path) -> str:
     return f"is no {known} image" + (f"; it looks like {like[0]}" if like else "")
 
 
-def _wrong(name: str, what: str) -> SourceError:
+def _problem(name: str, what: str) -> SourceError:
     return SourceError(printable(f"'{name if len(name) <= 300 else name[:297] + '...'}': {what}"))

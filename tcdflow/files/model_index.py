@@ -66,8 +66,8 @@ def check_shards(index: Path, shards: Collection[str]) -> None:
         raise SourceError("has no weight_map of tensors to files")
     named = set(weight_map.values())
     if odd := sorted(named.symmetric_difference(shards)):
-        said = "names" if odd[0] in named else "does not name"
-        raise SourceError(f"{said} {odd[0][:100]!r}; the weight files beside it are {', '.join(sorted(shards))}")
+        verb = "names" if odd[0] in named else "does not name"
+        raise SourceError(f"{verb} {odd[0][:100]!r}; the weight files beside it are {', '.join(sorted(shards))}")
 
 
 def read_json(path: Path) -> dict[str, Any]:

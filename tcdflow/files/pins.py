@@ -13,7 +13,7 @@ from tcdflow.files.layout import is_weights
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.source import Source, at_commit, parse
 
-_MOST_SAID = 10
+_MAX_SHOWN = 10
 _HALF = ".fp16."
 
 
@@ -80,10 +80,10 @@ class Pins:
         Raises:
             ConfigError: naming each file that the lock does not have, or has with another hash, with both hashes.
         """
-        wrong = list(self._wrong([file for file in locked if self._holds(file.role)]))
-        more = [Problem("lock", f"and {len(wrong) - _MOST_SAID} more files")] if wrong[_MOST_SAID:] else []
-        if wrong:
-            raise ConfigError([*wrong[:_MOST_SAID], *more])
+        problems = list(self._problems([file for file in locked if self._holds(file.role)]))
+        more = [Problem("lock", f"and {len(problems) - _MAX_SHOWN} more files")] if problems[_MAX_SHOWN:] else []
+        if problems:
+            raise ConfigError([*problems[:_MAX_SHOWN], *more])
 
     def _first(self, text: str) -> LockedFile | None:
         known = self._files.get(text)
@@ -91,7 +91,7 @@ class Pins:
             raise SourceError(self._unknown)
         return None if known is None else next(iter(known.values()))
 
-    def _wrong(self, locked: Sequence[LockedFile]) -> Iterator[Problem]:
+    def _problems(self, locked: Sequence[LockedFile]) -> Iterator[Problem]:
         parts: dict[tuple[str, str], set[str]] = {}
         for file in locked:
             parts.setdefault((file.role, file.source), set()).add(file.file)

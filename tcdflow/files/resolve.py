@@ -63,7 +63,7 @@ def fetch(artifacts: Iterable[Artifact], progress: Progress = lambda done, total
     problems: list[Problem] = []
     for artifact in looked:
         try:
-            found.append(checked(fetched(artifact, meter.told)) if artifact.absent else artifact)
+            found.append(checked(fetched(artifact, meter.update)) if artifact.absent else artifact)
         except SourceError as error:
             problems.append(problem(artifact.key, artifact.source, error))
     if problems:
@@ -93,7 +93,7 @@ class _Meter:
     _here: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def told(self, sha256: str, count: int) -> None:
+    def update(self, sha256: str, count: int) -> None:
         with self._lock:
             self._here[sha256] = count
             self.progress(sum(self._here.values()), self.total)

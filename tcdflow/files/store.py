@@ -19,7 +19,7 @@ from tcdflow.files.source import Source, at_commit, parse
 if TYPE_CHECKING:
     from tcdflow.files.hub import HubRepo
 
-Told = Callable[[str, int], None]
+Progress = Callable[[str, int], None]
 
 MOST_FILES = 20_000
 """More files than this within two levels are no model but somebody's home directory."""
@@ -121,12 +121,12 @@ def moved_here(artifact: Artifact) -> Artifact:
     return artifact if found is None else replace(artifact, root=found[0].snapshot / found[1])
 
 
-def fetched(artifact: Artifact, told: Told = lambda sha256, count: None) -> Artifact:
+def fetched(artifact: Artifact, progress: Progress = lambda sha256, count: None) -> Artifact:
     """Return an artifact with all files on this machine.
 
     Args:
         artifact: with what it lacks.
-        told: is told of each file how many of its bytes are here.
+        progress: called with the SHA-256 of a file and its bytes so far.
 
     Raises:
         SourceError: if a file cannot be had.
@@ -135,7 +135,7 @@ def fetched(artifact: Artifact, told: Told = lambda sha256, count: None) -> Arti
     if found is None:
         return artifact
     repo, prefix = found
-    repo.fetch([replace(file, name=prefix + file.name) for file in artifact.absent], told)
+    repo.fetch([replace(file, name=prefix + file.name) for file in artifact.absent], progress)
     return replace(artifact, absent=())
 
 

@@ -67,8 +67,8 @@ class Task:
         where = Path(hydra.runtime.output_dir)
         try:
             OmegaConf.update(config, "hydra", hydra, force_add=True)
-            said = [text.removeprefix("++") for text in hydra.overrides.task]
-            composition = self.composer.typed(config, said)
+            parsed = [text.removeprefix("++") for text in hydra.overrides.task]
+            composition = self.composer.typed(config, parsed)
             prepared = prepare(Request.composed(composition))
             with opened(where, prepared) as run:
                 result = execute(prepared, run, engine())
@@ -121,10 +121,10 @@ class HydraSweep:
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
         artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]
         directory = _directory(composed[0], settings)
-        said, _ = check(overrides, options=composer.options, sweeping=True)
+        parsed, _ = check(overrides, options=composer.options, sweeping=True)
         chosen, _ = check(first, options=composer.options)
         config = composer.load([item.text for item in chosen if item.is_group])
-        texts = [_bare(item, config) for item in said if item.hydra_text and item.key != "hydra.sweep.dir"]
+        texts = [_bare(item, config) for item in parsed if item.hydra_text and item.key != "hydra.sweep.dir"]
         texts.append(f"hydra.sweep.dir={quoted(str(directory))}")
         return cls(
             composer=composer,
@@ -184,8 +184,8 @@ def _direction(hydra: DictConfig) -> str:
 
 def _directory(composition: Composition, settings: SweepSpec) -> Path:
     """Return where to: these sweeps cannot be gone on with, so that they never write over runs that are there."""
-    said = any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in composition.overrides)
-    named = settings.name is not None and not said
+    chosen = any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in composition.overrides)
+    named = settings.name is not None and not chosen
     text = f"outputs/sweeps/{settings.name}" if named else str(composition.config.hydra.sweep.dir)
     directory = at_home(text)
     if next(directory.rglob(FILE_NAME), None) is not None:

@@ -136,17 +136,17 @@ def _check_ranks(method: str, names: Sequence[str], layers: Mapping[str, Any]) -
     ranks = {name: _ranks(name, layers) for name in names}
     greatest = {name: max(of.values()) for name, of in ranks.items()}
     if len(set(greatest.values())) > 1:
-        said = ", ".join(f"{lora_name(name)} has {rank}" for name, rank in greatest.items())
-        raise _unequal(method, said)
+        shown = ", ".join(f"{lora_name(name)} has {rank}" for name, rank in greatest.items())
+        raise _unequal(method, shown)
     for path in layers:
         here = {name: ranks[name][path] for name in names if path in ranks[name]}
         if len(set(here.values())) > 1:
-            said = ", ".join(f"{lora_name(name)} has {rank}" for name, rank in here.items())
-            raise _unequal(method, f"{said} at {path}")
+            shown = ", ".join(f"{lora_name(name)} has {rank}" for name, rank in here.items())
+            raise _unequal(method, f"{shown} at {path}")
 
 
-def _unequal(method: str, said: str) -> ConfigError:
-    what = f"needs LoRAs of one rank, and {said}; cat and svd take any"
+def _unequal(method: str, ranks: str) -> ConfigError:
+    what = f"needs LoRAs of one rank, and {ranks}; cat and svd take any"
     return ConfigError([Problem("lora_stack.merge.method", what, method)])
 
 

@@ -239,12 +239,12 @@ def _tf32() -> Iterator[None]:
 
 
 def _explained(error: Exception, runtime: RuntimeSpec) -> str | None:
-    said = " ".join(str(error).split())
-    if runtime.deterministic and "does not have a deterministic" in said and isinstance(error, RuntimeError):
-        return f"runtime.deterministic: {said[:300]}"
+    message = " ".join(str(error).split())
+    if runtime.deterministic and "does not have a deterministic" in message and isinstance(error, RuntimeError):
+        return f"runtime.deterministic: {message[:300]}"
     if runtime.compile is not None and is_from_compiler(error):
         backend = runtime.compile.backend
-        if "No working C++ compiler" in said or "InvalidCxxCompiler" in said:
+        if "No working C++ compiler" in message or "InvalidCxxCompiler" in message:
             return f"runtime.compile: {backend} needs a C++ compiler, and there is none; install g++ or set CXX"
-        return f"runtime.compile: {backend} cannot compile this UNet here: {said[:300]}"
+        return f"runtime.compile: {backend} cannot compile this UNet here: {message[:300]}"
     return None

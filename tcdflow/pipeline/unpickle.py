@@ -103,14 +103,14 @@ def _folder(part: Artifact, safe: dict[str, Path]) -> Path:
         return folder
     with _partial(folder) as partial:
         for name in part.files:
-            made = partial / as_safetensors(name) if name in safe or is_pickles_index(name) else partial / name
-            made.parent.mkdir(parents=True, exist_ok=True)
+            target = partial / as_safetensors(name) if name in safe or is_pickles_index(name) else partial / name
+            target.parent.mkdir(parents=True, exist_ok=True)
             if is_pickles_index(name):
                 index = read_json(part.root / name)
                 index["weight_map"] = {key: as_safetensors(file) for key, file in index["weight_map"].items()}
-                made.write_text(json.dumps(index), "utf-8")
+                target.write_text(json.dumps(index), "utf-8")
             else:
-                made.symlink_to(safe.get(name, part.root / name).resolve())
+                target.symlink_to(safe.get(name, part.root / name).resolve())
     return folder
 
 

@@ -89,10 +89,10 @@ class Room:
         Raises:
             OutputError: as of :func:`write_bytes`, where there is no room, or not enough.
         """
-        if self._handle is None or len(data) > self._size or not self._put(data):
+        if self._handle is None or len(data) > self._size or not self._write(data):
             write_bytes(self._path, data)
 
-    def _put(self, data: bytes) -> bool:
+    def _write(self, data: bytes) -> bool:
         handle, self._handle = self._handle, None
         assert handle is not None
         name = _partial_name()

@@ -22,11 +22,11 @@ SHEETS = "png"
 """Format of sheets and of the inputs of a run, which keeps every pixel."""
 
 
-def save_image(made: Sample, directory: Path, stem: str, output: OutputSpec, texts: Texts | None) -> Output:
+def save_image(sample: Sample, directory: Path, stem: str, output: OutputSpec, texts: Texts | None) -> Output:
     """Write one still atomically, in the format and quality asked for; other modes than RGB are written as RGB.
 
     Args:
-        made: the image.
+        sample: the image.
         directory: where.
         stem: the file's name without suffix, e.g. ``000``.
         output: format and quality.
@@ -36,14 +36,14 @@ def save_image(made: Sample, directory: Path, stem: str, output: OutputSpec, tex
     Raises:
         OutputError: if it cannot be encoded or written.
     """
-    format, rgb = IMAGE_FORMATS[output.format], plain(made.frames[0])
+    format, rgb = IMAGE_FORMATS[output.format], plain(sample.frames[0])
     path = directory / (stem + format.suffix)
     encoded = _encoded(path, lambda: format.encode(rgb, texts, output.quality))
     written = [rgb] if format.lossless else _read_back(path, format, encoded)
-    return _saved(path, made, texts, encoded, written)
+    return _saved(path, sample, texts, encoded, written)
 
 
-def save_animation(made: Sample, directory: Path, stem: str, output: OutputSpec, texts: Texts | None) -> Output:
+def save_animation(sample: Sample, directory: Path, stem: str, output: OutputSpec, texts: Texts | None) -> Output:
     """Write one animation atomically, as :func:`save_image` does.
 
     ``frames`` of the result counts those that the file stores: some formats keep equal neighbours as one that is
@@ -52,13 +52,13 @@ def save_animation(made: Sample, directory: Path, stem: str, output: OutputSpec,
     Raises:
         OutputError: if it cannot be encoded or written.
     """
-    format, frames = ANIMATION_FORMATS[output.animation], [plain(frame) for frame in made.frames]
+    format, frames = ANIMATION_FORMATS[output.animation], [plain(frame) for frame in sample.frames]
     path = directory / (stem + format.suffix)
     encoded = _encoded(
         path, lambda: format.encode(frames, texts, fps=output.fps, loop=output.loop, quality=output.quality)
     )
     written = _read_back(path, format, encoded)
-    return _saved(path, made, texts, encoded, written).model_copy(update={"frames": len(written)})
+    return _saved(path, sample, texts, encoded, written).model_copy(update={"frames": len(written)})
 
 
 def save_input(image: Image.Image, directory: Path, name: str, file: str) -> InputImage:
@@ -104,7 +104,7 @@ def _read_back(path: Path, format: FileFormat, encoded: Encoded) -> list[Image.I
         raise OutputError(about(path, f"what was encoded cannot be read back: {reason(error)}")) from error
 
 
-def _saved(path: Path, made: Sample, texts: Texts | None, encoded: Encoded, written: list[Image.Image]) -> Output:
+def _saved(path: Path, sample: Sample, texts: Texts | None, encoded: Encoded, written: list[Image.Image]) -> Output:
     write_bytes(path, encoded.data)
     sidecar = None if texts is None or encoded.has_recipe else path.with_suffix(".json")
     if texts is not None and sidecar is not None:
@@ -115,6 +115,6 @@ def _saved(path: Path, made: Sample, texts: Texts | None, encoded: Encoded, writ
         pixel_sha256=frames_sha256(written),
         width=written[0].width,
         height=written[0].height,
-        seed=made.seed,
+        seed=sample.seed,
         sidecar=sidecar and sidecar.name,
     )

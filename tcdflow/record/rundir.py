@@ -93,9 +93,9 @@ class RunDirectory:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, path: Path, spec: RunSpec, **told: Any) -> Iterator[RunDirectory]:
+    def open(cls, path: Path, spec: RunSpec, **details: Any) -> Iterator[RunDirectory]:
         """Start a run as :meth:`begin` does; what is raised inside becomes the record's status and error."""
-        run = cls.begin(path, spec, **told)
+        run = cls.begin(path, spec, **details)
         try:
             yield run
             run.end()
@@ -109,7 +109,7 @@ class RunDirectory:
         self.record.key = run_key(self._spec, files)
 
     def save(
-        self, made: Sequence[Sample], inputs: Mapping[str, Image.Image] | None = None, batch: Batch | None = None
+        self, samples: Sequence[Sample], inputs: Mapping[str, Image.Image] | None = None, batch: Batch | None = None
     ) -> None:
         """Write what was made, and what it was made from, and list it in the record. What is flawed is left out.
 
@@ -118,7 +118,7 @@ class RunDirectory:
         or inputs, ``grid.png`` shows all, inputs first, with first, middle and last frame of animations.
 
         Args:
-            made: in the order of their seeds.
+            samples: in the order of their seeds.
             inputs: images the run was given, by name: letters, digits, ``_`` and ``-``. One whose name begins with
                 ``control_`` becomes ``control_<name>.png``, another ``inputs/<name>.png``.
             batch: what the images were made together with.
@@ -130,9 +130,9 @@ class RunDirectory:
         inputs = inputs or {}
         self._save_inputs(inputs)
         output, record = self._spec.output, self.record
-        animations = sum(not one.still for one in made)
+        animations = sum(not one.still for one in samples)
         numbers = {True: itertools.count(), False: itertools.count()}
-        for place, one in enumerate(made):
+        for place, one in enumerate(samples):
             number = next(numbers[one.still])
             if one.invalid is not None:
                 continue
@@ -143,7 +143,7 @@ class RunDirectory:
             else:
                 stem = "animation" if animations == 1 else f"animation_{number:03d}"
                 record.outputs.append(save_animation(one, self.path, stem, output, texts))
-        sound = [one for one in made if one.invalid is None]
+        sound = [one for one in samples if one.invalid is None]
         if output.grid and (len(sound) > 1 or (sound and inputs)):
             from tcdflow.record.grid import sheet
 
@@ -219,12 +219,12 @@ def held(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _tiles(made: Sample) -> list[tuple[str, Image.Image]]:
-    if made.still:
-        return [(f"seed {made.seed}", made.frames[0])]
-    count = len(made.frames)
+def _tiles(sample: Sample) -> list[tuple[str, Image.Image]]:
+    if sample.still:
+        return [(f"seed {sample.seed}", sample.frames[0])]
+    count = len(sample.frames)
     shown = sorted({0, count // 2, count - 1})
-    return [(f"seed {made.seed}, frame {number + 1} of {count}", made.frames[number]) for number in shown]
+    return [(f"seed {sample.seed}, frame {number + 1} of {count}", sample.frames[number]) for number in shown]
 
 
 def _now() -> str:

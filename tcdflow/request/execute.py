@@ -85,11 +85,11 @@ def keep(generated: Generated, run: RunDirectory) -> Result:
     """
     run.record.execution = generated.execution
     run.record.environment |= generated.environment
-    run.save(generated.made, generated.inputs, generated.batch)
-    for made in generated.made:
-        if made.invalid is not None:
-            raise InvalidOutputError(f"the image of seed {made.seed} is not kept: {made.invalid}")
-    log.info("made %d image(s): %s", len(generated.made), generated.execution["seconds"])
-    images = tuple(made.frames[0] for made in generated.made)
-    animations = tuple(made.frames for made in generated.made if made.animated)
+    run.save(generated.samples, generated.inputs, generated.batch)
+    for sample in generated.samples:
+        if sample.invalid is not None:
+            raise InvalidOutputError(f"the image of seed {sample.seed} is not kept: {sample.invalid}")
+    log.info("made %d image(s): %s", len(generated.samples), generated.execution["seconds"])
+    images = tuple(sample.frames[0] for sample in generated.samples)
+    animations = tuple(sample.frames for sample in generated.samples if sample.animated)
     return Result(images, run.record, run.path, animations)

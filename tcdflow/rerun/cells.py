@@ -62,9 +62,9 @@ def verify_cells(
             found.append(comparable(find(cell)))
         except TcdflowError as error:
             yield Verified(str(cell), failed=reason(error, 600))
-    for _, alike_ones in itertools.groupby(sorted(found, key=_cost), key=_batch):
+    for _, group in itertools.groupby(sorted(found, key=_cost), key=_batch):
         runs: list[tuple[Recorded, Prepared]] = []
-        for recorded in alike_ones:
+        for recorded in group:
             try:
                 runs.append((recorded, fetched(preparer(recorded.request(allow_pickle=allow_pickle)))))
             except RequestError as error:

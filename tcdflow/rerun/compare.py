@@ -49,12 +49,12 @@ class Verdict:
     text: str
 
 
-def compare(expected: Expected, made: Path, output: Output) -> Verdict:
+def compare(expected: Expected, now: Path, output: Output) -> Verdict:
     """Compare what was made again with what was recorded, and with the file itself where it is at hand.
 
     Args:
         expected: what was made then.
-        made: the file that was made now.
+        now: the file that was made now.
         output: its entry in the new record.
 
     Raises:
@@ -70,12 +70,12 @@ def compare(expected: Expected, made: Path, output: Output) -> Verdict:
         return Verdict(name, True, "identical")
     if output.pixel_sha256 == recorded:
         what = "made again as it was recorded, but the file has been changed since"
-        return Verdict(name, False, f"{what}: {_apart(expected.file, made)}")
+        return Verdict(name, False, f"{what}: {_apart(expected.file, now)}")
     if not there:
         return Verdict(name, False, "differs; how far cannot be said without the image itself")
     if output.pixel_sha256 == original:
         return Verdict(name, False, "identical to the file, but not to what was recorded of its pixels")
-    return Verdict(name, False, f"differs: {_apart(expected.file, made)}")
+    return Verdict(name, False, f"differs: {_apart(expected.file, now)}")
 
 
 def distance(ones: Iterable[Image.Image], others: Iterable[Image.Image]) -> Distance | str:

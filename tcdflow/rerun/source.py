@@ -86,7 +86,7 @@ class Recorded:
         then, now = self.spec.model_dump(mode="json"), spec.model_dump(mode="json")
         return Request(
             spec,
-            Pins(self.lock, holds=lambda role: _said(then, role) == _said(now, role)),
+            Pins(self.lock, holds=lambda role: _sources(then, role) == _sources(now, role)),
             allow_pickle=allow_pickle,
             overrides=tuple(overrides),
             warnings=tuple(rules.warnings(spec)),
@@ -229,7 +229,7 @@ def _key(path: Path, spec: RunSpec, lock: tuple[LockedFile, ...] | list[LockedFi
 def _unlike(record: Record, recipe: dict[str, Any], name: str) -> list[str]:
     """Say where a record and the recipe of one of its images differ, key by key."""
     lines = [
-        f"spec: {key} is {told(here)} in run.json and {told(there)} in {name}"
+        f"spec: {key} is {shown(here)} in run.json and {shown(there)} in {name}"
         for key, here, there in differences(record.spec, recipe["spec"])
     ]
     here_, there_ = (
@@ -252,7 +252,7 @@ def differences(one: Any, other: Any, key: str = "") -> list[tuple[str, Any, Any
     return [] if one == other else [(key, one, other)]
 
 
-def told(value: object) -> str:
+def shown(value: object) -> str:
     """Return a value in a few characters that no terminal obeys."""
     return shortened(one_line(repr(value)), 100)
 
@@ -282,7 +282,7 @@ def _mode(path: Path) -> int:
         raise RecordError(about(path, "is no path")) from None
 
 
-def _said(plain: Any, role: str) -> Any:
+def _sources(plain: Any, role: str) -> Any:
     """Return what of a spec decides which files a part reads."""
     for part in role.split("."):
         if isinstance(plain, list) and part.isdecimal() and int(part) < len(plain):

@@ -7,7 +7,7 @@ from typing import Any
 
 from tcdflow.record.document import Record
 from tcdflow.record.environment import PACKAGES
-from tcdflow.rerun.source import Recorded, differences, told
+from tcdflow.rerun.source import Recorded, differences, shown
 
 _DONE = ("pipeline", "scheduler", "timesteps", "unet_calls")
 _ENVIRONMENT = ("device", "device_name", "platform", "cpu_capability")
@@ -48,14 +48,14 @@ def _lock(then: Recorded, now: Record) -> Iterator[str]:
     for role, file in dict.fromkeys((*was, *now_)):
         one, other = was.get((role, file)), now_.get((role, file))
         if one != other:
-            yield f"lock: {role}: {told(file)}: {_short(one)} then, {_short(other)} now"
+            yield f"lock: {role}: {shown(file)}: {_short(one)} then, {_short(other)} now"
 
 
 def _spec(then: Recorded, now: Record) -> Iterator[str]:
     """Whatever was overridden; ``runtime.offload`` and the like are among it."""
     for key, one, other in differences(then.spec.model_dump(mode="json"), now.spec):
         if not set(_HARMLESS) & set(key.split(".")) or key in ("output.format", "output.quality"):
-            yield f"spec: {told(key)[1:-1]}: {told(one)} then, {told(other)} now"
+            yield f"spec: {shown(key)[1:-1]}: {shown(one)} then, {shown(other)} now"
 
 
 def _other(name: str, one: Any, other: Any, key: str | None = None) -> list[str]:
@@ -65,7 +65,7 @@ def _other(name: str, one: Any, other: Any, key: str | None = None) -> list[str]
         if key not in one:
             return []
         one, other = one[key], other.get(key)
-    return [] if one == other else [f"{told(name)[1:-1]}: {_plain(one)} then, {_plain(other)} now"]
+    return [] if one == other else [f"{shown(name)[1:-1]}: {_plain(one)} then, {_plain(other)} now"]
 
 
 def _components(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _components(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
         for name in was if now else ():
             before, after = (_mapping(found.get(name)).get(fact) for found in (was, now))
             if before != after:
-                yield f"{fact} of {told(name)[1:-1]}: {_plain(before)} then, {_plain(after)} now"
+                yield f"{fact} of {shown(name)[1:-1]}: {_plain(before)} then, {_plain(after)} now"
 
 
 def _attached(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -99,7 +99,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _plain(value: object) -> str:
-    text = told(value)
+    text = shown(value)
     return text[1:-1] if isinstance(value, str) else text
 
 

@@ -64,9 +64,9 @@ def judge(recorded: Recorded, directory: Path, now: Record) -> Verified:
 
     pairs = zip(recorded.outputs, now.outputs, strict=False)
     verdicts = [compare(expected, directory / output.file, output) for expected, output in pairs]
-    then, made = len(recorded.outputs), len(now.outputs)
-    if then != made:
-        verdicts.append(Verdict("images", False, f"{then} then, {made} now"))
+    then, count = len(recorded.outputs), len(now.outputs)
+    if then != count:
+        verdicts.append(Verdict("images", False, f"{then} then, {count} now"))
     return Verified(str(recorded.path), tuple(verdicts), tuple(suspects(recorded, now)))
 
 
@@ -87,7 +87,7 @@ def verify_batch(runs: Sequence[tuple[Recorded, Batch, Prepared]], engine: Calla
         engine: gives the engine.
     """
     expanded, places = expand_batch([(prepared.spec, batch) for _, batch, prepared in runs])
-    made = generate(expanded, Unchanged.since_now(runs[0][2].files), engine)
+    generated = generate(expanded, Unchanged.since_now(runs[0][2].files), engine)
     verified = []
     for place, (recorded, _, prepared) in zip(places, runs, strict=True):
         with tempfile.TemporaryDirectory(prefix="tcdflow-verify-") as name:
@@ -95,6 +95,6 @@ def verify_batch(runs: Sequence[tuple[Recorded, Batch, Prepared]], engine: Calla
             with opened(where, prepared) as run:
                 assert prepared.lock is not None, "a recorded run is pinned"
                 run.lock(prepared.lock)
-                keep(made[place], run)
+                keep(generated[place], run)
             verified.append(judge(recorded, where, run.record))
     return verified

@@ -69,7 +69,7 @@ def _problem(
     shown = "" if value is None else value if isinstance(value, str | int | float | bool) else repr(value)
     if kind in ("greater_than_equal", "less_than_equal", "greater_than") and (bounds := _bounds(field)):
         return Problem(key, bounds, shown, origin(key))
-    return Problem(key, _say(item), shown if value is not None else "null", origin(key), near)
+    return Problem(key, _describe(item), shown if value is not None else "null", origin(key), near)
 
 
 def _bounds(field: FieldInfo | None) -> str | None:
@@ -84,7 +84,7 @@ def _bounds(field: FieldInfo | None) -> str | None:
     return f"must be {above} {low:g} and at most {high:g}" if low is not None and high is not None else None
 
 
-def _say(item: dict[str, Any]) -> str:
+def _describe(item: dict[str, Any]) -> str:
     message: str = item["msg"]
     for old, new in _WORDS:
         message = re.sub(old, new, message)

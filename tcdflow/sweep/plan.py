@@ -148,12 +148,12 @@ class Plan(_Data):
         except ValidationError as error:
             raise ConfigError(problems_of(error, RunSpec, lambda key: None)) from None
 
-    def said(self, cell: Cell) -> tuple[str, ...]:
+    def overrides_of(self, cell: Cell) -> tuple[str, ...]:
         """Return all overrides of a cell, as a single run would be told."""
         places = [place for axis in self.axes for place in axis.places]
-        said = [(item.place, item.text) for item in self.fixed]
-        said += zip(places, cell.overrides, strict=True)
-        return tuple(text for _, text in sorted(said, key=lambda item: item[0]))
+        items = [(item.place, item.text) for item in self.fixed]
+        items += zip(places, cell.overrides, strict=True)
+        return tuple(text for _, text in sorted(items, key=lambda item: item[0]))
 
     def request(self, cell: Cell, pins: Pins, files: Artifacts) -> Request:
         """Return a cell as a request.
@@ -169,7 +169,7 @@ class Plan(_Data):
         spec = self.spec(cell)
         if problems := list(rules.problems(spec)):
             raise ConfigError(problems)
-        return Request(spec, pins, files, allow_pickle=self._allow_pickle, overrides=self.said(cell))
+        return Request(spec, pins, files, allow_pickle=self._allow_pickle, overrides=self.overrides_of(cell))
 
     def pins(self) -> Pins:
         """Return what the plan knows of its files."""

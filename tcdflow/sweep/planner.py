@@ -87,7 +87,7 @@ class _Planner:
         self._templates: dict[tuple[str, ...], int | None] = {}
         self._drafts: list[Draft] = []
         self._merged: list[dict[str, Any]] = []
-        self._wrong = ProblemCollector()
+        self._problems = ProblemCollector()
         self._warnings: dict[str, None] = {}
         self._hows: dict[Any, str] = {}
 
@@ -124,10 +124,10 @@ class _Planner:
     def _attempt(self, overrides: Sequence[str], points: Sequence[Points], excluded: int) -> Planned:
         cells: dict[tuple[str, str], _Sketch] = {}
         for cell_points in points:
-            made = self._cell(cell_points)
-            if made is not None:
-                cells.setdefault((made.fields["key"], made.fields["how"]), made)
-        self._wrong.raise_any()
+            cell = self._cell(cell_points)
+            if cell is not None:
+                cells.setdefault((cell.fields["key"], cell.fields["how"]), cell)
+        self._problems.raise_any()
         unordered = list(cells.values())
         ordered = [unordered[number] for number in order.by_cost([cell.costs for cell in unordered])]
         names = cell_names([cell.fields["overrides"] for cell in ordered])
@@ -161,20 +161,20 @@ class _Planner:
         values = {point.key: point.value for point in points if point.key in self._free}
         texts = tuple(point.text for point in points)
         problems: list[Problem] = []
-        spec = self._composer.judge(with_values(draft.plain, values), draft.said, problems)
+        spec = self._composer.judge(with_values(draft.plain, values), draft.parsed, problems)
         if spec is None or problems:
             # Said again, with the files of this very choice at hand, to blame the right one.
             self._composer.loader.merged = dict(self._merged[number])
             problems.clear()
-            self._composer.judge(with_values(draft.plain, values), draft.said, problems)
-            self._wrong.add(problems, texts)
+            self._composer.judge(with_values(draft.plain, values), draft.parsed, problems)
+            self._problems.add(problems, texts)
             return None
         if len(self._warnings) < MAX_WARNINGS:
             self._warnings |= dict.fromkeys(rules.warnings(spec))
         try:
             prepared, files = self._files.of(spec)
         except ConfigError as error:
-            self._wrong.add(error.problems, texts)
+            self._problems.add(error.problems, texts)
             return None
         sized = prepared.spec
         fields = {
@@ -204,18 +204,18 @@ class _Planner:
     def _compose(self, points: Points) -> int | None:
         texts = tuple(point.text for point in points)
         try:
-            draft = self._composer.draft(self._axes.said(points))
+            draft = self._composer.draft(self._axes.overrides_of(points))
         except ConfigError:
-            self._wrong.add(self._all_wrong(points), texts)
+            self._problems.add(self._all_problems(points), texts)
             return None
         if draft.sweep != self._axes.sweep:
             what = "what holds for the sweep as a whole differs between cells; say it outside of what varies"
-            self._wrong.add([Problem("sweep", what)], texts)
+            self._problems.add([Problem("sweep", what)], texts)
             return None
         try:
             self._files.pin(draft.lock)
         except ConfigError as error:
-            self._wrong.add(error.problems, texts)
+            self._problems.add(error.problems, texts)
             return None
         named = {
             key
@@ -229,10 +229,10 @@ class _Planner:
         self._merged.append(dict(self._composer.loader.merged))
         return len(self._drafts) - 1
 
-    def _all_wrong(self, points: Points) -> Sequence[Problem]:
+    def _all_problems(self, points: Points) -> Sequence[Problem]:
         """Say all that is wrong with a cell that cannot even be drafted."""
         try:
-            self._composer.compose(self._axes.said(points))
+            self._composer.compose(self._axes.overrides_of(points))
         except ConfigError as error:
             return error.problems
         raise AssertionError("what cannot be drafted cannot be composed")

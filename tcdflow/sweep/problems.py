@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tcdflow.errors import ConfigError, Problem
 
-MAX_SAID = 40
+MAX_SHOWN = 40
 MAX_CELLS = 6
 
 
@@ -33,12 +33,12 @@ class ProblemCollector:
         """
         if not self._problems:
             return
-        said = [self._said(same, problem) for same, problem in list(self._problems.items())[:MAX_SAID]]
-        if len(self._problems) > MAX_SAID:
-            said.append(Problem("sweep", f"and {len(self._problems) - MAX_SAID} more things are wrong"))
-        raise ConfigError(said)
+        shown = [self._shown(same, problem) for same, problem in list(self._problems.items())[:MAX_SHOWN]]
+        if len(self._problems) > MAX_SHOWN:
+            shown.append(Problem("sweep", f"and {len(self._problems) - MAX_SHOWN} more things are wrong"))
+        raise ConfigError(shown)
 
-    def _said(self, same: tuple[str, str], problem: Problem) -> Problem:
+    def _shown(self, same: tuple[str, str], problem: Problem) -> Problem:
         cells = list(dict.fromkeys(self._cells[same]))
         shown = " | ".join(cells[:MAX_CELLS])
         more = f" and {len(cells) - MAX_CELLS} more" if len(cells) > MAX_CELLS else ""

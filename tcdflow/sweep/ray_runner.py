@@ -123,11 +123,11 @@ class RayRunner:
                 outcomes.append(Outcome(cell, "done" if how == "done" else "failed", record, reason, 0.0, deaths))
             else:
                 rest.append(cell)
-        told = f"its worker died ({first_line(error)})"
-        log.warning("%s: %s, for the %d. time", task.batch[0].name, told, deaths)
+        reason = f"its worker died ({first_line(error)})"
+        log.warning("%s: %s, for the %d. time", task.batch[0].name, reason, deaths)
         if deaths < _DEATHS:
             return outcomes, rest
-        return outcomes + [self._given_up(cell, f"{told}, {deaths} times", deaths) for cell in rest], []
+        return outcomes + [self._given_up(cell, f"{reason}, {deaths} times", deaths) for cell in rest], []
 
     def _given_up(self, cell: Cell, reason: str, deaths: int) -> Outcome:
         where = cell_path(self._directory, cell)
@@ -169,8 +169,8 @@ class _Gang:
 
     def give(self, worker: int, task: Task) -> None:
         """Have a worker make what is left of a batch."""
-        made = self._actors[worker].make.remote(task.number, [cell.name for cell in task.left])
-        self._at[made] = worker, task
+        future = self._actors[worker].make.remote(task.number, [cell.name for cell in task.left])
+        self._at[future] = worker, task
 
     def answers(self, seconds: float) -> Iterator[tuple[int, Task | None, list[Outcome] | Exception]]:
         """Wait for some worker and yield what it made, or how it died, another one taking its place.

@@ -41,7 +41,7 @@ def columns(keys: Sequence[str]) -> list[str]:
 
 
 def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, Any]:
-    said = {text.partition("=")[0].lstrip("+"): text.partition("=")[2] for text in outcome.cell.overrides}
+    given = {text.partition("=")[0].lstrip("+"): text.partition("=")[2] for text in outcome.cell.overrides}
     record = outcome.record
     execution = record.execution if record else {}
     seconds, metrics = _numbers(execution.get("seconds")), _numbers(execution.get("metrics"))
@@ -51,7 +51,7 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
     return {
         "cell": outcome.cell.name,
         "status": "done" if outcome.status == "skipped" else outcome.status,
-        **{key: _plain(outcome.cell.values.get(key, said.get(key, ""))) for key in keys},
+        **{key: _plain(outcome.cell.values.get(key, given.get(key, ""))) for key in keys},
         "seconds": round(sum(seconds.values()), 4) if seconds else None,
         "denoise": seconds.get("denoise"),
         "decode": seconds.get("decode"),

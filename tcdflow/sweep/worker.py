@@ -65,19 +65,19 @@ class Worker:
         start = time.perf_counter()
         tries = self.plan.settings.retry
         emptied = False  # running out of memory is tried once more on an empty device, whatever the plan says
-        told: list[str] = []
+        notes: list[str] = []
         outcomes: dict[str, Outcome] = {}
         while True:
             if self.interrupted():
                 raise KeyboardInterrupt
             failures: dict[str, Exception] = {}
             try:
-                records = self._once(batch, left, told, emptied, failures)
+                records = self._once(batch, left, notes, emptied, failures)
             except NoRoomError:  # nor would the next cell have any
                 raise
             except Exception as error:
                 records, failures = {}, {cell.name: error for cell in left}
-            took, attempts = (time.perf_counter() - start) / len(left), len(told) + 1
+            took, attempts = (time.perf_counter() - start) / len(left), len(notes) + 1
             for cell in left:
                 if cell.name in records:
                     outcomes[cell.name] = Outcome(cell, "done", records[cell.name], None, took, attempts)
@@ -94,8 +94,8 @@ class Worker:
                 break
             emptied = emptied or memory
             tries -= 0 if memory else 1
-            told.append(f"tried again after {type(failure).__name__}: {first_line(failure)}")
-            log.warning("%s: %s", left[0].name, told[-1])
+            notes.append(f"tried again after {type(failure).__name__}: {first_line(failure)}")
+            log.warning("%s: %s", left[0].name, notes[-1])
             time.sleep(0 if memory else self.plan.settings.retry_pause)
         return [outcomes[cell.name] for cell in batch if cell.name in outcomes]
 
@@ -103,7 +103,7 @@ class Worker:
         self,
         batch: Sequence[Cell],
         left: Sequence[Cell],
-        told: Sequence[str],
+        notes: Sequence[str],
         emptied: bool,
         failures: dict[str, Exception],
     ) -> dict[str, Record]:
@@ -112,10 +112,10 @@ class Worker:
             prepared = {cell.name: self._prepared(cell) for cell in batch}
         except TcdflowError as error:  # an image of another size than when the plan was made, say
             for cell in left:
-                self._begin(cell, self.plan.spec(cell), told).end(error)
+                self._begin(cell, self.plan.spec(cell), notes).end(error)
             raise
         first = prepared[batch[0].name]
-        warnings = [*told, *first.warnings]
+        warnings = [*notes, *first.warnings]
         specs = {name: one.spec for name, one in prepared.items()}
         offload = self.plan.settings.out_of_memory
         if emptied and offload != "none" and specs[batch[0].name].runtime.device != "cpu":
@@ -130,11 +130,11 @@ class Worker:
             for run in running:
                 run.lock(first.lock)
             self._used = True
-            made = generate(list(specs.values()), Unchanged.since_now(first.files), self.engine, self.on_step)
-            by_name = dict(zip(specs, made, strict=True))
+            generated = generate(list(specs.values()), Unchanged.since_now(first.files), self.engine, self.on_step)
+            by_name = dict(zip(specs, generated, strict=True))
             for cell in left:
                 try:
-                    self._keep(by_name[cell.name], running[0], len(told) + 1)
+                    self._keep(by_name[cell.name], running[0], len(notes) + 1)
                 except NoRoomError:
                     raise
                 except Exception as error:
@@ -152,7 +152,7 @@ class Worker:
     def _begin(self, cell: Cell, spec: RunSpec, warnings: Sequence[str]) -> RunDirectory:
         where = cell_path(self.directory, cell)
         remove_link(where)
-        return RunDirectory.begin(where, spec, overrides=self.plan.said(cell), warnings=warnings)
+        return RunDirectory.begin(where, spec, overrides=self.plan.overrides_of(cell), warnings=warnings)
 
     def _keep(self, generated: Generated, run: RunDirectory, attempts: int) -> None:
         images = keep(generated, run).images
@@ -204,9 +204,9 @@ def out_of_memory(error: BaseException) -> bool:
     """Say whether a run failed for want of memory: a smaller or emptier one might do."""
     if isinstance(error, RequestError):
         return False
-    told = str(error).lower()
+    message = str(error).lower()
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told))
+        or (isinstance(error, RuntimeError) and ("out of memory" in message or "can't allocate memory" in message))
     )

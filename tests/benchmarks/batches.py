@@ -20,7 +20,7 @@ def run() -> list[Figure]:
     def made(size: int) -> np.ndarray:
         said = ["prompt=a fox on a green background", f"sampling.num_images={IMAGES}", f"runtime.batch_size={size}"]
         job = prepared(composer.compose(said))
-        pictures = [one.frames[0] for one in engine.run(job.spec, job.files).made]
+        pictures = [one.frames[0] for one in engine.run(job.spec, job.files).samples]
         return np.stack([np.asarray(image, np.int16) for image in pictures])
 
     alone = made(1)

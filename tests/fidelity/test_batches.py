@@ -46,7 +46,7 @@ def together(composer: Composer, *overrides: str, size: int = 3) -> list[Image.I
     for number, one in enumerate(generated):
         assert one.batch.position == number and len(one.batch.pictures) == 3
         assert one.execution["unet_calls"] == len(one.execution["timesteps"])
-    return [frame for one in generated for made in one.made for frame in made.frames]
+    return [frame for one in generated for sample in one.samples for frame in sample.frames]
 
 
 def by_hand(pipe: Any, guidance: float = 0.0, **arguments: Any) -> list[Image.Image]:

@@ -26,7 +26,7 @@ def make(composer: Composer, engine: Engine, overrides: list[str]) -> Frames:
     """All frames of all images of a run."""
     job = prepared(composer.compose([*overrides, "runtime.device=cpu"]))
     generated = engine.run(job.spec, job.files)
-    return tuple(frame for made in generated.made for frame in made.frames)
+    return tuple(frame for sample in generated.samples for frame in sample.frames)
 
 
 def differ(one: Frames, other: Frames) -> bool:

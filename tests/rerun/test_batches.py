@@ -94,7 +94,7 @@ def test_the_size_of_a_batch_is_named_as_a_reason(tcd: Tcdflow, cells: list[Path
 
     def another(self: Sampler, wanted: Any) -> Any:
         taken = make(self, wanted)
-        taken[0].made.frames[0].putpixel((3, 4), (1, 2, 3))
+        taken[0].sample.frames[0].putpixel((3, 4), (1, 2, 3))
         return taken
 
     monkeypatch.setattr(Sampler, "make", another)

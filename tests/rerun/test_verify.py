@@ -111,7 +111,7 @@ def test_nothing_differs_but_the_pixels(tcd: Tcdflow, monkeypatch: pytest.Monkey
     def another(self: Sampler, wanted: Sequence[SampleInput]) -> object:
         taken = make(self, wanted)
         for one in taken:
-            one.made.frames[0].putpixel((3, 4), (1, 2, 3))
+            one.sample.frames[0].putpixel((3, 4), (1, 2, 3))
         return taken
 
     monkeypatch.setattr(Sampler, "make", another)

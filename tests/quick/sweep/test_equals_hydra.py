@@ -187,7 +187,7 @@ def hold(composer: Composer, overrides: list[str]) -> None:
     assert [sized(plan.spec(cell)) for cell in plan.cells] == [spec.model_dump_json() for spec in expected]
     assert len(plan.cells) + plan.folded == prod(len(axis.values) for axis in plan.axes)
     for cell, spec in zip(plan.cells, expected, strict=True):
-        assert composed(composer, plan.said(cell)) == spec.model_dump_json()
+        assert composed(composer, plan.overrides_of(cell)) == spec.model_dump_json()
 
 
 def distinct(specs: list[RunSpec]) -> list[RunSpec]:
