@@ -33,14 +33,14 @@ lint: $(STAMP)  ## check style, format and types
 bench: $(STAMP)  ## time tcdflow against hand-written diffusers scripts
 	$(BIN)/python -m tests.benchmarks
 
-reference: $(STAMP)  ## write docs/keys.md and conf/.schema/ anew, after a change to keys or parts
+reference: $(STAMP)  ## write docs/keys.md and conf/.schema/, after a change to keys or parts
 	$(BIN)/python docs/make_reference.py
 
 clean:  ## remove .venv, caches and builds; outputs/ stays
 	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A .venv without its stamp was never finished: it is made anew. One with an old stamp is brought up to date in
+# A .venv without its stamp was never finished: it is made again. One with an old stamp is brought up to date in
 # place, and loses the stamp meanwhile. So whatever interrupts a set-up, the next `make` redoes it.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \

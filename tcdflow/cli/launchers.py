@@ -39,7 +39,7 @@ class Launcher:
     """What was said of the launcher.
 
     Attributes:
-        words: the overrides that say it, to be said again when the sweep is resumed. A plan does not remember them:
+        words: the overrides that choose it, to be repeated when the sweep is resumed. A plan does not remember them:
             plans are untrusted, and whoever is connected to a cluster runs its code.
         ray: how to use Ray; None for this process.
     """

@@ -1,4 +1,4 @@
-"""What ``tcdflow check`` knows of a run or sweep before it runs, as plain data for its table and its JSON alike."""
+"""What ``tcdflow check`` knows of a run or sweep before it runs, as plain data for its table and its JSON."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def parser() -> Arguments:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make a recorded run again from its own spec, with the very files that it read."""
+    """Make a recorded run again from its own spec, with the same files."""
     args = _parse(argv)
     allow_pickle, overrides = permitted(args.overrides)
     changes, where = split(overrides)

@@ -22,7 +22,7 @@ def listen() -> None:
     for number in _stopping:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _as_ctrl_c)
-    # Python's handlers wait until a call into torch returns, which may take minutes. This pipe is told at once.
+    # Python's handlers wait until a call into torch returns, which may take minutes. This pipe gets the signal at once.
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)

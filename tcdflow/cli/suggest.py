@@ -26,7 +26,7 @@ class UnknownWord(Problem):
 
 
 def unknown_words(words: Sequence[str], *, first: bool) -> list[Problem]:
-    """Return a problem for each word that is no override.
+    """Return a problem for each word that is not an override.
 
     Args:
         words: what was given as overrides.

@@ -52,7 +52,7 @@ class Point:
         key: what is overridden.
         text: the override as a single run would be told.
         value: the parsed value.
-        plain: whether it can be set on a resolved config without composing anew, as far as it alone tells.
+        plain: whether it can be set on a resolved config without composing again, as far as it alone tells.
     """
 
     place: int
@@ -246,20 +246,20 @@ def _prompts(path: str) -> list[str]:
         return ConfigError([Problem("sweep.prompts_from", what, path)])
 
     try:
-        # A stranger's config may name any file, and its lines end in records: no key, password or environment.
+        # An untrusted config may name any file, and its lines end in records: no key, password or environment.
         file = at_home(path).resolve()
         status = file.stat()
         if not stat.S_ISREG(status.st_mode) or file.suffix.lower() != ".txt":
-            raise problem("is no file whose name ends in .txt")
+            raise problem("must be a file whose name ends in .txt")
         if status.st_size > MAX_PROMPT_BYTES:
             raise problem(f"is larger than {MAX_PROMPT_BYTES} bytes")
         lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
     except OSError as error:
         raise problem(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise problem("is no UTF-8 text") from None
+        raise problem("is not UTF-8 text") from None
     except (RuntimeError, ValueError):  # a ring of links; a null byte
-        raise problem("is no path") from None
+        raise problem("is not a path") from None
     prompts = [line for line in lines if line and not line.startswith("#")]
     if not prompts:
         raise problem("holds no prompt")

@@ -24,7 +24,7 @@ from tcdflow.libraries.hydra import Loader, Repository
 from tcdflow.text import reason
 
 TRUSTED = frozenset({"hydra", "main", "schema"})
-"""Providers whose files ship with hydra and tcdflow; all others come from a user, or a stranger."""
+"""Providers whose files ship with hydra and tcdflow; all others are a user's, or untrusted."""
 
 _PLAIN_INTERPOLATION = re.compile(r"\$\{[^${}:]*\}")
 _INTERPOLATION_DEPTH = 4
@@ -54,7 +54,7 @@ class GuardedRepository(Repository):
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Load a config, unless it comes from a user and is more than data.
 
-        A path that leaves its source is refused: through ``..`` a stranger's file would be read as one of ours.
+        A path that leaves its source is refused: through ``..`` an untrusted file would be read as one of ours.
         """
         if "\\" in config_path or any(part in ("", ".", "..") for part in config_path.split("/")):
             raise ConfigError([Problem("defaults", "a config is named by its group and name alone", config_path)])

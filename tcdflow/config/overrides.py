@@ -6,7 +6,7 @@ Three things differ from plain Hydra, each because the typed spec checks keys be
   spec is validated, together with all other mistakes;
 * in a single run a prompt is taken as it stands, commas, backslashes and all, since no sweep can be meant; only a
   pair of quotes around the whole of it goes, as it does in Hydra;
-* a group is told apart from a value first, so that a misspelt option can be answered with the nearest one.
+* a group is distinguished from a value first, so that a misspelt option can be answered with the nearest one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def parse(text: str, *, sweeping: bool = False) -> Override:
     """Parse one override, taking free text and directories literally where Hydra's grammar would not.
 
     Raises:
-        ValueError: with a one-line reason, if the text is no override.
+        ValueError: with a one-line reason, if the text is not an override.
     """
     key, eq, value = text.partition("=")
     literal = eq and key.removeprefix("+").removeprefix("+") in (*_PATH_KEYS, *(() if sweeping else FREE_TEXT))

@@ -1,7 +1,7 @@
 """What only the person at the command line may allow (``security.*``): a config, record, plan or image never can.
 
 It is taken from the words of the command and kept apart from the config from there on; in a config it is an unknown
-key. Whoever resumes or makes again what somebody else began allows it anew.
+key. Whoever resumes or reruns what somebody else began has to allow it again.
 """
 
 from __future__ import annotations

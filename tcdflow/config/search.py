@@ -39,7 +39,7 @@ def _check_user_dir(user_dir: Path) -> None:
     except OSError:  # a name that is too long
         there = False
     if not there:
-        raise ConfigError([Problem("--config-dir", "is no directory", str(user_dir))])
+        raise ConfigError([Problem("--config-dir", "directory not found", str(user_dir))])
     own = conf_dir()
     hidden = sorted(
         str(file.relative_to(own)) for file in own.rglob("*.yaml") if (user_dir / file.relative_to(own)).exists()

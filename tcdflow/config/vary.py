@@ -19,8 +19,8 @@ from tcdflow.spec.problems import problems_of
 DIRECTORY = "hydra.run.dir"
 _INSTEAD = {
     "base": "base.source=... and base.family=...",
-    "loras": "loras.NAME.source=... or loras.NAME.weight=..., ~loras.NAME takes one off",
-    "adapters": "adapters.NAME.source=..., ~adapters.NAME takes one off",
+    "loras": "loras.NAME.source=... or loras.NAME.weight=..., ~loras.NAME removes one",
+    "adapters": "adapters.NAME.source=..., ~adapters.NAME removes one",
     "scheduler": "scheduler.name=...",
     "task": "task.name=...",
     "sampling": "sampling.steps=... and so on",

@@ -1,6 +1,6 @@
 """The warm engine: one pipeline that moves from run to run, and makes their images.
 
-A run on a warm engine has the bits of the same run in a fresh process: what a run changes is either set anew for each
+A run on a warm engine has the bits of the same run in a fresh process: what a run changes is either set again for each
 (scheduler, generators) or undone exactly (adapters, the LoRA stack).
 """
 
@@ -71,7 +71,7 @@ class Engine:
         """Make the images of several specs, ``runtime.batch_size`` of them to each call of the pipeline.
 
         Args:
-            specs: what to make; all alike but for prompts and seeds (:func:`tcdflow.spec.batch.alike`).
+            specs: what to make; equal but for prompts and seeds (:func:`tcdflow.spec.batch.batch_key`).
             artifacts: the local files of each of them.
             on_step: called after each denoising step.
 
@@ -110,7 +110,7 @@ class Engine:
         return generated
 
     def _ready(self, spec: RunSpec, artifacts: Artifacts, watch: Stopwatch) -> Loaded:
-        """Move to the state that a spec needs: the base is loaded anew only if it is another one."""
+        """Move to the state that a spec needs: the base is reloaded only if it is another one."""
         where, dtype = device.choose(spec.runtime)
         optimizations.check(spec.runtime, where)
         needs = Needs.of(spec, artifacts, where, dtype)

@@ -9,7 +9,7 @@ from tcdflow.files.stamp import Stamp
 
 
 def fingerprint(artifact: Artifact) -> tuple[Any, ...]:
-    """Return a key of an artifact's files that changes when one of them is written anew, as training does.
+    """Return a key of an artifact's files that changes when one of them is rewritten, as training does.
 
     Raises:
         OSError: if a file has gone.

@@ -1,6 +1,7 @@
-"""A loaded base and what is put on it, moved from what one run needs to what the next does by the cheapest legal step.
+"""A loaded base with what is attached to it, moved from one run's needs to the next by the cheapest legal step.
 
-From the dearest step to the cheapest: load a base, change pipeline and adapters, change the LoRA stack, weigh it anew.
+From the costliest step to the cheapest: load a base, change pipeline and adapters, change the LoRA stack, set its
+weights.
 What a step leaves behind is undone exactly, so that a run has the same bits whatever was run before it.
 """
 
@@ -23,7 +24,7 @@ from tcdflow.spec.model import RunSpec
 
 
 class Needs(NamedTuple):
-    """What a run needs, step by step from the dearest to change."""
+    """What a run needs, from the costliest to change to the cheapest."""
 
     base: tuple[Any, ...]
     pipeline: tuple[Any, ...]
@@ -85,7 +86,7 @@ class Loaded:
         dtype: in which format.
         scheduler_config: of the scheduler that the base came with.
         stack: the LoRAs.
-        levers: of the runtime.
+        optimizations: of the runtime.
         reusable: whether what the stack changes can be restored.
         inputs: images that runs were given.
         prompts: embeddings, of this pipeline and stack.
@@ -133,7 +134,7 @@ class Loaded:
         return loaded
 
     def leads_to(self, needs: Needs) -> bool:
-        """Say whether another run can be reached without loading the base anew."""
+        """Say whether another run can be reached without reloading the base."""
         if self.needs == needs:
             return True
         movable = self.needs.base == needs.base and self.reusable and not self.optimizations.final

@@ -39,7 +39,7 @@ class DecoderWatch:
     def take(self, images: int) -> list[bool]:
         """Return for each image of the call that just ended whether it is finite.
 
-        Tiles and frames are not told apart: where there are more or fewer parts than images, one that is not counts
+        Tiles and frames look the same here: where there are more or fewer parts than images, one that is not counts
         against all.
         """
         parts = torch.cat(self._finite).tolist() if self._finite else []

@@ -1,7 +1,7 @@
 """Large files of the hub, downloaded into its client's cache and held against the SHA-256 that the hub promised.
 
 Files that the hub stores by Xet are the client's to download (``hf_hub_download``): in chunks, many at once, none
-twice. It sends others over HTTP, and of these the client (2.4) begins anew in each process: killed at 90 % of SDXL's
+twice. It sends others over HTTP, and of these the client (2.4) starts over in each process: killed at 90 % of SDXL's
 UNet in half precision, it downloads 5.1 GB again where 0.5 are missing, and what it had stays in the cache as a dead
 file. Any bytes of the right length pass for the file. Here the bytes of such a file collect in one that is named by
 their SHA-256, which cannot be another's, and become the cache's own once that hash is theirs.

@@ -76,7 +76,7 @@ def resolve_image(role: str, text: str) -> Artifact:
         One file; its source is the text, with what is secret in a URL left out.
 
     Raises:
-        SourceError: in one line, if it cannot be had or is no image; an image's pixels are decoded here only
+        SourceError: in one line, if it cannot be read or is not an image; an image's pixels are decoded here only
             when it is fetched, so that a partial one is never kept.
     """
     path = _fetched(text) if _is_url(text) else _local(text)
@@ -134,7 +134,7 @@ def reading(path: Path, name: str | None = None) -> Iterator[None]:
         raise _problem(name, _what_it_is_not(path)) from None
     except OSError as error:
         raise _problem(name, f"cannot be read as an image: {error.strerror or reason(error)}") from None
-    except Exception as error:  # a stranger's bytes: decoders raise SyntaxError, struct.error, KeyError, …
+    except Exception as error:  # untrusted bytes: decoders raise SyntaxError, struct.error, KeyError, …
         raise _problem(name, f"cannot be read as an image: damaged ({type(error).__name__}: {reason(error)})") from None
 
 

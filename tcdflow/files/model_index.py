@@ -1,4 +1,4 @@
-"""``model_index.json`` and other small JSON files of a model, which may come from a stranger: read with limits.
+"""``model_index.json`` and other small JSON files of a model, which may be untrusted: read with limits.
 
 What is refused here is refused before diffusers sees it, whatever diffusers itself would make of it: folders outside
 the model, libraries other than diffusers and transformers, and pipelines that bring their own code.

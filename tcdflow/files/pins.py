@@ -118,7 +118,7 @@ def _stays_here(text: str) -> Source:
     """Refuse to look on the hub, where anybody may take a name, for what was a local folder or file."""
     source = parse(text)
     if source.kind == "hub":
-        raise SourceError("was a folder or file of the machine where it was made, and here is none of that name")
+        raise SourceError("names a local folder or file of another machine, which is not found here")
     return source
 
 

@@ -1,4 +1,4 @@
-"""Files that a plan names, which may be a stranger's: looked at as if they had just been found."""
+"""Files that a plan names, which may be untrusted: checked as if they had just been found."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _look(artifact: Artifact, safety_checker: bool) -> None:
 
 
 def _chosen(artifact: Artifact, safety_checker: bool) -> list[str]:
-    """Choose the files of a folder anew: what else there is may be loaded in their place."""
+    """Choose the files of a folder again: what else there is may be loaded in their place."""
     listing, variant = Folder(artifact.root).listing(), artifact.variant
     config_only = artifact.role.endswith(".config")
     finder = Finder(unpickle=artifact.unpickle)

@@ -21,7 +21,7 @@ from tcdflow.spec.model import RunSpec
 __all__ = ["Artifact", "Artifacts", "fetch", "look", "resolve"]
 
 Progress = Callable[[int, int], None]
-"""Is told how many bytes of how many are here, from several threads."""
+"""Called from several threads with the bytes that are here and the total."""
 
 
 def look(spec: RunSpec, finder: Finder | None = None, pins: Pins = FREE, half: bool | None = None) -> Artifacts:
@@ -48,7 +48,7 @@ def fetch(artifacts: Iterable[Artifact], progress: Progress = lambda done, total
 
     Args:
         artifacts: as :func:`look` has found them.
-        progress: is told of it.
+        progress: called during downloads.
 
     Returns:
         The same, with nothing absent.

@@ -1,4 +1,4 @@
-"""The size of a run's images, settled from the spec and the images it is given."""
+"""The size of a run's images, resolved from the spec and its input images."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def parse(text: str) -> Source:
     """Parse a source text.
 
     Raises:
-        SourceError: if it is none of the forms above, is a missing path, or leaves its repository by ``..``. As with
+        SourceError: if it has none of the forms above, is a missing path, or leaves its repository by ``..``. As with
             every error of this package, the message does not repeat the source: whoever knows its key names both.
     """
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):

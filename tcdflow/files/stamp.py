@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Stamp(NamedTuple):
-    """What changes when a file is written anew.
+    """What changes when a file is rewritten.
 
     The change time is among it since a modification time can be set back, as unpacking an archive does.
     """

@@ -1,4 +1,4 @@
-"""Seeing to it that a run loads the bytes that are in its lock: files may be written anew while it starts."""
+"""Checks that a run loads the bytes that are in its lock: files may be rewritten while it starts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Unchanged:
         """Look at them again. A file that has gone was read before, or whoever wanted it has failed.
 
         Raises:
-            RunError: if one was written anew.
+            RunError: if one was rewritten.
         """
         for (role, name), now in _stamps(self.artifacts).items():
             if now not in (None, self.stamps[role, name]):

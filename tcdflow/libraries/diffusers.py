@@ -23,7 +23,7 @@ def lora_components(pipe: Any) -> list[str]:
 
 
 def remove_group_offload(model: torch.nn.Module) -> None:
-    """Take off what ``enable_group_offload`` has put on a model.
+    """Undo ``enable_group_offload`` on a model.
 
     Private: the names of its three hooks. In its place: a call that undoes it; ``remove_all_hooks`` knows the other
     kinds of offloading only.
@@ -50,7 +50,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _quiet(library: Any, name: str) -> Iterator[None]:
-    library.get_verbosity()  # makes the library's own handler, so that it can be taken off
+    library.get_verbosity()  # makes the library's own handler, so that it can be removed
     logger = logging.getLogger(name)
     handlers, propagate = list(logger.handlers), logger.propagate
     bars = library.is_progress_bar_enabled()

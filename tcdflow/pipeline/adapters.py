@@ -51,7 +51,7 @@ def attach(pipe: Any, spec: RunSpec, artifacts: Artifacts) -> None:
 
 
 def detach(pipe: Any, spec: RunSpec) -> None:
-    """Take off what :func:`attach` has put on for a run."""
+    """Undo :func:`attach`."""
     for kind in spec.adapters_by_kind:
         kind.detach(pipe)
 

@@ -1,7 +1,7 @@
 """The LoRA stack on a pipeline: loaded through peft, weighted, merged or not, fused or not, taken off without a trace.
 
 peft's and diffusers' life cycle has traps (a second load silently deactivates the first; reweighting while fused
-corrupts the base; unfusing leaves rounding residue). So a stack is always put on as a whole, in order, and a fused
+corrupts the base; unfusing leaves rounding residue). So a stack is always attached as a whole, in order, and a fused
 one is taken off by restoring the base's weights from a copy, never by subtracting.
 """
 
@@ -107,7 +107,7 @@ class LoraStack:
         """Put a stack on a bare pipeline. If that fails it is bare again, unless it is fused beyond restoring.
 
         Args:
-            entries: the LoRAs, in order; the order changes the last bits.
+            entries: the LoRAs, in order; another order is not bit-identical (about 6e-7).
             fuse: add them to the base's weights.
             merge: make them one LoRA first.
 
@@ -115,7 +115,7 @@ class LoraStack:
             ConfigError: if a file is damaged, its keys match the base not at all or only in part, a weight names
                 what is not there, or the LoRAs cannot be merged.
         """
-        assert not self._entries, "take the last stack off first"
+        assert not self._entries, "detach the last stack first"
         if not entries:
             return ()
         self._entries = tuple(entries)
@@ -141,7 +141,7 @@ class LoraStack:
         Raises:
             ConfigError: if a weight names what is not there; the weights stay as they were.
         """
-        assert self.reweightable, "a fused or merged stack is taken off and put on again"
+        assert self.reweightable, "a fused or merged stack is detached and attached again"
         entries = tuple(replace(e, weight=weight) for e, weight in zip(self._entries, weights, strict=True))
         self._check_weights(entries, None)
         self._set_weights({entry.adapter: entry.weight for entry in entries})
@@ -156,7 +156,7 @@ class LoraStack:
         for (component, module, name), (held, copy) in self._originals.items():
             if copy is not held:
                 held.copy_(copy)
-            # The very memory it was loaded into: on a CPU the last bits of a product depend on its alignment.
+            # The memory it was loaded into: on a CPU the bits of a product depend on its alignment.
             getattr(self._pipe, component).get_submodule(module).get_parameter(name).data = held
         self._originals.clear()
         self._entries, self._fused, self._merged = (), False, False

@@ -31,7 +31,7 @@ _MERGED = "merged"
 
 
 def merge(component: nn.Module, weights: Mapping[str, float], spec: MergeSpec) -> dict[str, Tensor]:
-    """Merge LoRAs that diffusers has put on a component.
+    """Merge LoRAs that diffusers has attached to a component.
 
     A component that one LoRA alone has weights for gets these, weighted: peft has nothing to merge there.
 

@@ -1,9 +1,9 @@
-"""The levers of ``runtime`` on a pipeline, in the order that the libraries need.
+"""The optimizations of ``runtime`` on a pipeline, in the order that the libraries need.
 
-A pipeline's life: its parts are assembled, :meth:`Levers.before_loras`, the LoRA stack is put on,
-:meth:`Levers.after_loras`, runs. Before its LoRAs or adapters change, :meth:`Levers.suspend`, and afterwards
-:meth:`Levers.after_loras` again. Each call of the pipeline stands within :func:`computing`, which sets what belongs to
-the process and not to the pipeline.
+A pipeline's life: its parts are assembled, :meth:`Optimizations.before_loras`, the LoRA stack is attached,
+:meth:`Optimizations.after_loras`, runs. Before its LoRAs or adapters change, :meth:`Optimizations.suspend`, and
+afterwards :meth:`Optimizations.after_loras` again. Each call of the pipeline stands within :func:`computing`, which
+sets what belongs to the process and not to the pipeline.
 
 Offloading comes after the LoRAs since diffusers, when it loads one, would enable it again without its device, and
 since a sequentially offloaded weight cannot be fused. Layerwise casting comes after them because fusing must add to
@@ -36,7 +36,7 @@ def check(runtime: RuntimeSpec, device: torch.device) -> None:
     """Refuse what cannot work on the device that was chosen.
 
     Raises:
-        ConfigError: naming each lever that this device has no use for.
+        ConfigError: naming each option without effect on this device.
     """
     problems = list(device_problems(runtime, device.type))
     if runtime.tf32 and device.type == "cuda" and torch.cuda.get_device_capability(device) < _AMPERE:
@@ -67,7 +67,7 @@ def load_tiny_vae(path: Path, dtype: torch.dtype) -> Any:
 
 
 class Optimizations:
-    """The levers of one pipeline.
+    """The optimizations of one pipeline.
 
     Args:
         pipe: the pipeline, on ``device`` or, with offloading, on the CPU (:meth:`home`).
@@ -94,12 +94,12 @@ class Optimizations:
 
     @property
     def final(self) -> bool:
-        """Whether the weights were rounded, so that only loading the base anew leads to another LoRA stack."""
+        """Whether the weights were rounded, so that another LoRA stack needs the base reloaded."""
         return self._cast
 
     @property
     def portable(self) -> bool:
-        """Whether the parts can go into a pipeline of another class: what is compiled or cast stays with its levers."""
+        """Whether the parts can go into a pipeline of another class: what is compiled or cast cannot."""
         return not self._cast and not self._compiled
 
     @property
@@ -134,7 +134,7 @@ class Optimizations:
 
     def suspend(self) -> None:
         """Bring the pipeline home in one piece, so that LoRAs and adapters can change."""
-        assert not self.final, "weights under layerwise casting are rounded; load the base anew"
+        assert not self.final, "weights under layerwise casting are rounded; reload the base"
         if not self._offloaded:
             return
         if self._runtime.offload == "group":

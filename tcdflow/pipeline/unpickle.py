@@ -73,7 +73,7 @@ def _tensors(part: Artifact, name: str) -> dict[str, torch.Tensor]:
         tensors = dict(_flat(state))
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # a stranger's bytes: the unpickler and what it calls can raise anything
+    except Exception as error:  # untrusted bytes: the unpickler and what it calls can raise anything
         raise _problem(part, f"{name} cannot be read as tensors and nothing else: {reason(error)}") from None
     if not tensors:
         raise _problem(part, f"{name} holds no tensor")

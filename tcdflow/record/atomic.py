@@ -53,7 +53,7 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 class Room:
-    """Room on the disk for one file, taken before it is needed: what a run came to is told when the disk is full, too.
+    """Room on the disk for one file, taken before it is needed: so that a run's end is recorded on a full disk, too.
 
     The file has no name until it is whole, so that a killed process leaves nothing of it. Where the system knows no
     files without a name there is no room, and :meth:`write` writes as :func:`write_bytes` does.
@@ -84,7 +84,7 @@ class Room:
                 raise failed from error
 
     def write(self, data: bytes) -> None:
-        """Write the file, durably. The first time uses the room up; later ones write it anew as any other.
+        """Write the file, durably. The first time uses the room up; later ones write it as any other.
 
         Raises:
             OutputError: as of :func:`write_bytes`, where there is no room, or not enough.

@@ -1,6 +1,6 @@
 """``run.json``: what a run was, how it was done and what came of it. The contract of schema version 1.
 
-Records may come from a stranger: they are validated as data, and nothing in them is executed or resolved.
+Records may be untrusted: they are validated as data, and nothing in them is executed or resolved.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A lock file: the files of a config, each source at its commit and each file with its hash, kept beside the config.
 
-``tcdflow lock`` writes it, ``lock=FILE`` holds runs to it. It may come from a stranger and is validated as data.
+``tcdflow lock`` writes it, ``lock=FILE`` holds runs to it. It may be untrusted and is validated as data.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Overrides (:meth:`Request.composed`), a plan's cell (:meth:`tcdflow.sweep.plan.Plan.request`), and a record or image
 (:meth:`tcdflow.rerun.source.Recorded.request`) all become a :class:`~tcdflow.request.request.Request`.
-:class:`~tcdflow.request.prepare.Preparer` finds its files, hashes them, holds them against what is pinned and settles
+:class:`~tcdflow.request.prepare.Preparer` finds its files, hashes them, checks them against what is pinned and resolves
 its size. ``check`` and ``lock`` end there, ``fetch`` downloads what is absent, the others execute. No torch is imported
 before that.
 """

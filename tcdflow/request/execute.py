@@ -63,7 +63,7 @@ def generate(
     """Make the images of runs that share files and calls; an interrupt that a library has caught is raised again.
 
     Raises:
-        RunError: if a file was written anew before all of it was loaded.
+        RunError: if a file was rewritten before all of it was loaded.
     """
 
     def after_step(image: int, done: int, of: int) -> None:

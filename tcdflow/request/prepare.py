@@ -1,4 +1,4 @@
-"""From a request to what can be run: find its files, hash them, hold them against what is pinned, settle its size."""
+"""From a request to what can be run: find its files, hash them, check them against the pins, resolve its size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prepare(request: Request, progress: Progress = lambda done, total: None) -> 
 
     Args:
         request: the run.
-        progress: is told of the download.
+        progress: called during the download.
 
     Raises:
         RequestError: as of :class:`Preparer`, and if a file cannot be had.

@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run whose files are known, held against what is pinned, and whose size is settled.
+    """A run whose files are known and checked against the pins, and whose size is resolved.
 
     Attributes:
         request: what was asked for.

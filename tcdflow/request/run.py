@@ -87,7 +87,7 @@ def _log(path: Path, verbose: Sequence[str]) -> Iterator[None]:
     with log_file(path, verbose):
         try:
             yield
-        except TcdflowError:  # is told in a line, and needs no traceback
+        except TcdflowError:  # becomes one line, and needs no traceback
             raise
         except Exception:
             log.exception("the run failed")

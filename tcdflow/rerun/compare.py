@@ -50,7 +50,7 @@ class Verdict:
 
 
 def compare(expected: Expected, now: Path, output: Output) -> Verdict:
-    """Compare what was made again with what was recorded, and with the file itself where it is at hand.
+    """Compare what was made again with what was recorded, and with the file itself where it exists.
 
     Args:
         expected: what was made then.
@@ -72,7 +72,7 @@ def compare(expected: Expected, now: Path, output: Output) -> Verdict:
         what = "made again as it was recorded, but the file has been changed since"
         return Verdict(name, False, f"{what}: {_apart(expected.file, now)}")
     if not there:
-        return Verdict(name, False, "differs; how far cannot be said without the image itself")
+        return Verdict(name, False, "differs; how far is unknown without the image itself")
     if output.pixel_sha256 == original:
         return Verdict(name, False, "identical to the file, but not to what was recorded of its pixels")
     return Verdict(name, False, f"differs: {_apart(expected.file, now)}")

@@ -1,4 +1,4 @@
-"""What to make again: a run directory, its record, an image. All of it may be a stranger's, and is read as data."""
+"""What to rerun: a run directory, its record, an image. All of it may be untrusted, and is read as data."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Recorded:
         key: of that spec with that lock.
         tcdflow: version that made it.
         outputs: what it made, as far as it is asked for.
-        record: its record, where that is at hand.
+        record: its record, where there is one.
         batch: what its images were made together with; None where each had its call to itself.
         doubts: where spec and lock do not agree with what else lies there.
     """
@@ -219,11 +219,11 @@ def _spec(path: Path, plain: dict[str, Any]) -> RunSpec:
 
 def _key(path: Path, spec: RunSpec, lock: tuple[LockedFile, ...] | list[LockedFile]) -> str:
     if not lock:
-        raise RecordError(about(path, "its lock is empty: the run ended before its files were known; start it anew"))
+        raise RecordError(about(path, "its lock is empty: the run ended before its files were known; run it again"))
     try:
         return run_key(spec, lock)
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
-        raise RecordError(about(path, "holds characters that are none")) from None
+        raise RecordError(about(path, "holds characters that are not valid Unicode")) from None
 
 
 def _unlike(record: Record, recipe: dict[str, Any], name: str) -> list[str]:
@@ -279,7 +279,7 @@ def _mode(path: Path) -> int:
     except OSError as error:
         raise RecordError(about(path, f"cannot be read: {error.strerror}")) from None
     except ValueError:
-        raise RecordError(about(path, "is no path")) from None
+        raise RecordError(about(path, "is not a path")) from None
 
 
 def _sources(plain: Any, role: str) -> Any:

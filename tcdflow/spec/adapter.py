@@ -75,11 +75,11 @@ class Adapter(Settings):
 
     @classmethod
     def attach(cls, pipe: Any, adapters: Mapping[str, Self], files: Mapping[str, LocalFiles]) -> None:
-        """Put them on a pipeline that has its components."""
+        """Attach them to a pipeline that has its components."""
 
     @classmethod
     def detach(cls, pipe: Any) -> None:
-        """Take whatever :meth:`attach` has put on a pipeline off again, exactly."""
+        """Undo :meth:`attach`, exactly."""
 
     @classmethod
     def configure(cls, pipe: Any, adapters: Mapping[str, Self], spec: RunSpec) -> None:

@@ -1,6 +1,6 @@
-"""Images that share the UNet's calls: which may, and how an image's company is written down and found again.
+"""Batches: which images may share the UNet's calls, and how the members of a batch are recorded and found again.
 
-On every device the size of a batch decides last bits, so an image of a batch is made again in the same batch.
+An image is not bit-identical in batches of other sizes (about 1e-6), so it is rerun in the same batch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Member(Settings):
 
 
 class Batch(Settings):
-    """What a run's images were made together with.
+    """The images that shared calls with a run's.
 
     Attributes:
         size: images that a call takes at the most.

@@ -1,4 +1,4 @@
-"""Rules of ``runtime``'s levers and of merging, as far as the spec alone says.
+"""Rules of ``runtime``'s options and of merging, as far as the spec alone says.
 
 What depends on the machine is in :func:`tcdflow.pipeline.optimizations.check`, which shares :func:`device_problems`.
 """
@@ -12,7 +12,7 @@ from tcdflow.spec.model import LoraStackSpec, RunSpec, RuntimeSpec
 
 
 def problems(spec: RunSpec) -> Iterator[Problem]:
-    """Yield each lever that cannot work, and what is wrong with merging."""
+    """Yield each option that cannot work, and what is wrong with merging."""
     yield from _optimizations(spec.runtime)
     if spec.runtime.batch_size > 1 and spec.task.animated:
         yield Problem("runtime.batch_size", "animations are made one at a time: 1", spec.runtime.batch_size)
@@ -22,9 +22,9 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
 
 
 def device_problems(runtime: RuntimeSpec, device: str) -> Iterator[Problem]:
-    """Yield each lever that cannot work on a type of device: cpu, cuda or mps."""
+    """Yield each option that cannot work on a type of device: cpu, cuda or mps."""
     if runtime.offload != "none" and device != "cuda":
-        what = f"needs a cuda device with memory of its own; on {device} there is nothing to gain"
+        what = f"requires a cuda device with its own memory; it has no effect on {device}"
         yield Problem("runtime.offload", what, runtime.offload)
     if runtime.tf32 and device != "cuda":
         yield Problem("runtime.tf32", f"is a number format of cuda devices, and the device is {device}", True)

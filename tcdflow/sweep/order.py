@@ -1,4 +1,4 @@
-"""The order of a sweep: what is dearest to change varies slowest, and within that the user's own order holds."""
+"""The order of a sweep minimises reloads: base outermost, prompt innermost, then the user's own order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tcdflow.spec.model import RunSpec
 
 
 def costs(spec: RunSpec) -> tuple[Any, ...]:
-    """Return what has to be loaded or set for a run, the dearest first.
+    """Return what has to be loaded or set for a run, the costliest first.
 
     Where prompts share the UNet's calls, the rest of the sampling is dearer to change than they are.
     """
@@ -42,7 +42,7 @@ _NAMES = ("bases", "bases", "pipelines", "LoRA stacks", "LoRA stacks", "prompts"
 
 
 def changed(before: tuple[Any, ...] | None, after: tuple[Any, ...]) -> str | None:
-    """Return the dearest thing to change between two cells; all of the first one has to be loaded."""
+    """Return the costliest thing to change between two cells; all of the first one has to be loaded."""
     if before is None:
         return _NAMES[0]
     return next((name for name, a, b in zip(_NAMES, before, after, strict=True) if a != b), None)

@@ -1,7 +1,7 @@
 """``plan.json``: a sweep's cells, expanded, validated, ordered and frozen before the first one runs.
 
 Cells share templates, so that ten thousand of them stay small: a cell is a template and the values set on it. Plans
-may come from a stranger: they are validated as data.
+may be untrusted: they are validated as data.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class Plan(_Data):
 
     def pins(self) -> Pins:
         """Return what the plan knows of its files."""
-        return Pins(self.lock, f"{FILE_NAME}; plan it anew in another directory", since=" since the plan")
+        return Pins(self.lock, f"{FILE_NAME}; plan it again in another directory", since=" since the plan")
 
     def artifacts(self, cell: Cell) -> Artifacts:
         """Return the local files of a cell."""

@@ -1,7 +1,7 @@
 """From overrides to a plan. Each distinct choice of groups is composed once; values are set on the typed result.
 
-Setting a value on a resolved config gives what composing anew would give, as long as no interpolation names the key and
-no other override touches it; any other value is composed like a choice.
+Setting a value on a resolved config equals composing again, as long as no interpolation names the key and no other
+override touches it; any other value is composed like a choice.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class _Planner:
         problems: list[Problem] = []
         spec = self._composer.judge(with_values(draft.plain, values), draft.parsed, problems)
         if spec is None or problems:
-            # Said again, with the files of this very choice at hand, to blame the right one.
+            # Judged again with the files of this choice, to blame the right one.
             self._composer.loader.merged = dict(self._merged[number])
             problems.clear()
             self._composer.judge(with_values(draft.plain, values), draft.parsed, problems)

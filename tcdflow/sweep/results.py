@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
-    """Write both files anew from what became of the cells."""
+    """Write both files from the outcomes of the cells."""
     keys = [key for axis in plan.axes for key in axis.keys]
     rows = [_row(directory, keys, outcome) for outcome in outcomes]
     buffer = io.StringIO()
@@ -67,7 +67,7 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
 
 
 def _numbers(values: Any) -> dict[str, int | float]:
-    """Return the numbers of a mapping in a record, which may be a stranger's."""
+    """Return the numbers of a mapping in a record, which may be untrusted."""
     items = values.items() if isinstance(values, dict) else ()
     return {name: value for name, value in items if isinstance(value, int | float)}
 

@@ -1,4 +1,4 @@
-"""Runs a frozen plan in this process, on one warm engine; what is done is skipped, what fails is told."""
+"""Runs a frozen plan in this process, on one warm engine; done cells are skipped, failures reported."""
 
 from __future__ import annotations
 

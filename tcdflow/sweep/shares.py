@@ -17,7 +17,7 @@ class Shares(Generic[T]):
 
     Args:
         tasks: in the order of the plan, in which neighbours share the most.
-        costs: of each, what has to be loaded or set for it, the dearest first (:func:`tcdflow.sweep.order.costs`).
+        costs: of each, what has to be loaded or set for it, the costliest first (:func:`tcdflow.sweep.order.costs`).
         workers: how many there are.
     """
 
@@ -51,7 +51,7 @@ class Shares(Generic[T]):
         self._returned.append(task)
 
     def _steal(self, worker: int) -> None:
-        """Take the later part of what another worker has yet to make: the dearest of it being loaded here, or most."""
+        """Take the later part of another worker's tasks: of one whose costliest part is loaded here, or of the longest."""
         others = [share for share in self._own if share and (len(share) > 1 or self._loaded(worker, share[0]) > 1)]
         if not others:
             return  # whoever has it loaded makes a single one sooner
@@ -61,7 +61,7 @@ class Shares(Generic[T]):
             self._own[worker].appendleft(share.pop())
 
     def _loaded(self, worker: int, number: int) -> int:
-        """Return 0 if a worker would have to load the dearest thing for a task, 2 if next to nothing."""
+        """Return 0 if a worker would have to load the costliest thing for a task, 2 if next to nothing."""
         latest = self._latest[worker]
         if latest is None:
             return 0
@@ -70,7 +70,7 @@ class Shares(Generic[T]):
 
 
 def cuts(costs: Sequence[tuple[Any, ...]], parts: int) -> list[int]:
-    """Return where to cut a row of tasks into about equal parts, each at the dearest change near its place.
+    """Return where to cut a row of tasks into about equal parts, each at the costliest change near its place.
 
     Args:
         costs: of the tasks, in order.
@@ -93,5 +93,5 @@ def cuts(costs: Sequence[tuple[Any, ...]], parts: int) -> list[int]:
 
 
 def _depth(before: tuple[Any, ...], after: tuple[Any, ...]) -> int:
-    """Return how deep in the costs the first change is: 0 is the dearest."""
+    """Return how deep in the costs the first change is: 0 is the costliest."""
     return next((depth for depth, (a, b) in enumerate(zip(before, after, strict=True)) if a != b), len(before))

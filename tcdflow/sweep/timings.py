@@ -103,7 +103,7 @@ def estimate(specs: Iterable[tuple[RunSpec, bool, bool]], seen: Seen | None = No
     """Return the seconds that runs will take together, and how many of them nothing is known of.
 
     Args:
-        specs: each run in order, whether its base is loaded anew for it, and whether its LoRAs are.
+        specs: each run in order, whether its base is loaded for it, and whether its LoRAs are.
         seen: what is remembered; None reads it.
     """
     seen = read() if seen is None else seen

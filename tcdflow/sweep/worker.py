@@ -58,7 +58,7 @@ class Worker:
         self._pins = self.plan.pins()
 
     def make(self, batch: Sequence[Cell], left: Sequence[Cell]) -> list[Outcome]:
-        """Make the cells of a batch that are left, in the company of those that are not, as often as the plan allows.
+        """Make the cells of a batch that are left, in the whole batch, as often as the plan allows.
 
         A wrong request is not tried again, nor are flawed images: both would come out the same way.
         """

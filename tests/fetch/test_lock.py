@@ -95,7 +95,7 @@ def test_a_source_that_it_does_not_have(verb: list[str], repositories: StandInHu
     assert tcd("fetch", *HELD).status == 0
 
 
-def test_update_begins_anew(repositories: StandInHub, tcd: Tcdflow) -> None:
+def test_update_takes_todays_commits(repositories: StandInHub, tcd: Tcdflow) -> None:
     tcd("lock", *WORDS)
     before = Path("tcdflow.lock.json").read_bytes()
     moved(repositories)
@@ -216,7 +216,7 @@ class TestFilesOfThisMachine:
         Path("model/tokenizer/tokenizer_config.json").unlink()
         return "tokenizer/tokenizer_config.json is missing; its sha256 was "
 
-    def test_a_changed_file_is_locked_anew_only_if_that_is_said(self, tcd: Tcdflow) -> None:
+    def test_a_changed_file_is_locked_again_only_on_request(self, tcd: Tcdflow) -> None:
         before = Path("tcdflow.lock.json").read_bytes()
         self.other_bytes()
         said = tcd("lock", "base.source=./model")
@@ -234,7 +234,7 @@ class TestFilesOfThisMachine:
         hub.add("o/model", embedded.model_path("emoji"))
         said = tcd("check", "base.source=o/model", "lock=tcdflow.lock.json")
         assert said.status == 2
-        assert "was a folder or file of the machine where it was made, and here is none of that name" in said.err
+        assert "names a local folder or file of another machine, which is not found here" in said.err
         assert hub.requests == []
 
 

@@ -183,7 +183,7 @@ def test_each_lora_has_its_own_block_weights(pipes: Callable[..., Any], standins
     stack.detach()
 
 
-def test_reweighting_is_the_same_as_putting_on_anew(pipes: Callable[..., Any], standins: StandIns) -> None:
+def test_reweighting_is_the_same_as_attaching_again(pipes: Callable[..., Any], standins: StandIns) -> None:
     stack = LoraStack(pipe := pipes("sd15"))
     style = entry(standins, "sd15", "style_text", {"unet": {"down": 0.3}, "text_encoder": 0.2})
     stack.attach([style], fuse=False)

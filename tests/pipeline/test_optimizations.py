@@ -133,7 +133,7 @@ def test_layerwise_casting_stores_the_unet_in_a_byte_a_weight(standins: StandIns
     assert (after - before).abs().mean() < 0.2 * before.abs().mean()
     assert torch.equal(latents(pipe), after)
     assert made.final
-    with pytest.raises(AssertionError, match="load the base anew"):
+    with pytest.raises(AssertionError, match="reload the base"):
         made.suspend()
 
 

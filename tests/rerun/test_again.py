@@ -171,7 +171,7 @@ def test_what_cannot_be_made_again(argv: tuple[str, ...], words: str, tcd: Tcdfl
 
 
 def test_a_run_that_ended_early(tcd: Tcdflow, here: Path) -> None:
-    """It can be made once its files are known; one that was killed before that is to be started anew."""
+    """It can be made once its files are known; one that was killed before that has to be run again."""
     record = document.read(here / "outputs/image")
     record.outputs, record.status = [], "running"
     record.write(here / "outputs/image")

@@ -90,7 +90,7 @@ def test_a_local_folder_that_has_gone_is_not_sought_on_the_hub(local: Path, tcd:
     shutil.rmtree(local / "own")
     said = tcd("rerun", "outputs/local")
     assert said.status == 2
-    assert "base.source: 'own/model': was a folder or file of the machine where it was made" in said.err
+    assert "base.source: 'own/model': names a local folder or file of another machine" in said.err
     assert hub.requests == []
 
 

@@ -81,7 +81,7 @@ class IPAdapter(Adapter):
 
     @classmethod
     def detach(cls, pipe: Any) -> None:
-        """Take them off."""
+        """Detach them."""
         pipe.unload_ip_adapter()
 
     @classmethod

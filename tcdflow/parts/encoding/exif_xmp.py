@@ -16,7 +16,7 @@ MAX_PARTS = 65_536
 """Chunks, segments or boxes of an untrusted file that are looked through."""
 
 _XMP_RECIPE = re.compile(rb"\btcdflow:recipe(?:=[\"']|>)([A-Za-z0-9+/=\s]+)")
-"""As an attribute, as it is written, or as an element, as tools leave it that write a packet anew."""
+"""As an attribute, as it is written, or as an element, as tools leave it that rewrite a packet."""
 
 
 def exif_and_xmp(texts: Texts | None, limit: int | None = None) -> tuple[dict[str, Any], bool]:

@@ -23,7 +23,7 @@ def decoded(file: BinaryIO, format: str) -> Iterator[Image.Image]:
         format: Pillow's name of the only format that is tried.
 
     Raises:
-        OSError: or whatever else Pillow says of bytes that are none.
+        OSError: or whatever else Pillow says of bytes that are not.
         ValueError: if it has more than 8192² pixels or 1024 frames.
     """
     # Here, for every command asks for the names of the formats, and few for more.

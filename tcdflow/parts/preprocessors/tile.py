@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @PREPROCESSORS.register("tile")
 class Tile(Preprocessor):
-    """A coarser version of an image: tile ControlNets keep what it shows, and draw its detail anew.
+    """A coarser version of an image: tile ControlNets keep what it shows, and redraw its detail.
 
     It is reduced by averaging over ``factor`` pixels a side, and enlarged again by bicubic interpolation.
     """

@@ -9,7 +9,7 @@ from tcdflow.spec.scheduler import SCHEDULERS, RescaleBetas, Scheduler, Timestep
 
 @SCHEDULERS.register("euler_ancestral")
 class EulerAncestral(Scheduler):
-    """Ancestral sampling with Euler steps: each adds noise anew (arXiv 2206.00364)."""
+    """Ancestral sampling with Euler steps: each adds fresh noise (arXiv 2206.00364)."""
 
     diffusers_class = "scheduling_euler_ancestral_discrete:EulerAncestralDiscreteScheduler"
     a1111_name = "Euler a"

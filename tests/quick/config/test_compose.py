@@ -175,7 +175,7 @@ class TestUserDirectory:
         assert (problem.key, problem.value, problem.origin) == ("--config-dir", name, str(mine))
 
     def test_a_directory_that_is_none_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(tcdflow.ConfigError, match=r"--config-dir = .*is no directory"):
+        with pytest.raises(tcdflow.ConfigError, match=r"--config-dir = .*directory not found"):
             tcdflow.compose(config_dir=tmp_path / "missing")
 
 

@@ -198,7 +198,7 @@ class TestText:
     [
         (["--foo"], "unrecognized arguments: --foo"),
         (["--config-dri", "x"], "did you mean '--config-dir'?"),
-        (["--config-dir", "no/such/place"], "--config-dir = 'no/such/place': is no directory"),
+        (["--config-dir", "no/such/place"], "--config-dir = 'no/such/place': directory not found"),
         (["ls", "bas"], "bas: unknown group; there are"),
         (["ls", "bas"], "did you mean 'base'?"),
         (["lokc"], "tcdflow: unknown command or override 'lokc'; did you mean 'lock'?\n"),

@@ -139,17 +139,17 @@ def test_images_of_other_tools_carry_no_recipe(tmp_path: Path) -> None:
         assert "carries no recipe" in refused(path)
 
 
-def test_an_xmp_packet_that_another_tool_wrote_anew_is_still_read(tmp_path: Path) -> None:
+def test_an_xmp_packet_that_another_tool_rewrote_is_still_read(tmp_path: Path) -> None:
     from tcdflow.parts.encoding.exif_xmp import exif_and_xmp
 
     packet = exif_and_xmp(texts_of(a_spec(), LOCK, 7))[0]["xmp"].decode()
     word = packet.partition('tcdflow:recipe="')[2].partition('"')[0]
-    anew = packet.replace(
+    rewritten = packet.replace(
         f' tcdflow:recipe="{word}"/>', f">\n<tcdflow:recipe>{word}</tcdflow:recipe></rdf:Description>"
     )
-    assert anew != packet
+    assert rewritten != packet
     buffer = io.BytesIO()
-    an_image().save(buffer, format="JPEG", xmp=anew.encode())
+    an_image().save(buffer, format="JPEG", xmp=rewritten.encode())
     (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
     assert read_recipe(tmp_path / "a.jpg")["seed"] == 7
 
