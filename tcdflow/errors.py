@@ -9,7 +9,7 @@
     │   │   └── NotHereError        it could be downloaded, and HF_HUB_OFFLINE forbids it
     │   └── RecordError             a run directory, run.json or image that cannot be read back
     └── RunError                1   the request was right and the run failed
-        ├── FlawedError             what came out are no images: not finite, or black all over
+        ├── InvalidOutputError      invalid output (NaN, Inf or all black)
         └── OutputError             images or records could not be written
             └── NoRoomError             and no other could: the disk is full or read-only
 
@@ -95,7 +95,7 @@ class RunError(TcdflowError):
 
 
 class InvalidOutputError(RunError):
-    """What came out are no images: numbers that are not finite, or black all over."""
+    """Invalid output: NaN, Inf or all black."""
 
 
 class OutputError(RunError):

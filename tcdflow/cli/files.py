@@ -1,4 +1,4 @@
-"""What the command line says of files: what is here, what is to be fetched, and how a download goes on."""
+"""The command line's output about files: present, to be fetched, and the progress of downloads."""
 
 from __future__ import annotations
 

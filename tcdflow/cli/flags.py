@@ -82,7 +82,7 @@ def read(parser: Arguments, argv: Sequence[str], *, words: bool = False) -> argp
     Args:
         parser: of the verb.
         argv: the arguments after it.
-        words: whether words that are no overrides may be among them.
+        words: whether words that are not overrides may be among them.
 
     Raises:
         ConfigError: if a flag or word is unknown or refused.

@@ -56,7 +56,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
 
 
 def directory_of(plan: Plan) -> Path:
-    """Return the directory of a sweep: as said, else one named after the sweep, the same for the same words."""
+    """Return the directory of a sweep: as given, else one named after the sweep, the same for the same words."""
     overrides = [parse(text, sweeping=True) for text in plan.overrides]
     listed = [str(override.value()) for override in overrides if override.key_or_group == "hydra.sweep.dir"]
     return at_home(listed[-1]) if listed else Path("outputs") / "sweeps" / plan.name

@@ -53,7 +53,7 @@ class Composition:
 
     Attributes:
         spec: what the run is.
-        overrides: what the user said, word for word.
+        overrides: as the user wrote them.
         choices: the option chosen of each group, e.g. ``{"base": "emoji", "loras": ["tcd"]}``.
         warnings: what is allowed and probably not meant.
         config: Hydra's composed config, its own ``hydra`` node included.
@@ -108,7 +108,7 @@ class Composer:
         return application(self.loader)
 
     def options(self, group: str) -> tuple[str, ...]:
-        """Names that can be chosen from a group; empty for what is no group."""
+        """Names that can be chosen from a group; empty for what is not a group."""
         if group not in self._options:
             known = bool(group) and "." not in group and self.loader.repository.group_exists(group)
             self._options[group] = tuple(self.loader.repository.get_group_options(group)) if known else ()
@@ -191,7 +191,7 @@ class Composer:
         return config
 
     def judge(self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
-        """Type a resolved config and hold it against the rules; what is wrong is added to ``problems``."""
+        """Validate a resolved config, also by the rules; ``problems`` collects what is wrong."""
         spec = self._validate(plain, parsed, problems)
         if spec is not None:
             problems += [self._placed(problem, parsed) for problem in rules.problems(spec)]

@@ -136,7 +136,7 @@ def _suspicious(events: Iterator[yaml.Event]) -> Iterator[str]:
 
 
 def _no_yaml(shown: str, error: Exception) -> ConfigError:
-    return ConfigError([Problem(shown, f"is no valid YAML: {reason(error, 1000)}")])
+    return ConfigError([Problem(shown, f"is not valid YAML: {reason(error, 1000)}")])
 
 
 def _check_data(result: ConfigResult, shown: str, *, may_set_hydra: bool) -> None:
@@ -154,7 +154,7 @@ def _check_data(result: ConfigResult, shown: str, *, may_set_hydra: bool) -> Non
         raise ConfigError(problems)
 
 
-_HYDRA_IS_NOT_FOR_FILES = "a config file may not set anything of Hydra's; say it on the command line"
+_HYDRA_IS_NOT_FOR_FILES = "a config file may not set anything of Hydra's; set it on the command line"
 
 
 def _forbidden_in_file(key: str, value: object) -> str | None:

@@ -95,11 +95,11 @@ def check(
 
     Args:
         texts: overrides as the user wrote them.
-        options: names that can be chosen from a group; empty for what is no group.
+        options: names that can be chosen from a group; empty for what is not a group.
         sweeping: whether commas and ranges mean a sweep.
 
     Returns:
-        What was said and can be composed, and what is wrong with the rest.
+        The overrides that can be composed, and the problems of the rest.
     """
     accepted: list[ParsedOverride] = []
     problems: list[Problem] = []

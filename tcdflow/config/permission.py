@@ -23,7 +23,7 @@ def permitted(overrides: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
         overrides: as the user wrote them.
 
     Raises:
-        ConfigError: if it is said in another way than true or false, or another key of ``security`` is said.
+        ConfigError: if it is neither true nor false, or another key of ``security`` is set.
     """
     allowed = False
     rest: list[str] = []

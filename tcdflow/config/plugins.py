@@ -83,7 +83,7 @@ def _unknown_settings(composer: Composer, group: str, option: str, parsed: Seque
     for item in settings:
         name = item.key.removeprefix(prefix).partition(".")[0]
         if name == "params":
-            problems.append(Problem(item.key, "say it as overrides: key=interval(0,1), key=1,2", origin=item.text))
+            problems.append(Problem(item.key, "write overrides: key=interval(0,1), key=1,2", origin=item.text))
         elif name not in known:
             has = f"has {', '.join(known)}" if known else "has no settings"
             near = nearest(name, known)

@@ -17,7 +17,7 @@ class RunOutput:
     """Where a run writes.
 
     Attributes:
-        directory: of the run, as it was said or as the default has it.
+        directory: of the run, as given or the default.
         chosen: whether the user named it; else a run takes another one if it is taken.
         log_name: of its log file.
         verbose: names of loggers that log debug messages too; an empty name is the root's.

@@ -22,7 +22,7 @@ def config_loader(user_dir: Path | None = None) -> GuardedLoader:
         user_dir: a directory laid out like ``conf/`` that adds options to its groups.
 
     Raises:
-        ConfigError: if ``user_dir`` is no directory, or would hide one of tcdflow's own files.
+        ConfigError: if ``user_dir`` is not a directory, or would hide one of tcdflow's own files.
     """
     version.setbase(HYDRA_VERSION_BASE)
     Plugins.instance()  # registers the config sources and stores of hydra and its plug-ins

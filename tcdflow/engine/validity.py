@@ -51,7 +51,7 @@ class DecoderWatch:
 
 
 def invalid_reason(frames: Sequence[Image.Image], *, finite: bool, blackened: bool) -> str | None:
-    """Say why frames are no image, or return None if they are.
+    """Say why frames are invalid output, or return None if they are not.
 
     Args:
         frames: RGB, of one image or animation.

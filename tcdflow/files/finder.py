@@ -51,7 +51,7 @@ class Finder:
         if is_pickle(name) and not self.unpickle:
             raise SourceError(f"{name} is a pickle, {REFUSED}")
         if not name.endswith((SAFETENSORS, *PICKLES)):
-            raise SourceError(f"{name} is no {SAFETENSORS} file")
+            raise SourceError(f"{name} is not a {SAFETENSORS} file")
         store = self.stores.open(source)
         if source.kind != "path":
             _must_have(store, name)
@@ -178,7 +178,7 @@ def _pipeline(store: Store, source: Source) -> tuple[dict[str, Any], tuple[str, 
     if model_index.FILE not in listing:
         single = [name for name in listing if name.endswith(SAFETENSORS) and "/" not in name]
         hint = f"; for a single-file checkpoint add its name to the source: {', '.join(single[:4])}" if single else ""
-        raise SourceError(f"is no diffusers pipeline: it has no {model_index.FILE}{hint}")
+        raise SourceError(f"is not a diffusers pipeline: it has no {model_index.FILE}{hint}")
     inside = f"{source.inside}/{model_index.FILE}" if source.inside else model_index.FILE
     root, _ = store.look((inside,))
     try:

@@ -158,7 +158,7 @@ def _local(text: str) -> Path:
         if not path.exists():
             raise _problem(text, "there is no such file")
         if not path.is_file():
-            raise _problem(text, "is no regular file")
+            raise _problem(text, "is not a regular file")
     except OSError as error:
         raise _problem(text, f"cannot be read: {error.strerror}") from None
     except (RuntimeError, ValueError):  # a home folder that nobody has; a null byte; a loop of links
@@ -253,7 +253,7 @@ def _download(url: str, shown: str, file: IO[bytes]) -> None:
         raise _problem(shown, f"cannot be fetched ({type(error).__name__})") from None
     except (ImportError, ValueError):  # of the client: a SOCKS proxy without its package, a proxy that is no URL
         raise _problem(
-            shown, "is no URL that can be fetched, or the environment's proxy setting cannot be used"
+            shown, "is not a URL that can be fetched, or the environment's proxy setting cannot be used"
         ) from None
 
 
@@ -340,7 +340,7 @@ def _what_it_is_not(path: Path) -> str:
     if start[4:8] == b"ftyp":
         like = ["HEIC or a video"]
     known = any_of([*_INPUT_ONLY, *(format.label for format in readable)])
-    return f"is no {known} image" + (f"; it looks like {like[0]}" if like else "")
+    return f"is not a {known} image" + (f"; it looks like {like[0]}" if like else "")
 
 
 def _problem(name: str, what: str) -> SourceError:

@@ -82,7 +82,7 @@ def model_files(listing: Collection[str], *, half: bool, variant: str | None) ->
         SourceError: if it has no config.json, or no safetensors weights of the variant.
     """
     if "config.json" not in listing:
-        raise SourceError("is no model folder: it has no config.json" + _alternatives(listing))
+        raise SourceError("is not a model folder: it has no config.json" + _alternatives(listing))
     chosen = _choose_variant(listing, ("",), half=half, variant=variant)
     return sorted({*config_files(listing, ("",)), *model_weights(listing, "", chosen).all}), chosen
 

@@ -34,7 +34,7 @@ def components(index: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, entry in index.items():
         if name.startswith("_") or not isinstance(entry, list):
-            continue  # what is no list is a setting of the pipeline, such as requires_safety_checker
+            continue  # what is not a list is a setting of the pipeline, such as requires_safety_checker
         match entry:
             case [None, None]:
                 continue
@@ -85,7 +85,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"is no JSON: {reason(error, 100)}") from None
+        raise SourceError(f"is not JSON: {reason(error, 100)}") from None
     if not isinstance(value, dict):
-        raise SourceError("is no JSON mapping")
+        raise SourceError("is not a JSON mapping")
     return value

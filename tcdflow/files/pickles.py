@@ -43,7 +43,7 @@ def as_safetensors(name: str) -> str:
 def stand_ins(listing: Collection[str]) -> dict[str, str]:
     """Return the pickles of a listing, and their indices, by the name of the safetensors that they could be.
 
-    Where a folder has safetensors, its pickles are no choice.
+    Where a folder has safetensors, its pickles are not used.
     """
     safe = {_folder(name) for name in listing if name.endswith(".safetensors")}
     return {

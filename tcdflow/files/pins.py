@@ -23,7 +23,7 @@ class Pins:
     Args:
         files: of the lock.
         name: of the lock file, for messages; None for the lock of a record.
-        unknown: what is said of a source that the lock does not have; None leaves such a source free.
+        unknown: message for a source that the lock does not have; None leaves such a source free.
         since: of when the lock is, for messages: ``" since the plan"``.
         holds: says by its role whether a file must be the lock's; of the others it gives the commits alone.
     """

@@ -1,4 +1,4 @@
-"""Collects the artifacts of a run, and the problems of all of them before any is said."""
+"""Collects the artifacts of a run, and all their problems, to report them together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_SHOWN = 120
 
 @dataclass
 class Resolver:
-    """What was found of a run so far, and what was wrong.
+    """What was found of a run so far, and its problems.
 
     Attributes:
         finder: finds the files of a part.

@@ -69,7 +69,7 @@ def _read(path: Path) -> tuple[dict[str, Any], int]:
     except (ValueError, RecursionError):
         raise SourceError("is damaged: its header is no JSON") from None
     if not isinstance(header, dict):
-        raise SourceError("is damaged: its header is no mapping")
+        raise SourceError("is damaged: its header is not a mapping")
     return header, size - 8 - length
 
 
@@ -98,7 +98,7 @@ def _what_it_is(start: bytes, size: int, length: int) -> str:
     if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x04")):
         return "is a pickle under another name, which can run code; safetensors are needed"
     if start.lstrip()[:1] in (b"<", b"{"):
-        return "is no safetensors file but text, perhaps the error page of a download"
+        return "is not a safetensors file but text, perhaps the error page of a download"
     if size >= 8 and 2 <= length <= MAX_HEADER:
         return "is cut short within its header; download or copy it again"
-    return "is no safetensors file, or damaged at its start"
+    return "is not a safetensors file, or damaged at its start"

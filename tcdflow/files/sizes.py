@@ -11,10 +11,10 @@ from tcdflow.spec.rules import size_problems
 
 
 def resolve_size(spec: RunSpec, artifacts: Artifacts) -> RunSpec:
-    """Return the spec with width and height filled in: as said, else those of an unfitted input, else the base's own.
+    """Return the spec with width and height filled in: as given, else those of an unfitted input, else the base's own.
 
     Raises:
-        ConfigError: if inputs do not agree in size with each other, or with what was said.
+        ConfigError: if inputs do not agree in size with each other, or with what was given.
     """
 
     def size_of(role: str) -> Size:

@@ -79,11 +79,13 @@ def parse(text: str) -> Source:
         if revision and (".." in revision or revision.startswith("-") or revision.endswith(".")):
             raise SourceError(f"'{revision}' can be no branch, tag or commit")
         return Source(text, "hub", repo, revision, _inside(match["inside"] or ""))
-    raise SourceError("there is no such file or folder, and it is no hub id of the form owner/name[@revision][/path]")
+    raise SourceError(
+        "there is no such file or folder, and it is not a hub id of the form owner/name[@revision][/path]"
+    )
 
 
 def at_commit(text: str, commit: str) -> str | None:
-    """Return the text of a hub source pinned to a commit, or None if it is no hub source in form.
+    """Return the text of a hub source pinned to a commit, or None if it is not a hub source in form.
 
     Whether a local path of that name exists does not matter: who knows the commit knows that it came from the hub.
     """
@@ -98,7 +100,7 @@ def _path_of_url(text: str) -> str:
         url = urlsplit(text)
         path = unquote(url.path, errors="strict")
     except ValueError:
-        raise SourceError("is no valid file: URL") from None
+        raise SourceError("is not a valid file: URL") from None
     if url.netloc not in ("", "localhost") or not path.startswith("/"):
         raise SourceError("a file: URL names an absolute path on this machine: file:///folder/file.safetensors")
     return path

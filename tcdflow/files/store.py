@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int], None]
 
 MOST_FILES = 20_000
-"""More files than this within two levels are no model but somebody's home directory."""
+"""More files than this within two levels are not a model but somebody's home directory."""
 
 
 class Store(Protocol):
@@ -61,7 +61,7 @@ class Folder:
         for name in _files(self.root / inside):
             found.append(name)
             if len(found) > MOST_FILES:
-                raise SourceError(f"holds more than {MOST_FILES:,} files and is no model folder")
+                raise SourceError(f"holds more than {MOST_FILES:,} files and is not a model folder")
         return tuple(sorted(found))
 
     def look(self, names: tuple[str, ...]) -> tuple[Path, tuple[Absent, ...]]:

@@ -52,7 +52,7 @@ def _of_unet(key: str, weight: Mapping[str, Any], unet: Any, modules: Sequence[s
     for side, of_side in weight.items():
         there = f"{key}.{side}"
         if side not in sides:
-            yield Problem(there, f"is no part of the unet: {_listed(sides)}", nearest=nearest(side, sides))
+            yield Problem(there, f"is not a part of the unet: {_listed(sides)}", nearest=nearest(side, sides))
         elif side == "mid":
             yield from _of_block(there, of_side, 1)
         elif isinstance(of_side, Mapping):

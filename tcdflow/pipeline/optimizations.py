@@ -61,7 +61,7 @@ def load_tiny_vae(path: Path, dtype: torch.dtype) -> Any:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ConfigError([Problem("runtime.tiny_vae", f"cannot be loaded: {reason(error)}", path.name)]) from error
     if info["missing_keys"]:
-        what = f"is no AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
+        what = f"is not an AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
         raise ConfigError([Problem("runtime.tiny_vae", what, path.name)])
     return vae
 

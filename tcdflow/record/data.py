@@ -33,7 +33,7 @@ def opened(path: Path) -> BinaryIO:
 
     Raises:
         OSError: if it cannot be opened.
-        ValueError: if it is no plain file.
+        ValueError: if it is not a regular file.
     """
     # Not to wait for the other end of a pipe that somebody named like an image.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -68,4 +68,4 @@ def read_model(path: Path, model: type[T], *, most: int, what: str, hint: str = 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
-        raise RecordError(about(path, f"is no {what}: {where[:200]}: {first['msg']}")) from None
+        raise RecordError(about(path, f"is not a {what}: {where[:200]}: {first['msg']}")) from None

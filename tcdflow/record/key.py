@@ -23,7 +23,7 @@ _CHOSEN = {
 """Of these parts, the fields that enter the run key. Of all others, every field does that is no place."""
 
 _PLACES = frozenset({"description", "source", "image", "images", "mask", "image_encoder", "config"})
-"""Where something is, or what is said of it. What it is stands in the lock."""
+"""Where something is, or its description. Its content is in the lock."""
 
 _RESOLVED = frozenset({"base.size", "sampling.num_images"})
 """These enter as what they amount to: the size and the seeds of the images."""

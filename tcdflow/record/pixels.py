@@ -43,7 +43,7 @@ def frames_of(path: Path) -> Iterator[Image.Image]:
         path: an image or animation of any format that runs write, by its content, whatever its name.
 
     Raises:
-        RecordError: if it cannot be read or is no such file, has more than 8192² pixels or 1024 frames.
+        RecordError: if it cannot be read or does not exist, has more than 8192² pixels or 1024 frames.
     """
     try:
         with opened(path) as file:

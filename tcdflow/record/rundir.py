@@ -60,7 +60,7 @@ class RunDirectory:
         Args:
             path: of the directory.
             spec: what is run.
-            overrides: what the user said.
+            overrides: as the user wrote them.
             choices: what was chosen of each group of configs.
             warnings: what is probably not meant.
             derived_from: key of the run that is made again.
@@ -153,7 +153,7 @@ class RunDirectory:
     def _save_inputs(self, inputs: Mapping[str, Image.Image]) -> None:
         for name in inputs:
             if not _INPUT_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of an input")
+                raise ValueError(f"{name!r} is not a name of an input")
         files = {name: f"{name}.png" if name.startswith("control_") else f"{INPUTS}/{name}.png" for name in inputs}
         if any(file.startswith(INPUTS) for file in files.values()):
             remove_link(self.path / INPUTS)

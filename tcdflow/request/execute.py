@@ -1,4 +1,4 @@
-"""Runs from spec to record: files are hashed while the heavy libraries are imported, what is made is written down."""
+"""Runs from spec to record: files are hashed while the heavy libraries are imported, results are recorded."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Request:
         pins: what is known of its files beforehand: a lock file, or the lock of a plan or record.
         files: where a plan has found them; None to find them now.
         allow_pickle: whether the person at the command line lets pickled weights be read.
-        overrides: what the user said, word for word.
+        overrides: as the user wrote them.
         choices: the option chosen of each group of configs.
         warnings: what is allowed and probably not meant.
         derived_from: key of the run that is made again.

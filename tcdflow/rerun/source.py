@@ -80,7 +80,7 @@ class Recorded:
             spec: a variation; None for the run as it was. Files whose source a variation changes need not be the
                 lock's.
             allow_pickle: whether the person at the command line lets pickled weights be read.
-            overrides: what the user said.
+            overrides: as the user wrote them.
         """
         spec = self.spec if spec is None else spec
         then, now = self.spec.model_dump(mode="json"), spec.model_dump(mode="json")

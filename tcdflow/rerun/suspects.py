@@ -59,7 +59,7 @@ def _spec(then: Recorded, now: Record) -> Iterator[str]:
 
 
 def _other(name: str, one: Any, other: Any, key: str | None = None) -> list[str]:
-    """Compare two values, or what two mappings hold of a key; what an older record does not know is no suspect."""
+    """Compare two values, or what two mappings hold of a key; what an older record does not have is not a suspect."""
     if key is not None:
         one, other = _mapping(one), _mapping(other)
         if key not in one:

@@ -11,7 +11,7 @@ PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
 
 class Settings(BaseModel):
-    """A frozen piece of a run; unknown keys are errors and NaN is no number."""
+    """A frozen piece of a run; unknown keys are errors and NaN is not a number."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -209,7 +209,7 @@ class _Planner:
             self._problems.add(self._all_problems(points), texts)
             return None
         if draft.sweep != self._axes.sweep:
-            what = "what holds for the sweep as a whole differs between cells; say it outside of what varies"
+            what = "what holds for the sweep as a whole differs between cells; set it outside of what varies"
             self._problems.add([Problem("sweep", what)], texts)
             return None
         try:

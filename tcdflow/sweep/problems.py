@@ -1,4 +1,4 @@
-"""What is wrong with the cells of a sweep: each mistake said once, with the cells that have it."""
+"""Problems of the cells of a sweep: each mistake reported once, with the cells that have it."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Shares(Generic[T]):
         self._returned.append(task)
 
     def _steal(self, worker: int) -> None:
-        """Take the later part of another worker's tasks: of one whose costliest part is loaded here, or of the longest."""
+        """Take the later part of another worker's tasks: those whose costliest part is loaded here, or the most."""
         others = [share for share in self._own if share and (len(share) > 1 or self._loaded(worker, share[0]) > 1)]
         if not others:
             return  # whoever has it loaded makes a single one sooner

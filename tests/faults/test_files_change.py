@@ -42,7 +42,7 @@ BEFORE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda data: b"", "is empty"),
     "a bit of its header": (lambda data: flip(data, 40), "is damaged"),
     "a bit of its length": (lambda data: flip(data, 3), "damaged at its start"),
-    "another file": (lambda data: b"<!doctype html>", "is no safetensors file but text"),
+    "another file": (lambda data: b"<!doctype html>", "is not a safetensors file but text"),
 }
 
 

@@ -241,9 +241,9 @@ class TestFilesOfThisMachine:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("", "is no lock file of schema 1"),
-        ("[]", "is no lock file of schema 1"),
-        ('{"schema_version": 2, "tcdflow": "9", "files": []}', "is no lock file of schema 1: schema_version: "),
+        ("", "is not a lock file of schema 1"),
+        ("[]", "is not a lock file of schema 1"),
+        ('{"schema_version": 2, "tcdflow": "9", "files": []}', "is not a lock file of schema 1: schema_version: "),
         (json.dumps({"schema_version": 1, "tcdflow": "1", "files": [{"role": "base"}]}), "files.0.source: Field req"),
         ('{"schema_version": 1, "tcdflow": "1", "files": [], "security": true}', "security: Extra inputs are not"),
     ],

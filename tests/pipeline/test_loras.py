@@ -204,7 +204,7 @@ def test_reweighting_is_the_same_as_attaching_again(pipes: Callable[..., Any], s
         ({"unett": 1.0}, "style.weight.unett: this LoRA has weights for unet only; did you mean 'unet'?"),
         ({"text_encoder": 1.0}, "style.weight.text_encoder: this LoRA has weights for unet only"),
         ({"unet": [1.0, 2.0]}, "style.weight.unet = [1.0, 2.0]: must be a number or a mapping"),
-        ({"unet": {"dwon": 1.0}}, "style.weight.unet.dwon: is no part of the unet: down, mid, up"),
+        ({"unet": {"dwon": 1.0}}, "style.weight.unet.dwon: is not a part of the unet: down, mid, up"),
         ({"unet": {"mid": [1.0, 2.0]}}, "style.weight.unet.mid = [1.0, 2.0]: must be one number"),
         ({"unet": {"mid": {"block_0": 1.0}}}, "style.weight.unet.mid = {'block_0': 1.0}: must be a number or a list"),
         ({"unet": {"up": {"block_9": 1.0}}}, "style.weight.unet.up.block_9: the blocks with attention there are"),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Generated(NamedTuple):
-    made: list[Sample]
+    samples: list[Sample]
     inputs: dict[str, Image.Image]
     execution: dict[str, Any]
     environment: dict[str, Any]
@@ -61,13 +61,13 @@ class FakeEngine:
         self.runs.append(spec)
         if error := self.fail(spec):
             raise error
-        made = [Sample((draw(spec, seed),), seed, invalid=self.invalid(seed)) for seed in spec.sampling.seeds]
+        samples = [Sample((draw(spec, seed),), seed, invalid=self.invalid(seed)) for seed in spec.sampling.seeds]
         execution = {
-            "unet_calls": spec.effective_steps * len(made),
+            "unet_calls": spec.effective_steps * len(samples),
             "batch": batch.model_dump(mode="json"),
             "seconds": {"denoise": 0.25, "decode": 0.125},
         }
-        return Generated(made, {}, execution, {"device": "cpu"}, batch)
+        return Generated(samples, {}, execution, {"device": "cpu"}, batch)
 
     def close(self) -> None:
         self.closed += 1

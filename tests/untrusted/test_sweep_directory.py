@@ -123,7 +123,7 @@ def hydras(plan: dict[str, Any]) -> None:
     ("do", "words"),
     [
         (elsewhere, "JPEG, PNG, TIFF or WebP image"),
-        (nothing_of_a_folder, "is no model folder"),
+        (nothing_of_a_folder, "is not a model folder"),
         (less_of_a_folder, "other files of it than would be loaded"),
         (one_of_several, "files of what is one"),
         (a_broken_rule, "must be a multiple of 8"),

@@ -95,7 +95,7 @@ class Mp4(AnimationFormat):
         import imageio.v3 as iio
         from PIL import Image
 
-        # The container and the codec are said, not guessed, and no name is given: a playlist that looks like a video
+        # The container and the codec are given, not guessed, and no name is given: a playlist that looks like a video
         # could have ffmpeg read other files.
         with iio.imopen(file, "r", **_READER) as video:
             _, height, width, _ = video.properties().shape

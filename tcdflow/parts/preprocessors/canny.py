@@ -25,7 +25,7 @@ class Canny(Preprocessor):
     """
 
     name: Literal["canny"]
-    low: Int = Field(100, ge=0, le=10_000, description="gradients below are no edges")
+    low: Int = Field(100, ge=0, le=10_000, description="gradients below are not edges")
     high: Int = Field(200, ge=0, le=10_000, description="gradients above are edges; between, if they touch one")
 
     def problems(self, key: str) -> Iterator[Problem]:

@@ -86,7 +86,7 @@ class DepthEstimator:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            raise SourceError(f"'{folder}': is no depth model: {type(error).__name__}: {reason(error)}") from None
+            raise SourceError(f"'{folder}': is not a depth model: {type(error).__name__}: {reason(error)}") from None
         missing = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
         if missing:
             raise SourceError(f"'{folder}': its weights lack {len(missing)} of the model's, e.g. {missing[0]}")

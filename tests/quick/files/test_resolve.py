@@ -130,7 +130,7 @@ def test_a_folder_with_far_too_many_files_is_no_model(tmp_path: Path, monkeypatc
     monkeypatch.setattr(store, "MOST_FILES", 5)
     write(tmp_path / "many", {f"{i}.txt": b"" for i in range(7)})
     (line,) = problems(spec(str(tmp_path / "many")))
-    assert "holds more than 5 files and is no model folder" in line
+    assert "holds more than 5 files and is not a model folder" in line
 
 
 def test_all_wrong_sources_are_said_at_once_and_once_each(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_all_wrong_sources_are_said_at_once_and_once_each(tmp_path: Path) -> Non
     assert lines == [
         f"base.source: '{tmp_path}/empty': is empty",
         "loras.tcd.source: './nowhere': there is no such file or folder",
-        "loras.style.source: 'no hub id': there is no such file or folder, and it is no hub id of the form "
+        "loras.style.source: 'no hub id': there is no such file or folder, and it is not a hub id of the form "
         "owner/name[@revision][/path]",
         "loras.e.source: 'embedded:emojo': no embedded model is called 'emojo'; there is: emoji",
     ]
@@ -149,7 +149,7 @@ def test_all_wrong_sources_are_said_at_once_and_once_each(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("model_index.json", None, "is no diffusers pipeline: it has no model_index.json; for a single-file "
+        ("model_index.json", None, "is not a diffusers pipeline: it has no model_index.json; for a single-file "
                                    "checkpoint add its name to the source: v1-5-pruned-emaonly.safetensors"),
         ("model_index.json", b"{", "its model_index.json is no JSON"),
         ("model_index.json", index(**{"../x": ["diffusers", "A"]}), "damaged entry '../x'"),

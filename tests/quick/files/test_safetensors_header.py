@@ -68,7 +68,7 @@ def test_a_file_without_tensors_passes(tmp_path: Path) -> None:
         (with_header(b"{]"), "header is no JSON"),
         (with_header(b"[" * 100_000), "header is no JSON"),
         (with_header(b"\xff\xfe{}"), "header is no JSON"),
-        (with_header([1]), "header is no mapping"),
+        (with_header([1]), "header is not a mapping"),
         (with_header({"w": 1}), "does not describe 'w'"),
         (with_header(entry("F32", [1], 4, 0)), "does not describe 'w'"),
         (with_header(entry("F32", [1], -4, 0)), "does not describe 'w'"),

@@ -177,7 +177,7 @@ class TestContract:
     def test_another_record_is_refused(self, change: dict[str, Any], what: str, tmp_path: Path) -> None:
         write(tmp_path, a_spec(), [])
         (tmp_path / FILE_NAME).write_text(json.dumps(read_json(tmp_path) | change))
-        with pytest.raises(RecordError, match=f"is no record of schema 1: {what}"):
+        with pytest.raises(RecordError, match=f"is not a record of schema 1: {what}"):
             document.read(tmp_path)
 
     @given(data=st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
