@@ -340,7 +340,7 @@ def _what_it_is_not(path: Path) -> str:
     if start[4:8] == b"ftyp":
         like = ["HEIC or a video"]
     known = any_of([*_INPUT_ONLY, *(format.label for format in readable)])
-    return f"is not a {known} image" + (f"; it looks like {like[0]}" if like else "")
+    return f"is not an image in a known format ({known})" + (f"; it looks like {like[0]}" if like else "")
 
 
 def _problem(name: str, what: str) -> SourceError:

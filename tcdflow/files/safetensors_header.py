@@ -67,7 +67,7 @@ def _read(path: Path) -> tuple[dict[str, Any], int]:
     try:
         header = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise SourceError("is damaged: its header is no JSON") from None
+        raise SourceError("is damaged: its header is not JSON") from None
     if not isinstance(header, dict):
         raise SourceError("is damaged: its header is not a mapping")
     return header, size - 8 - length

@@ -168,4 +168,4 @@ def format_of(start: bytes) -> FileFormat:
     for format in all_formats():
         if format.claims(start):
             return format
-    raise ValueError(f"is not a {any_of(format.label for format in all_formats())} file")
+    raise ValueError(f"is not in a known format ({any_of(format.label for format in all_formats())})")

@@ -122,7 +122,7 @@ class TestPaths:
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
     def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
-        assert "no regular file" in complaint(str(tmp_path / "pipe"))
+        assert "not a regular file" in complaint(str(tmp_path / "pipe"))
 
     @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root may read everything")
     def test_a_closed_file(self, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ class TestCheck:
         ("content", "what"),
         [
             (b"", "is empty"),
-            (b"hello", f"is no {KNOWN} image"),
+            (b"hello", f"is not an image in a known format ({KNOWN})"),
             (b"\n <!DOCTYPE html><html>", "it looks like HTML"),
             (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "it looks like SVG"),
             (b"%PDF-1.7", "it looks like PDF"),
@@ -357,7 +357,7 @@ class TestUrls:
 
     def test_wrong_bytes(self, site: Site, cache: Path) -> None:
         url = site.serve("/x.png", b"<!doctype html><title>Sign in</title>")
-        assert complaint(url) == f"'{url}': is no {KNOWN} image; it looks like HTML"
+        assert complaint(url) == f"'{url}': is not an image in a known format ({KNOWN}); it looks like HTML"
         assert kept(cache) == []
 
     def test_a_server_that_hangs(self, site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

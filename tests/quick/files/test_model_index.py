@@ -76,11 +76,11 @@ def test_any_index_is_components_or_one_error(entries: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"{", "is no JSON"),
-        (b"\xff\xfe", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
-        (b"[1, 2]", "no JSON mapping"),
-        (b"", "is no JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[1, 2]", "not a JSON mapping"),
+        (b"", "is not JSON"),
     ],
 )
 def test_damaged_json_is_one_line(content: bytes, why: str, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_all_wrong_sources_are_said_at_once_and_once_each(tmp_path: Path) -> Non
     [
         ("model_index.json", None, "is not a diffusers pipeline: it has no model_index.json; for a single-file "
                                    "checkpoint add its name to the source: v1-5-pruned-emaonly.safetensors"),
-        ("model_index.json", b"{", "its model_index.json is no JSON"),
+        ("model_index.json", b"{", "its model_index.json is not JSON"),
         ("model_index.json", index(**{"../x": ["diffusers", "A"]}), "damaged entry '../x'"),
         ("model_index.json", index(unet=["subprocess", "Popen"]), "takes unet from 'subprocess'"),
         (UNET, weights()[:-2], f"{UNET} is cut short: 2 of its bytes are missing"),
@@ -202,7 +202,7 @@ def test_a_pickle_under_another_name_is_refused(sd: Path, tmp_path: Path) -> Non
 def test_another_kind_of_file_is_refused(sd: Path, tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"")
     (line,) = problems(spec(str(sd), loras={"x": str(tmp_path / "x.png")}))
-    assert line.endswith("x.png is no .safetensors file")
+    assert line.endswith("x.png is not a .safetensors file")
 
 
 @pytest.mark.parametrize(

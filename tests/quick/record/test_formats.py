@@ -155,7 +155,7 @@ def test_the_next_run_removes_it(tmp_path: Path) -> None:
 
 def test_an_input_image_may_have_it_if_pillow_reads_it(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(Ppm().encode(an_image(), None, 1).data)
-    with pytest.raises(SourceError, match="is no "):
+    with pytest.raises(SourceError, match="is not an image in a known format"):
         check_image(tmp_path / "in")
     with IMAGE_FORMATS.including("ppm", Ppm()):
         assert check_image(tmp_path / "in") == an_image().size

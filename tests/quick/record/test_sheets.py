@@ -47,7 +47,7 @@ def test_a_sheet_is_made_when_there_is_something_to_compare(
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a.b", ".x", "1", "a\n", "x" * 101])
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="no name of an input"):
+    with pytest.raises(ValueError, match="not a name of an input"):
         write(tmp_path / "run", a_spec(), [], {name: an_image()})
     assert {p.name for p in tmp_path.rglob("*")} == {"run", "run.json"}
 

@@ -158,7 +158,7 @@ def test_a_playlist_named_like_a_video_reads_nothing_else(tmp_path: Path) -> Non
     write(tmp_path, a_spec({"animation": "mp4"}), [an_animation(2)])
     lure = tmp_path / "lure.mp4"
     lure.write_text(f"#EXTM3U\n#EXTINF:1,\n{tmp_path / 'animation.mp4'}\n#EXT-X-ENDLIST\n")
-    with pytest.raises(RecordError, match=r"is no .*MP4.* file"):
+    with pytest.raises(RecordError, match=r"is not in a known format .*MP4"):
         list(frames_of(lure))
 
 
