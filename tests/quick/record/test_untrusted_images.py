@@ -123,7 +123,7 @@ def test_bombs_and_broken_chunks_are_told_and_cost_little(tmp_path: Path) -> Non
     path.write_bytes(a_file("png").replace(b"iTXttcdflow\0\1", b"iTXttcdflow\0\0"))
     assert "checksum" in refused(path)
     path.write_bytes(b"MZ" + bytes(100))
-    assert "JPEG, MP4, PNG or WebP file" in refused(path)
+    assert "JPEG, MP4, PNG or WebP" in refused(path)
     assert "is not a file" in refused(tmp_path)
     assert "No such file" in refused(tmp_path / "a\n\x1b[31m.png")
 
