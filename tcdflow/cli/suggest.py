@@ -41,12 +41,12 @@ def unknown_words(words: Sequence[str], *, first: bool) -> list[Problem]:
 
 def _problem(words: Sequence[str], place: int, *, first: bool) -> Problem:
     word = words[place]
+    if word in VERBS:  # a command stands first, before flags too
+        rest = " ".join(shlex.quote(other) for other in words if other != word)
+        return UnknownWord(word, "unknown override", nearest=f"'tcdflow {word} {rest}'".replace(" '", "'"))
     if first:
         known = _names() | {verb: f"'{verb}'" for verb in VERBS}
         return UnknownWord(word, "unknown command or override", nearest=_nearest(word, known))
-    if word in VERBS:
-        rest = " ".join(shlex.quote(other) for other in words if other != word)
-        return UnknownWord(word, "unknown override", nearest=f"'tcdflow {word} {rest}'".replace(" '", "'"))
     text = next((other for other in reversed(words[:place]) if "=" in other), "")
     if text.startswith(_TEXTS):  # a prompt without quotes, which the shell has taken apart
         whole = " ".join(words[words.index(text) : place + 1])
@@ -56,10 +56,8 @@ def _problem(words: Sequence[str], place: int, *, first: bool) -> Problem:
 
 def _names() -> dict[str, str]:
     """Return groups and keys, and the last words of keys, each with how it would be written."""
-    from tcdflow.cli.keytable import (
-        by_last_word,
-        table,
-    )  # pydantic builds the models, which a right command need not wait for
+    # Late, since pydantic builds the models, which a right command need not wait for.
+    from tcdflow.cli.keytable import by_last_word, table
 
     last = {word: f"'{key}=...'" for word, key in by_last_word().items()}
     return last | {name: f"'{name}=...'" for name in (*(key.name for key in table()), *groups())}

@@ -210,6 +210,7 @@ class TestText:
         (["check", "lokc"], "unknown command or override 'lokc'"),
         (["check", "check"], "unknown override 'check'; did you mean 'tcdflow check'?"),
         (["base=emoji", "check"], "unknown override 'check'; did you mean 'tcdflow check base=emoji'?"),
+        (["-m", "check", "base=emoji"], "unknown override 'check'; did you mean 'tcdflow check base=emoji'?"),
         (
             ["prompt=a", "red", "heart"],
             "unknown command or override 'heart'; did you mean 'prompt=a red heart', in quotes?",
