@@ -1,4 +1,4 @@
-"""The interface of tasks (group ``task``): what a run makes of what. Each is one file of :mod:`tcdflow.parts.tasks`."""
+"""The interface of tasks (group ``task``), which say what an image starts from; a file of :mod:`tcdflow.parts.tasks` each."""
 
 from __future__ import annotations
 
