@@ -1,4 +1,4 @@
-"""The interface of tasks (group ``task``), which say what an image starts from; a file of :mod:`tcdflow.parts.tasks` each."""
+"""The interface of tasks (group ``task``): what an image starts from. Each is one file of :mod:`tcdflow.parts.tasks`."""
 
 from __future__ import annotations
 
