@@ -1,4 +1,4 @@
-"""Text that is shown to a person: on one line, safe for a terminal, without secrets, and of bounded length."""
+"""Text for people: on one line, safe for a terminal, without secrets, and of bounded length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can stand at the cursor of a command line that is being typed."""
+"""Completions at the cursor of a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of ``tcdflow check``: what :mod:`tcdflow.cli.preview` found, a line each."""
+"""The table of ``tcdflow check``, from the data of :mod:`tcdflow.cli.preview`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``tcdflow explain KEY``: all that is known of a key, a group or a command."""
+"""``tcdflow explain KEY``: what a key, a group or a command is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""End a finished process without taking its heap apart."""
+"""Ends a finished process without freeing its heap."""
 
 from __future__ import annotations
 

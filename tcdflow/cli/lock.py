@@ -1,4 +1,4 @@
-"""``tcdflow lock``: write down commits and hashes of all files that a config needs, for ``lock=FILE`` to hold to."""
+"""``tcdflow lock``: write the commits and hashes of all files that a config needs, for ``lock=FILE``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or without a reader: no work is lost for want of somebody to tell."""
+"""Standard streams that are closed, full or without a reader: no work is lost because of them."""
 
 from __future__ import annotations
 

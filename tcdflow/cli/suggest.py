@@ -1,4 +1,4 @@
-"""Words that are neither a command nor an override: the nearest command, group or key that was meant."""
+"""Suggests the nearest command, group or key for a word that is neither a command nor an override."""
 
 from __future__ import annotations
 

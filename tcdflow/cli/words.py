@@ -1,4 +1,4 @@
-"""What completion has to know of verbs, flags and keys, remembered between Tabs: to work it out takes half a second.
+"""What completion knows of verbs, flags and keys, cached between Tabs: collecting it takes half a second.
 
 The memory is as old as the newest file of the code that it was made from, else it is made again.
 """

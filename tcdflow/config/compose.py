@@ -1,4 +1,4 @@
-"""From overrides to a :class:`RunSpec`: Hydra composes, pydantic types, the rules judge; all mistakes at once."""
+"""From overrides to a :class:`RunSpec`: Hydra composes, pydantic validates, then the rules; all mistakes at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which override or file set a key: worked out only once something is wrong with it."""
+"""Which override or file set a key: looked up only when the key has a problem."""
 
 from __future__ import annotations
 

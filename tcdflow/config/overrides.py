@@ -1,4 +1,4 @@
-"""Command-line overrides: parsed by Hydra's grammar, made friendlier, and checked before anything is composed.
+"""Command-line overrides: parsed by Hydra's grammar with a few extensions, and checked before anything is composed.
 
 Three things differ from plain Hydra, each because the typed spec checks keys better than Hydra's struct mode can:
 

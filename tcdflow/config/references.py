@@ -1,4 +1,4 @@
-"""Which keys interpolations name, and which stand behind one."""
+"""Which keys interpolations refer to, and which keys lie behind an interpolation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Hydra's settings say of where a run writes, and the files that Hydra leaves of a job."""
+"""Where a run writes, by Hydra's settings, and the files of ``.hydra/``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overrides of a spec that is there already, such as a record's: set on plain data, with no groups and no Hydra."""
+"""Overrides of an existing spec, such as a record's: set on plain data, without groups or Hydra."""
 
 from __future__ import annotations
 

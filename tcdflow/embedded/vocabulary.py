@@ -1,4 +1,4 @@
-"""What a small model can draw, and what a prompt asks of it beyond that.
+"""What a small model can draw, and what in a prompt is beyond it.
 
 A model that memorised some hundred captions answers any other prompt with an image too, only with a wrong
 one. So a prompt is read the way the captions were written, "a SUBJECT on a COLOUR background", and what does

@@ -28,7 +28,7 @@ from tcdflow.spec.model import RunSpec
 
 @dataclass(frozen=True)
 class Generated:
-    """What a run made, of which inputs, what was really done, and what shared the UNet's calls."""
+    """The images of a run, its inputs, its execution and environment, and its batch."""
 
     samples: list[Sample]
     inputs: dict[str, Image.Image]
@@ -166,7 +166,7 @@ class Engine:
         return Generated([one.sample for one in sampled], inputs, execution, _environment(loaded), batch)
 
     def close(self) -> None:
-        """Let go of the pipeline and its memory."""
+        """Release the pipeline and its memory."""
         if self._loaded is not None:
             self._loaded = None
             gc.collect()

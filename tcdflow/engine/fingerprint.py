@@ -1,4 +1,4 @@
-"""Telling what was loaded from what a file holds now: a warm engine outlives the files it has read."""
+"""Fingerprints of loaded files: a warm engine outlives the files it has read."""
 
 from __future__ import annotations
 

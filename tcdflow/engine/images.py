@@ -1,4 +1,4 @@
-"""The images that a run is given: loaded, sized, and turned into control images, once for each distinct input."""
+"""Input images of runs: loaded, resized and preprocessed, once for each distinct input."""
 
 from __future__ import annotations
 

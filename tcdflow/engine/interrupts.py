@@ -1,4 +1,4 @@
-"""A Ctrl-C that is not lost: the imports of big libraries catch whatever is raised in them, an interrupt too."""
+"""Keeps Ctrl-C from being lost: imports of big libraries catch whatever is raised in them, an interrupt too."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Component:
         self._modules = list(module.modules())
 
     def described(self) -> dict[str, str]:
-        """Return what it computes with now; where its weights are not all alike, every kind, joined by ``+``."""
+        """Return what it computes with now; if its weights have several dtypes, all of them, joined by ``+``."""
         weights = (weight for module in self._modules for weight in module.parameters(recurse=False))
         kinds = {(weight.dtype, weight.device) for weight in weights}
         return {
@@ -114,7 +114,7 @@ class Loaded:
 
     @classmethod
     def load(cls, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch, *, reusable: bool) -> Loaded:
-        """Load the base of a run with its adapters, and put its LoRAs on."""
+        """Load the base of a run with its adapters, and attach its LoRAs."""
         *_, where, dtype = needs.base
         home = Optimizations.home(spec.runtime, where)
         with watch.stage("load"):
@@ -141,7 +141,7 @@ class Loaded:
         return movable and (self.needs.pipeline == needs.pipeline or self.optimizations.portable)
 
     def move(self, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch) -> None:
-        """Fulfil what another run needs. If that fails, nothing is known of what is loaded."""
+        """Move to what another run needs. If that fails, the state is unknown."""
         if self.needs == needs:
             return
         switch = self.needs.pipeline != needs.pipeline

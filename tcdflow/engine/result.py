@@ -1,4 +1,4 @@
-"""What a run gives back to a program or a notebook."""
+"""The result of a run, for programs and notebooks."""
 
 from __future__ import annotations
 

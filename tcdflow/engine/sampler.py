@@ -1,4 +1,4 @@
-"""Making images on a pipeline that is ready for them: one a call, or as many as the run allows to share a call."""
+"""Samples images on a prepared pipeline: one a call, or a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether what came out of the VAE is an image: numbers that are finite, and not black all over.
+"""Whether the VAE's output is valid: finite numbers, and not all black.
 
 Half precision is the usual cause of either: SDXL's own VAE overflows in float16, and what it then decodes is NaN, which
 eight bits make black.

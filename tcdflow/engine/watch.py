@@ -1,4 +1,4 @@
-"""What really happened during a run: UNet calls, timesteps, seconds by stage, peak memory."""
+"""Measures a run: UNet calls, timesteps, seconds by stage, peak memory."""
 
 from __future__ import annotations
 

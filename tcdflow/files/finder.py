@@ -1,4 +1,4 @@
-"""Where the files of one part are: a weight file, a model, a pipeline; listed, chosen, and checked as far as here."""
+"""Finds the files of one role: a weight file, a model, a pipeline. It lists, chooses and checks them."""
 
 from __future__ import annotations
 

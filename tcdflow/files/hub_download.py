@@ -1,4 +1,4 @@
-"""Large files of the hub, downloaded into its client's cache and held against the SHA-256 that the hub promised.
+"""Large files of the hub, downloaded into its client's cache and checked against the hub's SHA-256.
 
 Files that the hub stores by Xet are the client's to download (``hf_hub_download``): in chunks, many at once, none
 twice. It sends others over HTTP, and of these the client (2.4) starts over in each process: killed at 90 % of SDXL's

@@ -1,4 +1,4 @@
-"""What went wrong with the hub, in one line that says what to do."""
+"""Errors of the hub as one line that says what to do."""
 
 from __future__ import annotations
 

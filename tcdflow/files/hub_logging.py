@@ -1,4 +1,4 @@
-"""What the hub's client says on standard error while it works: one line where it said ten, and none of its bars."""
+"""Logging of the hub's client: one line about retries instead of ten, and no progress bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a commit on the hub, with what is promised of them, remembered: a commit never changes.
+"""The files of a commit on the hub with their sizes and hashes, cached: a commit never changes.
 
 The hub's client remembers names too, and does not tell the SHA-256 of large files, without which nothing can be said of
 a file before it is downloaded.

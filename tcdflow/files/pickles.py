@@ -1,4 +1,4 @@
-"""Weight files that are pickles, told by their names: loading one can run code.
+"""Weight files that are pickles, recognised by name: loading one can run code.
 
 They are refused unless the person at the command line allows them (:mod:`tcdflow.config.permission`), and then only
 read by ``torch.load(weights_only=True)``, which makes safetensors of them before a library sees them

@@ -1,4 +1,4 @@
-"""Files that are known beforehand: each source at the commit of a lock, and each file with its hash.
+"""Pins: each source at the commit of a lock, and each file with its hash.
 
 A lock file that a person keeps beside a config and the lock of a recorded run both pin a run through this.
 """

@@ -1,4 +1,4 @@
-"""From the sources of a spec to local files: what each part reads is looked up first, and fetched after.
+"""From the sources of a spec to local files: all are found first, and fetched after.
 
 So all that is wrong with a run is said before anything large is downloaded, and nothing that it does not read is.
 """

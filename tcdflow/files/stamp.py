@@ -1,4 +1,4 @@
-"""Telling a file from its changed self without reading it."""
+"""Detects that a file has changed, without reading it."""
 
 from __future__ import annotations
 

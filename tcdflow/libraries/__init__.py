@@ -1,1 +1,1 @@
-"""What leans on private or unruly parts of a library: one module a library, each with the reason."""
+"""Code that depends on private or undocumented parts of a library: one module for each, with the reason."""

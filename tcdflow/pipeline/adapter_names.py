@@ -1,4 +1,4 @@
-"""What a LoRA is called in peft, which keeps adapters in modules where "type", "keys" and the like are taken."""
+"""Names of LoRAs in peft, which keeps adapters in modules where "type", "keys" and the like are reserved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights of a LoRA by component and block: checked here, since diffusers ignores in silence what it does not know.
+"""Weights of a LoRA by component and block: checked here, since diffusers silently ignores unknown ones.
 
 As diffusers' ``set_adapters`` has it: ``{unet: {down: {block_1: [0.5, 0.5]}, mid: 1, up: 0.8}, text_encoder: 0.4}``.
 A block is weighed at its attentions, and at whatever else in it stands at the index of one of them; what is left out

@@ -1,4 +1,4 @@
-"""The LoRA stack on a pipeline: loaded through peft, weighted, merged or not, fused or not, taken off without a trace.
+"""The LoRA stack on a pipeline: loaded through peft, weighted, merged or not, fused or not, detached exactly.
 
 peft's and diffusers' life cycle has traps (a second load silently deactivates the first; reweighting while fused
 corrupts the base; unfusing leaves rounding residue). So a stack is always attached as a whole, in order, and a fused

@@ -1,4 +1,4 @@
-"""Several LoRAs made into one, by peft's ``LoraModel.add_weighted_adapter``.
+"""Merges several LoRAs into one, by peft's ``LoraModel.add_weighted_adapter``.
 
 diffusers puts LoRAs into a component without a ``LoraModel``, and merging is a method of that class. So the LoRAs,
 once diffusers has read and translated their files, are copied into a ``LoraModel`` around a skeleton: layers of the

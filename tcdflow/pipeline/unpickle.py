@@ -1,4 +1,4 @@
-"""Pickled weights, made into safetensors before a library sees them: tensors are read, and no code is run.
+"""Converts pickled weights to safetensors before a library sees them: tensors are read, no code is run.
 
 The safetensors are kept in ``unpickled/`` of tcdflow's cache, by the SHA-256 of the pickle. So every check that
 safetensors go through holds for them too, and no loader is ever told to take a pickle.

@@ -1,4 +1,4 @@
-"""``run.json``: what a run was, how it was done and what came of it. The contract of schema version 1.
+"""``run.json``: spec, execution and outputs of a run. The contract of schema version 1.
 
 Records may be untrusted: they are validated as data, and nothing in them is executed or resolved.
 """

@@ -1,4 +1,4 @@
-"""What a run was made with: versions and settings that can change bits. No name of the machine or its user."""
+"""The environment of a run: versions and settings that can change bits. No name of the machine or its user."""
 
 from __future__ import annotations
 

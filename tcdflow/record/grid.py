@@ -1,4 +1,4 @@
-"""A labelled contact sheet, to see at a glance what a run was given and what it made."""
+"""A labelled contact sheet of a run's inputs and images."""
 
 from __future__ import annotations
 

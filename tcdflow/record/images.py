@@ -1,4 +1,4 @@
-"""Images and animations as files: encoded with the recipe inside, and hashed twice, as a file and as pixels."""
+"""Images and animations as files: encoded with the recipe inside, and hashed as a file and as pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log files of runs and sweeps: what went wrong, and what libraries warned of, in each process that takes part."""
+"""Log files of runs and sweeps: errors, and warnings of libraries, of each process that takes part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe that an image carries: enough to make it again, alone. One that comes back is untrusted."""
+"""The recipe that an image carries: enough to rerun it alone. One that is read back is untrusted."""
 
 from __future__ import annotations
 

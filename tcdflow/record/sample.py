@@ -1,4 +1,4 @@
-"""What an engine hands over to be written: images and animations, with the seeds of their noise."""
+"""An engine's output: an image or animation with the seed of its noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way of a run: whatever it was asked for by becomes a request, is prepared, and is executed.
+"""The one way of a run: overrides, a cell, a record or an image become a request, which is prepared and executed.
 
 Overrides (:meth:`Request.composed`), a plan's cell (:meth:`tcdflow.sweep.plan.Plan.request`), and a record or image
 (:meth:`tcdflow.rerun.source.Recorded.request`) all become a :class:`~tcdflow.request.request.Request`.

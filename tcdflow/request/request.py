@@ -1,4 +1,4 @@
-"""A run as it was asked for, and as it is once its files are known."""
+"""A requested run, and the prepared run once its files are known."""
 
 from __future__ import annotations
 

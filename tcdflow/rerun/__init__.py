@@ -1,1 +1,1 @@
-"""Making a run again from what it left, and saying how near that came. Nothing here imports torch before it must."""
+"""Reruns a recorded run and compares the pixels. Torch is imported only when a run starts."""

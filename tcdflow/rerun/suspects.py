@@ -1,4 +1,4 @@
-"""Why pixels may differ: what was otherwise when a run was made first, likeliest first."""
+"""Why pixels may differ: what has changed since the recorded run, likeliest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes recorded runs again and compares their pixels."""
+"""Reruns recorded runs and compares their pixels."""
 
 from __future__ import annotations
 

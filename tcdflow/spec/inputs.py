@@ -1,4 +1,4 @@
-"""The images that a run is given, as its task and adapters ask for them."""
+"""The input images of a run, as its task and adapters need them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The known name that a misspelt one was probably meant to be."""
+"""The known name nearest to a misspelt one."""
 
 from __future__ import annotations
 

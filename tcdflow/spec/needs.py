@@ -1,4 +1,4 @@
-"""What a run reads, said before anything is looked for: which source, as what, for which key."""
+"""What a run reads, declared before anything is looked up: which source, in which form, for which key."""
 
 from __future__ import annotations
 

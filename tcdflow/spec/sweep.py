@@ -1,4 +1,4 @@
-"""What holds for a sweep as a whole (key ``sweep``): more axes, combinations to leave out, what to do on failure."""
+"""Settings of a sweep as a whole (key ``sweep``): axes, combinations to leave out, what to do on failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of tasks (group ``task``): what a run makes of what. Each is one file of :mod:`tcdflow.parts.tasks`."""
+"""The interface of tasks (group ``task``): what an image starts from. Each is a file of :mod:`tcdflow.parts.tasks`."""
 
 from __future__ import annotations
 

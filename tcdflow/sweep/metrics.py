@@ -1,4 +1,4 @@
-"""The metrics of a run: measured while its images are there, and asked for by a sweeper."""
+"""The metrics of a run: measured while its images are in memory, and read by a sweeper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of sweeps and cells: they sort, say what varies, and hold nothing that a shell or file system minds."""
+"""Names of sweeps and cells: they sort, say what varies, and hold no special characters of shells or file systems."""
 
 from __future__ import annotations
 

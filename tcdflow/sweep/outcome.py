@@ -1,4 +1,4 @@
-"""What became of a cell."""
+"""The outcome of a cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tcdflow.sweep.plan import Cell
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell.
+    """The outcome of a cell.
 
     Attributes:
         cell: which one.

@@ -1,4 +1,4 @@
-"""Runs a frozen plan on Ray: one worker a device, each with a warm engine; what a killed one was at goes to another."""
+"""Runs a frozen plan on Ray: one worker a device, each with a warm engine; a killed worker's batch goes to another."""
 
 from __future__ import annotations
 

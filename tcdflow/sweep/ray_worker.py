@@ -1,4 +1,4 @@
-"""What runs in each of Ray's workers: cells of a plan, on an engine that stays warm."""
+"""The code of each of Ray's workers: cells of a plan, on an engine that stays warm."""
 
 from __future__ import annotations
 

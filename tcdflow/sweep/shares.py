@@ -1,4 +1,4 @@
-"""Who makes what: each worker gets neighbours, which share what is loaded, and takes from others once it has none."""
+"""Distributes batches over workers: each gets neighbours, which share what is loaded, and later takes from others."""
 
 from __future__ import annotations
 

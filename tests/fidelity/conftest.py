@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.torch import load_file, save_file
 
 import tcdflow
 from tcdflow.engine.result import Result
@@ -19,7 +18,6 @@ __all__ = ["Run", "Thin", "Write"]
 
 Run = Callable[..., Result]
 Thin = Callable[[Family, LoraKind], Path]
-_KEPT = ("to_out", "conv1", "out_proj")
 
 
 @pytest.fixture
@@ -35,23 +33,9 @@ def run(standins: StandIns, tmp_path: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def thin(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Thin:
-    """LoRAs of which only the attentions' output layers and the first convolutions are left.
-
-    peft takes a second to put a whole one on; the guide's scripts are compared with whole ones.
-    """
-    folder = tmp_path_factory.mktemp("loras")
-
-    def thinned(family: Family, kind: LoraKind) -> Path:
-        file = folder / f"{family}_{kind}.safetensors"
-        if not file.exists():
-            tensors = load_file(standins.lora_file(family, kind))
-            kept = {key: value for key, value in tensors.items() if any(part in key for part in _KEPT)}
-            assert 0 < len(kept) < len(tensors) / 3
-            save_file(kept, file)
-        return file
-
-    return thinned
+def thin(standins: StandIns) -> Thin:
+    """LoRAs with few layers; the guide's scripts are compared with whole ones."""
+    return standins.thin_lora_file
 
 
 @pytest.fixture(scope="session")

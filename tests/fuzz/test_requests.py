@@ -19,7 +19,7 @@ from tests.fuzz.requests import Request, requests, verbs
 from tests.helpers import Writer, examples, left_behind, python
 
 REQUESTS: dict[str, tuple[st.SearchStrategy[Request], float]] = {
-    "overrides": (requests(["check"]), 1.5),
+    "overrides": (requests(["check"]), 1),
     "sweeps": (requests(["check", "-m"], sweep_settings), 1),
     "files": (requests(["check"], files=config_dirs), 1),
     "runs": (requests([]), 0.5),
@@ -35,11 +35,12 @@ COMMON = settings(suppress_health_check=list(HealthCheck))
 MANY = """
 import json, sys
 import tests.conftest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
+from tests.helpers import examples
 from tests.fuzz.answers import HEAVY
 from tests.fuzz.test_requests import COMMON, REQUESTS, answered
 mixed = st.one_of(*(REQUESTS[kind][0] for kind in ("overrides", "sweeps", "files")))
-COMMON(given(mixed)(answered))()
+settings(COMMON, max_examples=examples(0.5))(given(mixed)(answered))()
 print(json.dumps(sorted(HEAVY & set(sys.modules))))
 """
 

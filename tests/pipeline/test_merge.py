@@ -16,7 +16,7 @@ from tcdflow.errors import ConfigError
 from tcdflow.pipeline.loras import LoraStack, StackEntry
 from tcdflow.pipeline.merge import merge
 from tcdflow.spec.model import MergeSpec
-from tests.pipeline.test_loras import assert_same, entry, latents, load, weights
+from tests.pipeline.test_loras import assert_same, entry, latents, load, weights, whole
 from tests.standins import Family, StandIns
 
 METHODS = (
@@ -50,41 +50,41 @@ def pipes(standins: StandIns) -> Iterator[Callable[[Family], Any]]:
         assert_same(before, weights(pipe))
 
 
-@pytest.fixture
-def stacked(pipes: Callable[[Family], Any], standins: StandIns) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def stacked(standins: StandIns) -> Any:
     """A pipeline with two LoRAs on it, one of them in the text encoder too."""
-    stack = LoraStack(pipe := pipes("sd15"))
-    stack.attach([entry(standins, "sd15", "tcd"), entry(standins, "sd15", "style_text")], fuse=False)
-    yield pipe
-    stack.detach()
-
-
-def by_hand(standins: StandIns, spec: MergeSpec, stack: dict[str, float]) -> Tensors:
-    """Merge the UNet's LoRAs as the libraries' own guide does: a PeftModel around the real UNet."""
     pipe = load(standins, "sd15")
-    model: Any = None
-    for kind in stack:
-        file = standins.lora_file("sd15", kind)  # type: ignore[arg-type]
-        pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=kind)
-        config = pipe.unet.peft_config[kind]
-        tensors = {
-            f"base_model.model.{path}.lora_{side}.{kind}.weight": getattr(layer, f"lora_{side}")[kind].weight.clone()
-            for path, layer in pipe.unet.named_modules()
-            if isinstance(layer, LoraLayer)
-            for side in "AB"
-        }
-        pipe.unload_lora_weights()
-        if model is None:
-            model = get_peft_model(load(standins, "sd15").unet, config, kind)
-        else:
-            model.add_adapter(kind, config)
-        assert model.load_state_dict(tensors, strict=False).unexpected_keys == []
+    LoraStack(pipe).attach([entry(standins, "sd15", "tcd"), entry(standins, "sd15", "style_text")], fuse=False)
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def peft_model(stacked: Any, standins: StandIns) -> Any:
+    """The same LoRAs on a PeftModel around the real UNet, as the libraries' own guide has it."""
+    configs, unet = stacked.unet.peft_config, load(standins, "sd15").unet
+    first, second = configs
+    model = get_peft_model(unet, configs[first], first)
+    model.add_adapter(second, configs[second])
+    tensors = {
+        f"base_model.model.{path}.lora_{side}.{name}.weight": getattr(layer, f"lora_{side}")[name].weight.clone()
+        for path, layer in stacked.unet.named_modules()
+        if isinstance(layer, LoraLayer)
+        for side in "AB"
+        for name in layer.lora_A
+    }
+    assert model.load_state_dict(tensors, strict=False).unexpected_keys == []
+    return model
+
+
+def by_hand(model: Any, spec: MergeSpec, stack: dict[str, float]) -> Tensors:
     torch.manual_seed(spec.seed)
     model.add_weighted_adapter(
-        list(stack), list(stack.values()), "one", combination_type=spec.method, density=spec.density
+        list(stack), list(stack.values()), spec.method, combination_type=spec.method, density=spec.density
     )
     return {
-        f"{path.removeprefix('base_model.model.')}.lora_{side}.weight": getattr(layer, f"lora_{side}")["one"].weight
+        f"{path.removeprefix('base_model.model.')}.lora_{side}.weight": getattr(layer, f"lora_{side}")[
+            spec.method
+        ].weight
         for path, layer in model.named_modules()
         if isinstance(layer, LoraLayer)
         for side in "AB"
@@ -92,10 +92,10 @@ def by_hand(standins: StandIns, spec: MergeSpec, stack: dict[str, float]) -> Ten
 
 
 @pytest.mark.parametrize("spec", METHODS, ids=ids)
-def test_it_is_what_peft_makes_of_the_real_unet(stacked: Any, standins: StandIns, spec: MergeSpec) -> None:
-    stack = {"tcd": 1.0, "style_text": -0.7}
-    ours = merge(stacked.unet, {f"{kind}_lora": weight for kind, weight in stack.items()}, spec)
-    theirs = by_hand(standins, spec, stack)
+def test_it_is_what_peft_makes_of_the_real_unet(stacked: Any, peft_model: Any, spec: MergeSpec) -> None:
+    stack = {"tcd_lora": 1.0, "style_text_lora": -0.7}
+    ours = merge(stacked.unet, stack, spec)
+    theirs = by_hand(peft_model, spec, stack)
     assert set(ours) == set(theirs)
     if spec.method != "svd":
         assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
@@ -111,7 +111,7 @@ def test_it_is_what_peft_makes_of_the_real_unet(stacked: Any, standins: StandIns
 
 def test_concatenated_loras_do_what_the_stack_does(pipes: Callable[[Family], Any], standins: StandIns) -> None:
     pipe = pipes("sdxl")
-    entries = [entry(standins, "sdxl", "tcd", 0.9), entry(standins, "sdxl", "style_text", 0.6)]
+    entries = [whole(standins, "sdxl", "tcd", 0.9), whole(standins, "sdxl", "style_text", 0.6)]
     made = {}
     for merged in (None, MergeSpec(method="cat")):
         stack = LoraStack(pipe)
@@ -191,7 +191,7 @@ def test_a_component_that_no_lora_is_for_stays_out(stacked: Any) -> None:
 
 def of_rank(standins: StandIns, rank: int, file: Path, *, only: str = "") -> Path:
     """Cut the distilled LoRA down to a lower rank, wholly or where a module's name holds ``only``."""
-    tensors = load_file(standins.lora_file("sd15", "tcd"))
+    tensors = load_file(standins.thin_lora_file("sd15", "tcd"))
     for key, value in tensors.items():
         if only in key:
             tensors[key] = (value[:rank] if "lora_A" in key else value[:, :rank]).clone()
@@ -238,7 +238,7 @@ def test_block_weights_and_merging_do_not_go_together(pipes: Callable[[Family], 
 
 
 def test_a_dora_is_refused(pipes: Callable[[Family], Any], standins: StandIns, tmp_path: Path) -> None:
-    tensors = load_file(standins.lora_file("sd15", "tcd"))
+    tensors = load_file(standins.thin_lora_file("sd15", "tcd"))
     for key in [key for key in tensors if key.endswith("lora_B.weight")]:
         size = tensors[key].shape[0]
         conv = tensors[key].dim() == 4

@@ -125,7 +125,7 @@ def test_layerwise_casting_stores_the_unet_in_a_byte_a_weight(standins: StandIns
         stored = sum(parameter.nbytes for parameter in pipe.unet.parameters())
         assert stored < 0.27 * sum(4 * parameter.numel() for parameter in pipe.unet.parameters())
     else:
-        query = pipe.unet.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn1.to_q")
+        query = pipe.unet.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn1.to_out.0")
         assert query.lora_A["tcd_lora"].weight.dtype == torch.float32
         assert query.base_layer.weight.dtype == getattr(torch, storage)
     after = latents(pipe)

@@ -154,7 +154,7 @@ def test_from_another_working_directory(
         ((), "name what is to be made again"),
         (("nothing",), "nothing: cannot be read: No such file or directory"),
         (("outputs",), "outputs/run.json: cannot be read"),
-        (("outputs/text/.hydra/config.yaml",), "JPEG, MP4, PNG or WebP file"),
+        (("outputs/text/.hydra/config.yaml",), "JPEG, MP4, PNG or WebP"),
         (("shape.png",), "carries no recipe"),
         (("outputs/text", "shape.png"), "unknown override"),
         (("outputs/text", "--verfy"), "unrecognized arguments: --verfy"),

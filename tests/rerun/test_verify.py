@@ -52,7 +52,7 @@ def test_threads_that_make_other_bits_are_the_reason(tcd: Tcdflow, here: Path) -
 
     import tcdflow
 
-    large = ["sampling.width=256", "sampling.height=256", "sampling.num_images=2", "sampling.steps=4"]
+    large = ["sampling.width=256", "sampling.height=256", "sampling.num_images=1", "sampling.steps=2"]
     tcdflow.run("prompt=a fox", *large, "hydra.run.dir=outputs/large")
     torch.set_num_threads(2)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .bases import text_configs, unet_config
@@ -25,6 +26,7 @@ KOHYA_ALPHA = 2.0
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
 # What the distillation scripts of LCM and TCD train: everything but the embeddings and the ends.
 _DISTILLED = (*_ATTENTION, "conv1", "conv2", "conv_shortcut", "time_emb_proj", "samplers.0.conv")
+_FEW = ("to_out", "conv1", "out_proj")
 _TEXT = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
@@ -135,3 +137,12 @@ def build_lora(family: Family, kind: LoraKind, dest: Path) -> Path:
         tensors = _style(family, seed + 100, text=kind == "style_text")
     save_tensors(tensors, dest / LORA_FILES[kind])
     return dest
+
+
+def build_thin_lora(whole: Path, dest: Path) -> Path:
+    """Keep a few layers of a LoRA, in every block of the UNet and in the text encoders. Returns the file."""
+    tensors = load_file(whole)
+    kept = {key: value for key, value in tensors.items() if any(part in key for part in _FEW)}
+    assert 0 < len(kept) < len(tensors) / 3
+    save_tensors(kept, dest / whole.name)
+    return dest / whole.name

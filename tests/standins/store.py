@@ -122,6 +122,11 @@ class StandIns:
         """Give the file of a LoRA."""
         return self.lora(family, kind) / LORA_FILES[kind]
 
+    def thin_lora_file(self, family: Family, kind: LoraKind) -> Path:
+        """Give a LoRA's attention outputs and first convolutions alone: peft takes a second to attach a whole one."""
+        whole = self.lora_file(family, kind)
+        return self._path(f"lora_{family}_{kind}_thin", "loras", "build_thin_lora", whole) / whole.name
+
     def controlnet(self, family: AdapterFamily, kind: ControlKind) -> Path:
         """Imitate diffusers/controlnet-depth-sdxl-1.0 and …-canny-sdxl-1.0, and lllyasviel's for SD 1.5."""
         return self._path(f"controlnet_{family}_{kind}", "adapters", "build_controlnet", family, kind)

@@ -32,7 +32,9 @@ def test_a_sweep_says_how_to_go_on(number: signal.Signals, zygote: Zygote, at: P
     records = [json.loads(path.read_text())["status"] for path in at.rglob("run.json")]
     assert set(records) <= {"done", "interrupted"} and records.count("done") > 1 and records.count("interrupted") <= 1
     rows = (at / "my sweep" / "results.csv").read_text().splitlines()
-    assert len(rows) == 201 and sum(",left," in row for row in rows) == 200 - records.count("done")
+    left = sum(",left," in row for row in rows)
+    # The record of the last one may stand there before the sweep has heard of it.
+    assert len(rows) == 201 and left - (200 - records.count("done")) in (0, 1)
     assert not list(at.rglob(".partial-*"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tcdflow
@@ -17,7 +17,7 @@ from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import parse, quoted
 from tcdflow.config.places import conf_dir
-from tests.helpers import GLOBAL, Write, problems
+from tests.helpers import GLOBAL, Write, examples, problems
 
 BASE_OF = {"emoji": "emoji", "sd15": "sd15", "sd21": "sd21_base", "sdxl": "sdxl"}
 
@@ -56,12 +56,14 @@ class TestPrompts:
         assume(literal(text))
         assert parse(f"prompt={text}").value() == text
 
+    @settings(max_examples=examples(0.4))
     @given(prompts, st.sampled_from(["prompt", "+prompt", "++prompt", "negative_prompt"]))
     def test_it_arrives_in_the_spec(self, text: str, key: str) -> None:
         assume(literal(text))
         spec = shared().compose([f"{key}={text}"]).spec
         assert getattr(spec, key.lstrip("+")) == text
 
+    @settings(max_examples=examples(0.4))
     @given(prompts)
     def test_a_sweep_passes_on_what_it_was_given_in_quotes(self, text: str) -> None:
         assume("${" not in text)

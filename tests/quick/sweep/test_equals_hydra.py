@@ -133,7 +133,7 @@ def test_a_number_of_overrides() -> None:
     data=st.data(),
 )
 @settings(
-    max_examples=examples(0.12),
+    max_examples=examples(0.06),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking composes for minutes
     suppress_health_check=[*settings().suppress_health_check, HealthCheck.filter_too_much],
 )
