@@ -22,7 +22,7 @@ _FIXED = rf"grid\.png|control_[A-Za-z0-9_-]{{1,100}}\.png|{INPUTS}/[A-Za-z][A-Za
 def remove_earlier(directory: Path) -> None:
     """Remove the files that the record in ``directory`` lists and a run writes, and nothing else.
 
-    The record may be untrusted: names that no run gives are left alone, and a symbolic link, be it the record, a
+    The record may be untrusted: names that no run gives are left alone, and a symbolic link, be it the record, an
     image or ``inputs``, is removed itself and never followed.
 
     Raises:
@@ -45,6 +45,15 @@ def remove_earlier(directory: Path) -> None:
                 (directory / name).unlink()
     with contextlib.suppress(OSError):
         inputs.rmdir()  # which it does only if it is empty
+
+
+def would_replace(directory: Path, path: Path) -> bool:
+    """Say whether a run in ``directory`` may remove or overwrite a file there, by its name."""
+    try:
+        name = path.resolve().relative_to(directory.resolve()).as_posix()
+    except (OSError, ValueError):
+        return False
+    return _ours().fullmatch(name) is not None
 
 
 def remove_partial(directory: Path) -> None:

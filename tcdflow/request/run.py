@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from tcdflow.config.run_output import RunOutput
 from tcdflow.engine.result import Result
-from tcdflow.errors import OutputError, TcdflowError
+from tcdflow.errors import ConfigError, OutputError, Problem, TcdflowError
 from tcdflow.record.atomic import write_text
-from tcdflow.record.cleanup import remove_link
+from tcdflow.record.cleanup import remove_link, would_replace
+from tcdflow.record.document import FILE_NAME
 from tcdflow.record.log import log_file
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.request.execute import execute
@@ -70,7 +71,12 @@ def run_in(
 
 
 def opened(where: Path, prepared: Prepared) -> AbstractContextManager[RunDirectory]:
-    """Open the directory of a run; what is raised inside becomes its record's status and error."""
+    """Open the directory of a run; what is raised inside becomes its record's status and error.
+
+    Raises:
+        ConfigError: if the run would replace what it reads, or images that no run there has made.
+    """
+    _check_room(where, prepared)
     request = prepared.request
     return RunDirectory.open(
         where,
@@ -80,6 +86,20 @@ def opened(where: Path, prepared: Prepared) -> AbstractContextManager[RunDirecto
         warnings=prepared.warnings,
         derived_from=request.derived_from,
     )
+
+
+def _check_room(where: Path, prepared: Prepared) -> None:
+    """Refuse a directory in which the run would replace somebody's images."""
+    inputs = [(artifact.key, artifact.root / name) for artifact in prepared.files for name in artifact.files]
+    read = next((f"{key} = {path.name}" for key, path in inputs if would_replace(where, path)), None)
+    if read is not None:
+        what = f"holds {read}, which this run would replace; choose another directory"
+        raise ConfigError([Problem("hydra.run.dir", what, str(where))])
+    if where.is_dir() and not (where / FILE_NAME).exists():
+        found = next((path.name for path in sorted(where.iterdir()) if would_replace(where, path)), None)
+        if found is not None:
+            what = f"holds {found}, which no run has made and this one may replace; choose another directory"
+            raise ConfigError([Problem("hydra.run.dir", what, str(where))])
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def _problem(
         known = [*siblings, *(also if len(loc) == 1 else ())]
         if has := [name for name, other in others.items() if loc[-1] in other.model_fields]:
             return Problem(key, f"has no effect here; it is for {', '.join(has)}", item.get("input"), origin(key))
-        near = nearest(str(loc[-1]), known)
+        near = (_inside(model, str(loc[0])) if len(loc) == 1 else None) or nearest(str(loc[-1]), known)
         what = "unknown key" if near else f"unknown key; known are {', '.join(known)}"
         return Problem(key, what, origin=origin(key), nearest=near)
     if kind == "union_tag_not_found":
@@ -70,6 +70,18 @@ def _problem(
     if kind in ("greater_than_equal", "less_than_equal", "greater_than") and (bounds := _bounds(field)):
         return Problem(key, bounds, shown, origin(key))
     return Problem(key, _describe(item), shown if value is not None else "null", origin(key), near)
+
+
+def _inside(model: type[Settings], name: str) -> str | None:
+    """Return the one group of a model that has a key of this name, with the key: ``sampling.eta`` for ``eta``."""
+    groups = [
+        group
+        for group, field in model.model_fields.items()
+        if get_origin(field.annotation) is not dict
+        for member in members(field.annotation).values()
+        if name in member.model_fields and name != "description"
+    ]
+    return f"{groups[0]}.{name}" if len(groups) == 1 else None
 
 
 def _bounds(field: FieldInfo | None) -> str | None:

@@ -19,6 +19,7 @@ from tcdflow import embedded
 from tcdflow.cli.main import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.engine.warm import WarmEngine
+from tcdflow.errors import ConfigError
 from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.spec.model import RunSpec
@@ -295,3 +296,23 @@ def test_a_sweep_writes_every_cell_and_loads_the_model_once(
     assert loads == ["embedded:emoji"]
     assert hashes(made[0.3, 0]) == hashes(heart.record)
     assert made[0.3, 0].key == heart.record.key
+
+
+class TestWhatIsThere:
+    """A run replaces an earlier run of its directory, and nothing else."""
+
+    def test_its_own_input_is_not_replaced(self, tmp_path: Path) -> None:
+        made = run_composed(Composer().compose([*HEART, f"hydra.run.dir={tmp_path}"]), WarmEngine())
+        before = made.paths[0].read_bytes()
+        asked = [*HEART, "task=image_to_image", f"task.image={made.paths[0]}", f"hydra.run.dir={tmp_path}"]
+        with pytest.raises(ConfigError, match=r"hydra\.run\.dir = .* holds task\.image = 000\.png"):
+            run_composed(Composer().compose(asked), lambda: pytest.fail("not needed"))
+        assert made.paths[0].read_bytes() == before
+        assert document.read(tmp_path).status == "done"
+
+    def test_an_image_of_no_run_is_not_replaced(self, tmp_path: Path) -> None:
+        (tmp_path / "000.png").write_bytes(b"mine")
+        with pytest.raises(ConfigError, match=r"holds 000\.png, which no run has made"):
+            run_composed(Composer().compose([*HEART, f"hydra.run.dir={tmp_path}"]), lambda: pytest.fail("not needed"))
+        assert (tmp_path / "000.png").read_bytes() == b"mine"
+        assert left_behind(tmp_path) == ["000.png"]

@@ -18,6 +18,8 @@ MISTAKES = [
     ("sampling.stpes=4", Problem("sampling.stpes", "unknown key", nearest="steps")),
     ("smapling.steps=4", Problem("smapling", "unknown key", nearest="sampling")),
     ("promt=a fox", Problem("promt", "unknown key", nearest="prompt")),
+    ("eta=0.3", Problem("eta", "unknown key", nearest="sampling.eta")),
+    ("seed=3", Problem("seed", "unknown key", nearest="sampling.seed")),
     ("experimnt=quickstart", Problem("experimnt", "unknown key", nearest="experiment")),
     ("loras.tcd.wieght=1", Problem("loras.tcd.wieght", "unknown key", nearest="weight")),
     ("sampling.eta=1.5", Problem("sampling.eta", "must be at least 0 and at most 1", 1.5)),
