@@ -1,4 +1,4 @@
-"""ControlNets and IP-Adapters in other company than the guide's: several at once, and in other tasks."""
+"""ControlNets and IP-Adapters in other combinations than the guide's: several at once, and in other tasks."""
 
 from __future__ import annotations
 

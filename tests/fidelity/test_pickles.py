@@ -175,7 +175,7 @@ def test_what_is_no_state_dict_is_one_line(words: bytes, tmp_path: Path, monkeyp
 
 
 class TestOnlyThePersonMayAllow:
-    """A config, a record and a plan may come from a stranger."""
+    """A config, a record and a plan may be untrusted."""
 
     @pytest.fixture(autouse=True)
     def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,10 +47,10 @@ def test_it_is_not_kept(run: Run, broken: tuple[Path, str], tmp_path: Path) -> N
     assert not list(where.glob("*.png"))
 
 
-@pytest.mark.parametrize("lever", ["vae_tiling", "vae_slicing"])
-def test_in_tiles_and_slices(run: Run, broken: tuple[Path, str], lever: str) -> None:
+@pytest.mark.parametrize("option", ["vae_tiling", "vae_slicing"])
+def test_in_tiles_and_slices(run: Run, broken: tuple[Path, str], option: str) -> None:
     base, said = broken
-    size = ["sampling.width=128", "sampling.height=128"] if lever == "vae_tiling" else []
+    size = ["sampling.width=128", "sampling.height=128"] if option == "vae_tiling" else []
     with pytest.raises(InvalidOutputError, match=said):
         run(
             f"base.source={base}",
@@ -58,7 +58,7 @@ def test_in_tiles_and_slices(run: Run, broken: tuple[Path, str], lever: str) -> 
             "sampling.steps=1",
             "sampling.num_images=2",
             "runtime.batch_size=2",
-            f"runtime.{lever}=true",
+            f"runtime.{option}=true",
             *size,
         )
 

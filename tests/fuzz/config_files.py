@@ -1,4 +1,4 @@
-"""Files of configs that people and strangers may write."""
+"""Config files, well-meant and hostile."""
 
 from __future__ import annotations
 

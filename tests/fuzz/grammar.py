@@ -1,4 +1,4 @@
-"""What people and strangers may write: overrides in Hydra's grammar and beside it, and files of configs."""
+"""Well-meant and hostile input: overrides in Hydra's grammar and beside it, and config files."""
 
 from __future__ import annotations
 

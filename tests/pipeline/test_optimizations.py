@@ -1,4 +1,4 @@
-"""Each lever that a CPU takes does something there, and each that it cannot use is refused by name."""
+"""Each runtime option that a CPU takes has an effect there, and each that it cannot use is refused by name."""
 
 from __future__ import annotations
 

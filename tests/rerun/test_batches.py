@@ -1,4 +1,4 @@
-"""An image that shared its call is made again in the same company, from whatever was left of it."""
+"""An image that shared its call is rerun in the same batch, from whatever was left of it."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def cells(tcd: Tcdflow, calls: list[Any]) -> list[Path]:
     return sorted(Path("outputs/batched/cells").iterdir())
 
 
-COMPANY = [("a fox", 1), ("a fox", 2), ("a panda", 1)]
+MEMBERS = [("a fox", 1), ("a fox", 2), ("a panda", 1)]
 
 
 def test_a_cell(tcd: Tcdflow, cells: list[Path], calls: list[Any]) -> None:
     batch = document.read(cells[1]).execution["batch"]
     assert (batch["size"], batch["position"], len(batch["pictures"])) == (3, 1, 3)
     assert tcd("rerun", str(cells[1]), "--verify").out == "000.png: identical\n"
-    assert calls == [COMPANY]
+    assert calls == [MEMBERS]
 
 
 def test_a_bare_image(tcd: Tcdflow, cells: list[Path], calls: list[Any], tmp_path: Path) -> None:
     image = shutil.copy(cells[2] / "000.png", tmp_path / "alone.png")
     assert tcd("rerun", str(image), "--verify").out == "alone.png: identical\n"
-    assert calls == [COMPANY]
+    assert calls == [MEMBERS]
 
 
 def test_a_image_without_metadata(tcd: Tcdflow, calls: list[Any]) -> None:
@@ -82,9 +82,9 @@ def test_another_image_is_made_alone(tcd: Tcdflow, cells: list[Path], calls: lis
     assert len(document.read(Path("outputs/other")).execution["batch"].get("pictures", [1])) == 1
 
 
-def test_a_variation_keeps_its_company(tcd: Tcdflow, cells: list[Path], calls: list[Any]) -> None:
+def test_a_variation_keeps_its_batch(tcd: Tcdflow, cells: list[Path], calls: list[Any]) -> None:
     assert tcd("rerun", str(cells[1]), "sampling.eta=0.5", "hydra.run.dir=outputs/other").status == 0
-    assert calls == [COMPANY]
+    assert calls == [MEMBERS]
 
 
 def test_the_size_of_a_batch_is_named_as_a_reason(tcd: Tcdflow, cells: list[Path], monkeypatch: Any) -> None:
@@ -111,7 +111,7 @@ def test_a_sweep_is_verified_batch_by_batch(tcd: Tcdflow, cells: list[Path], cal
     assert all(len(call) in (1, 3) for call in calls) and len(calls) <= 3
 
 
-def test_a_strangers_batch(tcd: Tcdflow, cells: list[Path]) -> None:
+def test_an_untrusted_batch(tcd: Tcdflow, cells: list[Path]) -> None:
     path = cells[1] / "run.json"
     path.write_text(path.read_text().replace('"position": 1', '"position": 7'))
     said = tcd("rerun", str(path), "--verify")

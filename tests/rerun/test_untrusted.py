@@ -1,4 +1,4 @@
-"""Records and images from strangers: data, of which nothing runs, is resolved, or chooses where to write."""
+"""Untrusted records and images: data, of which nothing runs, is resolved, or chooses where to write."""
 
 from __future__ import annotations
 

@@ -288,7 +288,7 @@ def test_resume_takes_a_launcher_and_nothing_else(word: str, at: Path, capsys: p
 def test_a_plan_does_not_choose_a_launcher(
     sweep: Sweep, at: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A stranger's plan that names a cluster does not connect anybody to it."""
+    """An untrusted plan that names a cluster does not connect anybody to it."""
     plan = sweep.plan("sampling.seed=1,2", "hydra/launcher=ray", "hydra.launcher.address=203.0.113.7:6379")
     plan.write(at / "s")
     monkeypatch.setattr(ray_runner, "cluster", None)

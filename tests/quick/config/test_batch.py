@@ -27,7 +27,7 @@ SPECS = st.lists(st.builds(spec, prompt=PROMPTS, negative=st.sampled_from(["", "
 
 
 @given(SPECS)
-def test_each_run_is_found_in_its_company(specs: list[RunSpec]) -> None:
+def test_each_run_is_found_in_its_batch(specs: list[RunSpec]) -> None:
     for one, batch in zip(specs, batches_of(specs), strict=True):
         there, own = batch_members(one, batch)
         assert there[own] == one
@@ -79,7 +79,7 @@ def test_what_may_differ_within_a_batch() -> None:
         ({"pictures": [{"prompt": "x", "seed": 0}] * 2000}, "at most 1024"),
     ],
 )
-def test_a_strangers_batch(wrong: dict[str, Any], why: str) -> None:
+def test_an_untrusted_batch(wrong: dict[str, Any], why: str) -> None:
     plain = {"size": 2, "position": 0, "pictures": [{"prompt": "x", "seed": 0}]}
     with pytest.raises(ValidationError, match=why):
         Batch.model_validate(plain | wrong)

@@ -1,4 +1,4 @@
-"""Configs are data: what a stranger's YAML cannot do, and what of Hydra's the command line leaves alone.
+"""Configs are data: what an untrusted YAML cannot do, and what of Hydra's the command line leaves alone.
 
 Each attempt has a witness: a file that a ``_target_`` or a logging factory would make, a variable that ``env_set``
 would set, a secret in the environment that must show up nowhere.

@@ -1,4 +1,4 @@
-"""A stranger's ``model_index.json`` names classes of diffusers and transformers, and folders of its own, or nothing."""
+"""An untrusted ``model_index.json`` names classes of diffusers and transformers, and folders of its own, or nothing."""
 
 from __future__ import annotations
 

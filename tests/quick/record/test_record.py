@@ -293,7 +293,7 @@ class TestEarlierRuns:
     @pytest.mark.parametrize(
         "name", ["../outside.png", "/etc/outside.png", "sub/000.png", "thesis.txt", "run.log", ".hydra", "photo.png"]
     )
-    def test_a_strangers_record_removes_nothing_that_no_run_writes(self, name: str, tmp_path: Path) -> None:
+    def test_an_untrusted_record_removes_nothing_that_no_run_writes(self, name: str, tmp_path: Path) -> None:
         directory = tmp_path / "run"
         record = write(directory, a_spec(), [one()])
         (directory / "000.png").unlink()

@@ -100,7 +100,7 @@ def test_an_earlier_run_is_cleared_of_all_it_wrote_and_of_nothing_else(tmp_path:
     assert [p.name for p in (tmp_path / "inputs").iterdir()] == ["other.png"]
 
 
-def test_a_strangers_record_removes_nothing_that_a_run_does_not_write(tmp_path: Path) -> None:
+def test_an_untrusted_record_removes_nothing_that_a_run_does_not_write(tmp_path: Path) -> None:
     outside, run = tmp_path / "outside", tmp_path / "run"
     (outside / "inputs").mkdir(parents=True)
     run.mkdir()

@@ -1,4 +1,4 @@
-"""Cells that share calls: which, in which order, frozen in the plan, and made again in the same company."""
+"""Cells that share calls: which, in which order, frozen in the plan, and rerun in the same batch."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_batches(cells: list[tuple[tuple[Any, ...], int, int]]) -> None:
         assert len(places) == 1 or sum(cells[at][1] for at in places) <= cells[places[0]][2]
 
 
-def test_a_record_names_the_company(sweep: Sweep) -> None:
+def test_a_record_names_the_batch_members(sweep: Sweep) -> None:
     for outcome in sweep.run("sampling.seed=5,6,7", "runtime.batch_size=2"):
         seed = sweep.runner.plan.spec(outcome.cell).sampling.seed
         batch = document.read(cell_path(sweep.directory, outcome.cell)).execution["batch"]
@@ -74,7 +74,7 @@ def test_a_record_names_the_company(sweep: Sweep) -> None:
         assert [one["seed"] for one in batch["pictures"]] == ([7] if seed == 7 else [5, 6])
 
 
-def test_what_is_left_is_made_in_the_same_company(sweep: Sweep) -> None:
+def test_what_is_left_is_made_in_the_same_batch(sweep: Sweep) -> None:
     sweep.run(*AXES, "runtime.batch_size=4")
     before = pictures(sweep.directory)
     lost = sweep.runner.plan.cells[2]

@@ -140,7 +140,7 @@ class TestCells:
         said = wrong(composer, "sampling.eta=2,3", "loras.tcd.source=embedded:emoji/tcd_lora,no/such.safetensors")
         assert "sampling.eta = 2" in said and "sampling.eta = 3" in said
 
-    def test_the_dearest_change_is_outermost(self, composer: Composer) -> None:
+    def test_the_costliest_change_is_outermost(self, composer: Composer) -> None:
         plan = planner.make(composer, ["sampling.seed=1,2", "prompt=a,b", "loras.tcd.weight=0.5,1"]).plan
         assert [tuple(cell.values.values()) for cell in plan.cells] == [
             (seed, prompt, weight) for weight in (0.5, 1) for prompt in "ab" for seed in (1, 2)
@@ -216,7 +216,7 @@ class TestFrozen:
             plans.read(tmp_path)
         assert "\n" not in str(caught.value)
 
-    def test_a_strangers_cell_stays_in_the_directory(self, sweep: Sweep) -> None:
+    def test_an_untrusted_cell_stays_in_the_directory(self, sweep: Sweep) -> None:
         plan = sweep.plan("sampling.seed=1,2").model_dump(mode="json")
         plan["cells"][0]["name"] = "../../elsewhere"
         sweep.directory.mkdir()
