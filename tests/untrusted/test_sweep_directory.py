@@ -122,7 +122,7 @@ def hydras(plan: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("do", "words"),
     [
-        (elsewhere, "JPEG, PNG, TIFF or WebP image"),
+        (elsewhere, "is not an image in a known format"),
         (nothing_of_a_folder, "is not a model folder"),
         (less_of_a_folder, "other files of it than would be loaded"),
         (one_of_several, "files of what is one"),
