@@ -142,7 +142,7 @@ def _sweep_bars() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[note]}"),
         TextColumn("{task.fields[left]}"),
     )
     # Four times a second is smooth enough for cells, and leaves the processor to the images.
