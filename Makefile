@@ -19,7 +19,7 @@ demo: $(STAMP)  ## make an image in four steps on the CPU, with no network
 test: $(STAMP)  ## run the tests; PYTEST_ARGS='-k vocabulary' picks some
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-quick: $(STAMP)  ## run the tests that need no torch, in under a minute
+quick: $(STAMP)  ## run the tests that need no torch
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/quick
 
 nightly: $(STAMP)  ## run all tests, long-running ones too, with many more examples of each property
