@@ -14,7 +14,6 @@ from tcdflow.cli.words import Word, Words, words
 from tcdflow.config import places
 
 NAME = "NAME"
-_LISTS = ("loras", "adapters")
 _QUOTED = re.compile(r"[^\w@%+=:,./~\[\]{}-]")
 
 
@@ -147,12 +146,12 @@ class _Line:
                     (*places.entries(group, *self.own), *(w[1] for w in named if w[0] == group and len(w) > 2))
                 )
             )
-            for group in _LISTS
+            for group in places.LISTS
         }
 
     def _values(self, key: str, value: str) -> Iterator[str]:
         options = self._options(key)
-        if options and key in _LISTS:
+        if options and key in places.LISTS:
             yield from _listed(options, value)
         elif options:
             yield from self._chosen(options, value)

@@ -25,24 +25,25 @@ class UnknownWord(Problem):
         return one_line(f"{self.what} '{word}'{meant}")
 
 
-def unknown_words(words: Sequence[str], *, first: bool) -> list[Problem]:
+def unknown_words(words: Sequence[str], argv: Sequence[str], *, first: bool) -> list[Problem]:
     """Return a problem for each word that is not an override.
 
     Args:
         words: what was given as overrides.
+        argv: the same with the flags.
         first: whether they began the command, where a verb would stand.
     """
     return [
-        _problem(words, place, first=first and place == 0)
+        _problem(words, place, argv, first=first and place == 0)
         for place, word in enumerate(words)
         if "=" not in word and not word.startswith("~")
     ]
 
 
-def _problem(words: Sequence[str], place: int, *, first: bool) -> Problem:
+def _problem(words: Sequence[str], place: int, argv: Sequence[str], *, first: bool) -> Problem:
     word = words[place]
     if word in VERBS:  # a command stands first, before flags too
-        rest = " ".join(shlex.quote(other) for other in words if other != word)
+        rest = " ".join(shlex.quote(other) for other in argv if other != word)
         return UnknownWord(word, "unknown override", nearest=f"'tcdflow {word} {rest}'".replace(" '", "'"))
     if first:
         known = _names() | {verb: f"'{verb}'" for verb in VERBS}

@@ -11,16 +11,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType, RangeSweep
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    IntervalSweep,
+    Override,
+    OverrideType,
+    QuotedString,
+    RangeSweep,
+)
 from hydra.errors import HydraException
 
 from tcdflow.config.compose import Composer
-from tcdflow.config.overrides import FREE_TEXT, check, parse, quoted
+from tcdflow.config.overrides import FREE_TEXT, as_typed, check, parse, quoted
 from tcdflow.config.permission import GROUP
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.text import reason
+from tcdflow.text import reason, shortened
 
 MAX_PROMPT_BYTES = 64_000_000
 _WHOLE = ("sweep", "lock", "hydra", GROUP)
@@ -74,11 +81,15 @@ class Axes:
         fixed: overrides that hold for every cell.
         axes: in the user's order, the first varying slowest.
         sweep: the settings of the sweep.
+        declared: the values that files declare, each as it would be told on the command line.
+        warnings: what is probably not meant.
     """
 
     fixed: tuple[Fixed, ...]
     axes: tuple[Axis, ...]
     sweep: SweepSpec
+    declared: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def overrides_of(self, points: Sequence[Point]) -> tuple[str, ...]:
         """Return all overrides of a cell, in the order in which Hydra would be told."""
@@ -119,7 +130,34 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
             what = "is given as well as prompt; leave one of them out (sweep.prompts_from=null)"
             raise ConfigError([Problem("sweep.prompts_from", what, sweep.prompts_from)])
         found["prompt"] = tuple((_prompt(line, len(everything)),) for line in _prompts(sweep.prompts_from))
-    return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep)
+        declared += [point.text for (point,) in found["prompt"]]
+    told = (*_displaced(sweep, parsed), *_split_at_commas(parsed))
+    return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep, tuple(declared), told)
+
+
+def _displaced(sweep: SweepSpec, parsed: Sequence[tuple[Override, str]]) -> Iterator[str]:
+    """Yield a warning for each declared axis whose place an override takes."""
+    texts = {override.key_or_group: text for override, text in parsed}
+    for key, values in sweep.axes.items():
+        if key in texts:
+            yield f"{texts[key]} takes the place of the axis {key} = {shortened(str(values), 100)} in sweep.axes"
+
+
+def _split_at_commas(parsed: Sequence[tuple[Override, str]]) -> Iterator[str]:
+    """Yield a warning for each text with a comma and a blank, which a sweep takes for several texts."""
+    for override, text in parsed:
+        key, values = override.key_or_group, override.value()
+        if key not in FREE_TEXT or not isinstance(values, ChoiceSweep) or not values.simple_form:
+            continue
+        pieces = [str(piece) for piece in values.list if not isinstance(piece, QuotedString)]
+        if pieces and re.search(r",\s", text):
+            shown = ", ".join(f"'{shortened(str(_text(piece)), 60)}'" for piece in values.list)
+            whole = as_typed(key, text.partition("=")[2])
+            yield f"{key} is {len(values.list)} values, split at commas: {shown}; as one value it is written {whole}"
+
+
+def _text(piece: Any) -> Any:
+    return piece.text if isinstance(piece, QuotedString) else piece
 
 
 def ends(composer: Composer, overrides: Sequence[str]) -> list[tuple[str, ...]]:

@@ -123,7 +123,8 @@ def _syntax(text: str, error: Exception, *, splits: bool) -> str:
         return f"cannot be read as a list; write {shlex.quote(f'{key}=[{listed}]')}"
     pieces = [piece.strip().strip("'\"") for piece in value.split(",")]
     several = f", or several: {as_typed(key, *pieces)}" if splits and all(pieces) else ""
-    return f"cannot be read, since commas separate the values of a sweep; write one value: {as_typed(key, value)}{several}"
+    why = "cannot be read, since commas separate the values of a sweep"
+    return f"{why}; write one value: {as_typed(key, value)}{several}"
 
 
 def check(

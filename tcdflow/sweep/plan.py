@@ -97,7 +97,7 @@ class Cell(_Data):
         batch: number of the batch that it is made in; None alone. Neighbours of one number share the UNet's calls.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=+-]{0,127}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\p{L}\p{M}\p{N}_.=+-]{0,127}$")
     template: int = Field(ge=0)
     values: dict[str, Any]
     overrides: tuple[str, ...]
@@ -123,6 +123,7 @@ class Plan(_Data):
     cells: tuple[Cell, ...]
     excluded: int = 0
     folded: int = 0
+    warnings: tuple[str, ...] = ()
     _allow_pickle: bool = PrivateAttr(False)
 
     @model_validator(mode="after")
@@ -169,7 +170,14 @@ class Plan(_Data):
         spec = self.spec(cell)
         if problems := list(rules.problems(spec)):
             raise ConfigError(problems)
-        return Request(spec, pins, files, allow_pickle=self._allow_pickle, overrides=self.overrides_of(cell))
+        return Request(
+            spec,
+            pins,
+            files,
+            allow_pickle=self._allow_pickle,
+            overrides=self.overrides_of(cell),
+            warnings=self.warnings,
+        )
 
     def pins(self) -> Pins:
         """Return what the plan knows of its files."""

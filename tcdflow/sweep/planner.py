@@ -132,9 +132,11 @@ class _Planner:
         names = cell_names([cell.fields["overrides"] for cell in ordered])
         batches = order.batches([(cell.costs, cell.images, cell.batch_size) for cell in ordered])
         keys = [point.key for axis in self._axes.axes for point in axis[0]]
+        personal = self._composer.personal
+        contents = [*self._axes.declared, *([personal.sha256] if personal else [])]
         plan = Plan.model_construct(
-            environment=versions(),
-            name=self._axes.sweep.name or sweep_name(keys, overrides),
+            environment=versions() | ({"defaults": personal.plain()} if personal else {}),
+            name=self._axes.sweep.name or sweep_name(keys, overrides, contents),
             overrides=tuple(overrides),
             fixed=tuple(PlannedOverride(place=item.place, text=item.text) for item in self._axes.fixed),
             settings=self._axes.sweep,
@@ -148,9 +150,10 @@ class _Planner:
             ),
             excluded=excluded,
             folded=len(points) - len(cells),
+            warnings=self._axes.warnings,
         )
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
-        return Planned(plan, [*unused, *self._warnings], self._files.artifacts)
+        return Planned(plan, [*unused, *self._axes.warnings, *self._warnings], self._files.artifacts)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)
@@ -231,7 +234,7 @@ class _Planner:
     def _all_problems(self, points: Points) -> Sequence[Problem]:
         """Say all that is wrong with a cell that cannot even be drafted."""
         try:
-            self._composer.compose(self._axes.overrides_of(points))
+            self._composer.compose(self._axes.overrides_of(points), of_sweep=True)
         except ConfigError as error:
             return error.problems
         raise AssertionError("what cannot be drafted cannot be composed")
