@@ -72,6 +72,11 @@ def _names(character: str) -> bool:
     return character in ".=+_-" or unicodedata.category(character)[0] in "LMN"
 
 
+def counted(count: int, what: str) -> str:
+    """Return ``1 cell``, ``2 cells``."""
+    return f"{count} {what}{'s' if count != 1 else ''}"
+
+
 def unsigned(text: str) -> str:
     """Return text without the user names, passwords and tokens of the URLs in it."""
     return _PARAMETER.sub(lambda m: f"{m[1]}=***" if SECRET.search(m[1]) else m[0], _LOGIN.sub(r"\1", text))

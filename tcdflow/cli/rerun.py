@@ -23,7 +23,7 @@ from tcdflow.request.prepare import prepare
 from tcdflow.request.request import Prepared, Request
 from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec.paths import at_home
-from tcdflow.text import printable
+from tcdflow.text import counted, printable
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result
@@ -176,7 +176,7 @@ def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
     failed = sum(verified.failed is not None for verified in unlike)
     counts = {"different": len(unlike) - failed, "could not be compared": failed, "not done": undone}
     more = "".join(f", {count} {what}" for what, count in counts.items() if count or what == "different")
-    print(f"{len(cells)} cells: {len(cells) - len(unlike)} identical{more}")
+    print(f"{counted(len(cells), 'cell')}: {len(cells) - len(unlike)} identical{more}")
     return 1 if unlike else 0
 
 

@@ -210,7 +210,8 @@ class Plan(_Data):
     def write(self, directory: Path) -> None:
         """Write ``plan.json`` atomically."""
         directory.mkdir(parents=True, exist_ok=True)
-        write_text(directory / FILE_NAME, json.dumps(self.model_dump(mode="json"), ensure_ascii=False) + "\n")
+        plain = self.model_dump(mode="json", exclude=None if self.warnings else {"warnings"})
+        write_text(directory / FILE_NAME, json.dumps(plain, ensure_ascii=False) + "\n")
 
     def difference(self, other: Plan) -> list[str]:
         """Say how another plan differs, in lines for a person; empty if it makes the same cells."""

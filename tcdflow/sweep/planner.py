@@ -192,7 +192,8 @@ class _Planner:
     def _how(self, spec: RunSpec) -> str:
         parts = (spec.runtime, spec.output)
         if parts not in self._hows:
-            text = "\n".join(part.model_dump_json() for part in parts)
+            new = None if spec.output.name is not None else {"name"}  # earlier plans do not know it
+            text = "\n".join(part.model_dump_json(exclude=new) for part in parts)
             self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._hows[parts]
 
