@@ -97,7 +97,7 @@ def _personal(found: Mapping[str, Any]) -> Iterator[str]:
 def _estimated(time: Mapping[str, Any]) -> str:
     if time["seconds"] is None:
         return "unknown: no such run was made on this machine yet"
-    text = f"about {duration(time['seconds'])}, by earlier runs on this machine"
+    text = f"about {duration(time['seconds'])}, by earlier runs on this machine, and the seconds that starting takes"
     return f"{text}, and unknown for {time['unknown']} of {counted(time['runs'], 'cell')}" if time["unknown"] else text
 
 

@@ -9,9 +9,16 @@ from dataclasses import dataclass
 from tcdflow.cli.verbs import VERBS
 from tcdflow.config.places import groups
 from tcdflow.errors import Problem
+from tcdflow.record import document
+from tcdflow.record.data import is_there
 from tcdflow.spec.nearest import nearest
+from tcdflow.spec.paths import at_home
+from tcdflow.sweep import plan as plans
 from tcdflow.text import one_line, shortened, unsigned
 
+_LIKE = 0.7
+"""How like a bare word has to be to what it may mean: it may mean nothing, too."""
+_MADE = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".mp4", ".json")
 _TEXTS = ("prompt=", "negative_prompt=")
 
 
@@ -45,14 +52,40 @@ def _problem(words: Sequence[str], place: int, argv: Sequence[str], *, first: bo
     if word in VERBS:  # a command stands first, before flags too
         rest = " ".join(shlex.quote(other) for other in argv if other != word)
         return UnknownWord(word, "unknown override", nearest=f"'tcdflow {word} {rest}'".replace(" '", "'"))
+    what = "unknown command or override"
+    if meant := _by_path(word) or _prompt(words):
+        return UnknownWord(word, what, nearest=meant)
     if first:
         known = _names() | {verb: f"'{verb}'" for verb in VERBS}
-        return UnknownWord(word, "unknown command or override", nearest=_nearest(word, known))
+        return UnknownWord(word, what, nearest=_nearest(word, known))
     text = next((other for other in reversed(words[:place]) if "=" in other), "")
     if text.startswith(_TEXTS):  # a prompt without quotes, which the shell has taken apart
         whole = " ".join(words[words.index(text) : place + 1])
-        return UnknownWord(word, "unknown command or override", nearest=f"{shlex.quote(whole)}, in quotes")
-    return UnknownWord(word, "unknown command or override", nearest=_nearest(word, _names()))
+        return UnknownWord(word, what, nearest=f"{shlex.quote(whole)}, in quotes")
+    return UnknownWord(word, what, nearest=_nearest(word, _names()))
+
+
+def _by_path(word: str) -> str | None:
+    """Return the command for what a path leads to: a run, a sweep, an image."""
+    path = at_home(word)
+    if not is_there(path):
+        return None
+    sweep = (path / plans.FILE_NAME).is_file() or path.name == plans.FILE_NAME
+    if sweep:
+        return f"'tcdflow resume {shlex.quote(str(path if path.is_dir() else path.parent))}'"
+    if (path / document.FILE_NAME).is_file() or path.suffix.lower() in _MADE:
+        return f"'tcdflow rerun {shlex.quote(word)}'"
+    return f"'--config-dir {shlex.quote(word)}'" if any((path / group).is_dir() for group in groups()) else None
+
+
+def _prompt(words: Sequence[str]) -> str | None:
+    """Return words that look like a prompt as one: several of them that are like no key, or one with blanks."""
+    text = " ".join(words)
+    if " " not in text or any("=" in word for word in words) or not {".", "/"}.isdisjoint(text):
+        return None
+    if any(_nearest(word, _names() | dict.fromkeys(VERBS, "")) is not None for word in words):
+        return None
+    return f"{shlex.quote(f'prompt={text}')}, in quotes"
 
 
 def _names() -> dict[str, str]:
@@ -65,5 +98,5 @@ def _names() -> dict[str, str]:
 
 
 def _nearest(word: str, known: Mapping[str, str]) -> str | None:
-    found = nearest(word, known)
+    found = nearest(word, known, _LIKE)
     return known[found] if found else None

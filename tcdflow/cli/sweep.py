@@ -99,6 +99,7 @@ def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: b
         print(f"stopped with {done} of {counted(len(before), 'cell')} done; go on with: {command}", file=sys.stderr)
         raise
     _write_down(directory, plan, outcomes, finished)
+    sweeps.finished(directory)
     _warn(finished, warned)
     return _report(list(outcomes.values()), directory, launcher, time.perf_counter() - start)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from tcdflow.config.places import LISTS, groups
+from tcdflow.config.places import LISTS, files, groups
 from tcdflow.config.references import overlap
 from tcdflow.errors import Problem
+
+_FAMILIES = re.compile(r"trained for ([\w, ]+) and does not fit a base of (?:family )?(\w+)")
+_FAMILY = re.compile(r"^\s*family:\s*(\w+)", re.MULTILINE)
+_SOURCE = re.compile(r"^ {4}(\w+): ", re.MULTILINE)
 
 OwnFile = Callable[[str], Path | None]
 """Returns a user's file of a config such as ``experiment/mine``; None for ours."""
@@ -24,7 +29,7 @@ def hinted(problem: Problem, own_file: OwnFile, user_dir: Path | None = None) ->
         own_file: of a config.
         user_dir: a user's config directory.
     """
-    problem = _renamed(_preset(problem), user_dir)
+    problem = _fitting(_renamed(_preset(problem), user_dir), user_dir)
     shown = problem.origin or problem.key
     if problem.place is not None or not shown.endswith(".yaml") or "=" in shown:
         return problem
@@ -103,6 +108,30 @@ def _preset(problem: Problem) -> Problem:
     name = name.replace("'", "")
     what = f"is a group of settings; a file chooses a preset with 'defaults: [override /{key}: {name}]'"
     return replace(problem, what=what)
+
+
+def _fitting(problem: Problem, user_dir: Path | None) -> Problem:
+    """Say which bases fit a LoRA or adapter of another family, and which of its kind fit the base."""
+    families = _FAMILIES.search(problem.what)
+    group = problem.key.partition(".")[0]
+    if families is None or group not in LISTS:
+        return problem
+    more = [user_dir] if user_dir is not None else []
+    wanted, own = families[1].split(", "), families[2]
+    bases = [path.stem for path in files("base", *more) if not _families(path).isdisjoint(wanted)]
+    others = [path.stem for path in files(group, *more) if own in _families(path)]
+    fits = [f"it fits base={' or '.join(bases)}"] if bases else []
+    fits += [f"{own} has {group}=[{'] or ['.join(others)}]"] if others else []
+    return replace(problem, what="; ".join([problem.what, *fits]))
+
+
+def _families(path: Path) -> set[str]:
+    """Return the families that a preset names: its own, or those that it has a source for."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, ValueError):
+        return set()
+    return set(_FAMILY.findall(text)) | {name for name in _SOURCE.findall(text) if "sources:" in text}
 
 
 def _renamed(problem: Problem, user_dir: Path | None) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcdflow.files.accelerator import missing_device
 from tcdflow.files.artifact import Artifacts
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
@@ -17,4 +18,6 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
+    if what := missing_device(spec.runtime):
+        yield what
     yield from files.warnings()

@@ -15,6 +15,7 @@ from tcdflow.files.recheck import recheck
 from tcdflow.files.resolve import Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
+from tcdflow.files.text_encoder import check_clip_skip
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.request.request import Prepared, Request
 
@@ -73,6 +74,7 @@ class Preparer:
                 not agree.
         """
         found = self._find(request)
+        check_clip_skip(request.spec, found.files)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
         return Prepared(request, resolve_size(request.spec, found.files), found.files, found.lock)

@@ -59,7 +59,7 @@ class SweepSpec(Settings):
     sample: SampleSpec | None = Field(None, description="run a random sample of the cells; null runs all")
     flat: bool = Field(
         False,
-        description="put the images of all cells into one folder, images/, too: named by output.name, else as the cells",
+        description="put the images of all cells into one folder, images/, too: named by output.name, or as the cells",
     )
     on_error: Literal["continue", "stop"] = Field(
         "continue", description="what a failed cell does to the rest of the sweep"
