@@ -50,8 +50,8 @@ def unknown_words(words: Sequence[str], argv: Sequence[str], *, first: bool) -> 
 def _problem(words: Sequence[str], place: int, argv: Sequence[str], *, first: bool) -> Problem:
     word = words[place]
     if word in VERBS:  # a command stands first, before flags too
-        rest = " ".join(shlex.quote(other) for other in argv if other != word)
-        return UnknownWord(word, "unknown override", nearest=f"'tcdflow {word} {rest}'".replace(" '", "'"))
+        command = " ".join(["tcdflow", word, *(shlex.quote(other) for other in argv if other != word)])
+        return UnknownWord(word, "unknown override", nearest=f"'{command}'")
     what = "unknown command or override"
     if meant := _by_path(word) or _prompt(words):
         return UnknownWord(word, what, nearest=meant)

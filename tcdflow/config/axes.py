@@ -30,6 +30,7 @@ from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import reason, shortened
 
 MAX_PROMPT_BYTES = 64_000_000
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
 _WHOLE = ("sweep", "lock", "hydra", GROUP)
 MAX_VALUES = 1_000_000
 """Of all axes together."""
@@ -149,8 +150,7 @@ def _split_at_commas(parsed: Sequence[tuple[Override, str]]) -> Iterator[str]:
         key, values = override.key_or_group, override.value()
         if key not in FREE_TEXT or not isinstance(values, ChoiceSweep) or not values.simple_form:
             continue
-        pieces = [str(piece) for piece in values.list if not isinstance(piece, QuotedString)]
-        if pieces and re.search(r",\s", text):
+        if re.search(r",\s", _QUOTED.sub("", text)):
             shown = ", ".join(f"'{shortened(str(_text(piece)), 60)}'" for piece in values.list)
             whole = as_typed(key, text.partition("=")[2])
             yield f"{key} is {len(values.list)} values, split at commas: {shown}; as one value it is written {whole}"

@@ -30,7 +30,7 @@ from tcdflow.text import reason
 TRUSTED = frozenset({"hydra", "main", "schema"})
 """Providers whose files ship with hydra and tcdflow; all others are a user's, or untrusted."""
 
-_HEADER = re.compile(r"\ufeff(?:\s*#[^\n]*\n)*?\s*#\s*@package\s+(\S+)")
+_HEADER = re.compile(r"\ufeff\s*#\s*@package\s+(\S+)")
 _PLAIN_INTERPOLATION = re.compile(r"\$\{[^${}:]*\}")
 _INTERPOLATION_DEPTH = 4
 _FORBIDDEN_KEYS = frozenset({"_target_", "_args_", "_partial_", "_recursive_", "_convert_"})

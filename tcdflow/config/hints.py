@@ -14,8 +14,7 @@ from tcdflow.config.references import overlap
 from tcdflow.errors import Problem
 
 _FAMILIES = re.compile(r"trained for ([\w, ]+) and does not fit a base of (?:family )?(\w+)")
-_FAMILY = re.compile(r"^\s*family:\s*(\w+)", re.MULTILINE)
-_SOURCE = re.compile(r"^ {4}(\w+): ", re.MULTILINE)
+_MAX_BYTES = 1_000_000
 
 OwnFile = Callable[[str], Path | None]
 """Returns a user's file of a config such as ``experiment/mine``; None for ours."""
@@ -52,7 +51,7 @@ def line_of(file: Path, key: str, value: object = None) -> int | None:
     """Return the line of a file, from 1, where a dotted key stands, less the part of the key that its package is."""
     try:
         node = yaml.compose(file.read_text("utf-8-sig"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, OSError, ValueError):
+    except (yaml.YAMLError, OSError, ValueError, RecursionError):
         return None
     parts = key.split(".")
     for start in range(len(parts)):
@@ -126,12 +125,15 @@ def _fitting(problem: Problem, user_dir: Path | None) -> Problem:
 
 
 def _families(path: Path) -> set[str]:
-    """Return the families that a preset names: its own, or those that it has a source for."""
+    """Return the families that a preset, or its one entry, names: its own, or those that it has a source for."""
     try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, ValueError):
+        content = yaml.safe_load(path.read_text("utf-8-sig")) if path.stat().st_size < _MAX_BYTES else None
+    except (yaml.YAMLError, OSError, ValueError, RecursionError):
         return set()
-    return set(_FAMILY.findall(text)) | {name for name in _SOURCE.findall(text) if "sources:" in text}
+    entries = [content, *content.values()] if isinstance(content, dict) else []
+    found = [entry for entry in entries if isinstance(entry, dict)]
+    names = {str(entry["family"]) for entry in found if "family" in entry}
+    return names.union(*(entry["sources"] for entry in found if isinstance(entry.get("sources"), dict)))
 
 
 def _renamed(problem: Problem, user_dir: Path | None) -> Problem:

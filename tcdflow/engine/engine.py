@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from tcdflow.engine.loaded import Loaded, Needs
-from tcdflow.engine.sampler import Sampled, SampleInput, Sampler, Step
+from tcdflow.engine.sampler import Made, Sampled, SampleInput, Sampler, Step
 from tcdflow.engine.watch import Stopwatch, peak_memory
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
@@ -67,7 +67,11 @@ class Engine:
         return self.run_together([spec], artifacts, on_step)[0]
 
     def run_together(
-        self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None = None
+        self,
+        specs: Sequence[RunSpec],
+        artifacts: Artifacts,
+        on_step: Step | None = None,
+        on_made: Made | None = None,
     ) -> list[Generated]:
         """Make the images of several specs, ``runtime.batch_size`` of them to each call of the pipeline.
 
@@ -75,6 +79,7 @@ class Engine:
             specs: what to make; equal but for prompts and seeds (:func:`tcdflow.spec.batch.batch_key`).
             artifacts: the local files of each of them.
             on_step: called after each denoising step.
+            on_made: called for each image once its call has ended, by its number among all of them.
 
         Returns:
             What each of them made; the seconds of what was loaded are the first one's.
@@ -83,9 +88,11 @@ class Engine:
             ConfigError: if this machine or the files cannot do what the specs ask for.
         """
         with quiet(), optimizations.computing(specs[0].runtime):
-            return self._run(specs, without_pickles(artifacts), on_step)
+            return self._run(specs, without_pickles(artifacts), on_step, on_made)
 
-    def _run(self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None) -> list[Generated]:
+    def _run(
+        self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None, on_made: Made | None
+    ) -> list[Generated]:
         first, watches = specs[0], [Stopwatch() for _ in specs]
         loaded = self._ready(first, artifacts, watches[0])
         for watch in watches:
@@ -102,7 +109,8 @@ class Engine:
         with watches[0].stage("inputs"):
             inputs = loaded.inputs.inputs(pipe, first, artifacts)
             adapters.configure(pipe, first)
-        maker = Sampler(pipe, loaded.device, first, inputs, inference=loaded.optimizations.still, on_step=on_step)
+        still = loaded.optimizations.still
+        maker = Sampler(pipe, loaded.device, first, inputs, inference=still, on_step=on_step, on_made=on_made)
         sampled = maker.make(wanted)
         generated = []
         for spec, watch, batch in zip(specs, watches, batches_of(specs), strict=True):
