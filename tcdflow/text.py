@@ -64,7 +64,8 @@ def slug(text: str, most: int) -> str:
         most: characters that are kept, and half of the bytes.
     """
     kept = "".join(c if _names(c) else "\0" for c in unicodedata.normalize("NFC", text))
-    joined = re.sub(r"\0*-\0*|\0+", "-", re.sub(r"\0*([_=])\0*", r"\1", kept.strip("\0")))[:most]
+    joined = re.sub(r"\0*-\0*|\0+", "-", re.sub(r"\0*([_=])\0*", r"\1", kept.strip("\0")))
+    joined = re.sub(r"(?<=[_=])-+(?![\d.])", "", joined)[:most]
     return joined.encode()[: 2 * most].decode(errors="ignore").strip("._=+").rstrip("-")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ('tcdflow prompt="a red heart" sampling.seed=1', "make an image"),
     ("tcdflow experiment=quickstart sampling.eta=0.5", "run a YAML, with a change"),
+    ("tcdflow mine.yaml sampling.eta=0.5", "run a YAML of your own, by its path"),
     ("tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2", "make every combination: a sweep"),
     ("tcdflow -m 'sampling.seed=range(100)' hydra/launcher=ray", "spread a sweep over devices and machines"),
 )
@@ -38,7 +39,7 @@ Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. T
 def parser() -> Arguments:
     """Return the parser of runs and sweeps."""
     parser = flags.overrides_parser("", _ABOUT, EXAMPLES)
-    parser.usage = "tcdflow [OVERRIDE ...] | tcdflow -m OVERRIDE ... | tcdflow COMMAND ..."
+    parser.usage = "tcdflow [FILE.yaml] [OVERRIDE ...] | tcdflow -m [FILE.yaml] OVERRIDE ... | tcdflow COMMAND ..."
     return parser
 
 

@@ -16,6 +16,7 @@ from tcdflow.spec.paths import at_home
 from tcdflow.sweep import plan as plans
 from tcdflow.text import one_line, shortened, unsigned
 
+_WHAT = "unknown command or override"
 _LIKE = 0.7
 """How like a bare word has to be to what it may mean: it may mean nothing, too."""
 _MADE = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".mp4", ".json")
@@ -40,6 +41,8 @@ def unknown_words(words: Sequence[str], argv: Sequence[str], *, first: bool) -> 
         argv: the same with the flags.
         first: whether they began the command, where a verb would stand.
     """
+    if meant := _prompt(words):
+        return [UnknownWord(" ".join(words), _WHAT, nearest=meant)]
     return [
         _problem(words, place, argv, first=first and place == 0)
         for place, word in enumerate(words)
@@ -52,17 +55,16 @@ def _problem(words: Sequence[str], place: int, argv: Sequence[str], *, first: bo
     if word in VERBS:  # a command stands first, before flags too
         command = " ".join(["tcdflow", word, *(shlex.quote(other) for other in argv if other != word)])
         return UnknownWord(word, "unknown override", nearest=f"'{command}'")
-    what = "unknown command or override"
-    if meant := _by_path(word) or _prompt(words):
-        return UnknownWord(word, what, nearest=meant)
+    if meant := _by_path(word):
+        return UnknownWord(word, _WHAT, nearest=meant)
     if first:
         known = _names() | {verb: f"'{verb}'" for verb in VERBS}
-        return UnknownWord(word, what, nearest=_nearest(word, known))
+        return UnknownWord(word, _WHAT, nearest=_nearest(word, known))
     text = next((other for other in reversed(words[:place]) if "=" in other), "")
     if text.startswith(_TEXTS):  # a prompt without quotes, which the shell has taken apart
         whole = " ".join(words[words.index(text) : place + 1])
-        return UnknownWord(word, what, nearest=f"{shlex.quote(whole)}, in quotes")
-    return UnknownWord(word, what, nearest=_nearest(word, _names()))
+        return UnknownWord(word, _WHAT, nearest=f"{shlex.quote(whole)}, in quotes")
+    return UnknownWord(word, _WHAT, nearest=_nearest(word, _names()))
 
 
 def _by_path(word: str) -> str | None:

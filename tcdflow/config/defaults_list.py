@@ -16,6 +16,11 @@ from tcdflow.errors import Problem
 from tcdflow.spec.nearest import nearest
 
 
+def _leaves(path: str) -> bool:
+    """Say whether a path is refused elsewhere: it leads out of the configs."""
+    return path.startswith("//") or ".." in path
+
+
 class Options(Protocol):
     """What can be chosen, as Hydra's config repository knows it."""
 
@@ -51,7 +56,7 @@ class DefaultsList:
             yield element
         elif isinstance(element, GroupDefault) and element.group and "." not in element.group:
             yield from self._group(element, element.group, problems)
-        elif isinstance(element, ConfigDefault) and element.path and ".." not in element.path:
+        elif isinstance(element, ConfigDefault) and element.path and not _leaves(element.path):
             yield from self._single(element, element.path, problems)
         else:
             yield element
@@ -102,7 +107,7 @@ class DefaultsList:
                 what = f"must be one of {', '.join(names)}"
                 problems.append(self._problem(path, what, one, nearest(str(one), names)))
         if isinstance(element.value, list):
-            element.value = there
+            element.value = [one for one in there if one is not None]
             return True
         return bool(there)
 

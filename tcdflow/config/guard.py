@@ -17,12 +17,13 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ConfigDefault
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from tcdflow.config.defaults_list import DefaultsList
-from tcdflow.config.named import NamedFile
+from tcdflow.config.named_file import NamedFile
 from tcdflow.config.personal import CONFIG as PERSONAL
+from tcdflow.config.places import groups
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Loader, Repository
 from tcdflow.text import reason
@@ -140,8 +141,23 @@ class GuardedLoader(Loader):
     def merging(self, path: str, result: ConfigResult) -> None:
         """Remember a file, and refuse it if it is more than data where it lands."""
         self.merged[path] = result
+        if not _trusted(result) and OmegaConf.is_dict(result.config):
+            self.repository.mistakes += _lists_for_mappings(result.config, f"{path}.yaml")
         hydras = path == "config" or path.startswith("hydra/")
         _check_data(result, f"{path}.yaml", may_set_hydra=_trusted(result) and hydras)
+
+
+def _lists_for_mappings(config: DictConfig, shown: str) -> list[Problem]:
+    """Take out lists that stand where a group's settings do, which Hydra cannot merge."""
+    problems = []
+    for name in groups():
+        if name in config and not OmegaConf.is_interpolation(config, name) and OmegaConf.is_list(config.get(name)):
+            listed = OmegaConf.to_container(config[name], resolve=False)
+            value = f"[{', '.join(map(str, listed))}]"
+            problems.append(Problem(name, "must be a mapping", value, shown))
+            with open_dict(config):
+                del config[name]
+    return problems
 
 
 def _check_file(path: Path, shown: str) -> str | None:

@@ -66,7 +66,7 @@ def _find(node: yaml.Node | None, parts: Sequence[str]) -> yaml.Node | None:
         return child if len(parts) == 1 else _find(child, parts[1:])
     for name, below in node.value if isinstance(node, yaml.MappingNode) else ():
         if name.value == parts[0]:
-            return name if len(parts) == 1 else _find(below, parts[1:])  # type: ignore[no-any-return]
+            return name if len(parts) == 1 else _find(below, parts[1:])
     return None
 
 

@@ -9,7 +9,8 @@ from hydra import version
 from hydra.core.plugins import Plugins
 
 from tcdflow.config.guard import GuardedLoader
-from tcdflow.config.named import EXPERIMENT, SUFFIXES, NamedFile
+from tcdflow.config.named import EXPERIMENT, SUFFIXES
+from tcdflow.config.named_file import NamedFile
 from tcdflow.config.personal import CONFIG as PERSONAL
 from tcdflow.config.places import conf_dir, groups
 from tcdflow.errors import ConfigError, Problem
@@ -49,8 +50,6 @@ def _check_user_dir(user_dir: Path) -> None:
         there = False
     if not there:
         raise ConfigError([Problem("--config-dir", _what_instead(user_dir), str(user_dir))])
-    if what := _not_laid_out(user_dir.resolve()):
-        raise ConfigError([Problem("--config-dir", what, str(user_dir))])
     own = conf_dir()
     hidden = sorted(
         str(file.relative_to(own)) for file in own.rglob("*.yaml") if (user_dir / file.relative_to(own)).exists()
@@ -58,6 +57,8 @@ def _check_user_dir(user_dir: Path) -> None:
     if hidden:
         what = "tcdflow's own file of this name would win; give yours another name"
         raise ConfigError([Problem("--config-dir", what, name, origin=str(user_dir)) for name in hidden])
+    if what := _not_laid_out(user_dir.resolve()):
+        raise ConfigError([Problem("--config-dir", what, str(user_dir))])
 
 
 def _what_instead(path: Path) -> str:

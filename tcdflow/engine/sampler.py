@@ -94,8 +94,9 @@ class Sampler:
             made: list[Sampled] = []
             for first in range(0, len(wanted), size):
                 made += self._call(first, wanted[first : first + size], denoiser, decoder)
-                for number in range(first, len(made)) if self._on_made is not None else ():
-                    self._on_made(number, made[number].sample)
+                if self._on_made is not None:
+                    for number in range(first, len(made)):
+                        self._on_made(number, made[number].sample)
             return made
 
     def _call(

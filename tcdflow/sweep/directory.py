@@ -126,7 +126,7 @@ def _held(directory: Path) -> int:
         try:
             if not lock(file):
                 log.warning("%s: cannot be locked here: see to it that no other process runs it", directory)
-            if path.exists() and path.samefile(file):
+            if os.path.samestat(path.stat(), os.fstat(file)):
                 return file
         except BusyError:
             os.close(file)
