@@ -43,6 +43,12 @@ _FIRST_SCHEDULER_SETTINGS = (
 """What every key has had since the first: null where it is unset, or where a scheduler knows no such setting."""
 
 
+_LATER = {
+    "task": ("mask_from", "mask_threshold", "mask_invert", "mask_padding", "mask_blur", "paste_back"),
+}
+"""Fields that no key had at first: they enter where they differ from their defaults."""
+
+
 def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
     """Return the key as 64 hex digits. Where files are, and what presets say of themselves, do not enter it."""
     content = {"spec": pixel_part(spec), "lock": sorted((f.role, f.file, f.sha256) for f in lock)}
@@ -82,6 +88,13 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     # The order of a stack changes bits, so it is a list here.
     plain["loras"] = [[name, lora["weight"]] for name, lora in plain["loras"].items()]
     plain["adapters"] = [[name, _without_places(adapter)] for name, adapter in plain["adapters"].items()]
+    for part, names in _LATER.items():
+        defaults = type(getattr(spec, part)).model_fields
+        plain[part] = {
+            name: value
+            for name, value in plain[part].items()
+            if name not in names or value != defaults[name].default
+        }
     # Settings that schedulers got since then count where they are set.
     plain["scheduler"] = {
         **dict.fromkeys(_FIRST_SCHEDULER_SETTINGS),

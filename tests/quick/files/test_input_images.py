@@ -22,7 +22,8 @@ from PIL import Image, PngImagePlugin
 
 from tcdflow.errors import SourceError
 from tcdflow.files import images
-from tcdflow.files.images import check_image, public_url, resolve_image
+from tcdflow.files.image_header import check_image
+from tcdflow.files.images import public_url, resolve_image
 from tcdflow.spec.formats import all_formats
 from tcdflow.text import any_of
 

@@ -1,0 +1,26 @@
+"""HDR images, which Pillow decodes without their transfer curve: PNG (cICP) and AVIF (colr, nclx) say which it is."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+_CURVES = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics of ITU-T H.273 that are HDR's."""
+
+_LOOKED_AT = 65_536
+"""Bytes of a file in which its header lies."""
+
+
+def transfer(image: Image.Image) -> str | None:
+    """Return the HDR curve that an opened image is encoded with, or None if its header names none."""
+    mark, offset = {"PNG": (b"cICP", 5), "AVIF": (b"colrnclx", 10)}.get(image.format or "", (b"", 0))
+    if not mark or not image.filename:
+        return None
+    with open(image.filename, "rb") as file:
+        start = file.read(_LOOKED_AT)
+    at = start.find(mark)
+    if at < 0 or at + offset + 1 > len(start):
+        return None
+    place = at + offset
+    code = start[place] if image.format == "PNG" else int.from_bytes(start[place : place + 2], "big")
+    return _CURVES.get(code)
