@@ -85,7 +85,9 @@ def reading(path: Path, name: str | None = None) -> Iterator[None]:
     except OSError as error:
         raise image_problem(name, f"cannot be read as an image: {error.strerror or reason(error)}") from None
     except Exception as error:  # untrusted bytes: decoders raise SyntaxError, struct.error, KeyError, …
-        raise image_problem(name, f"cannot be read as an image: damaged ({type(error).__name__}: {reason(error)})") from None
+        raise image_problem(
+            name, f"cannot be read as an image: damaged ({type(error).__name__}: {reason(error)})"
+        ) from None
 
 
 def measure(path: Path, shown: str) -> tuple[str, tuple[int, int]]:

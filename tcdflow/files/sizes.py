@@ -34,7 +34,9 @@ def resolve_size(spec: RunSpec, artifacts: Artifacts) -> RunSpec:
     uses = [use for use in spec.image_uses() if use.side is None and not isinstance(use, MaskUse)]
     unfitted = {use.fit_key or use.role: size_of(use.role) for use in uses if use.unfitted}
     sides = spec.sampling.width, spec.sampling.height
-    words = {f"sampling.{name}": side for name, side in zip(("width", "height"), sides, strict=True) if isinstance(side, str)}
+    words = {
+        f"sampling.{name}": side for name, side in zip(("width", "height"), sides, strict=True) if isinstance(side, str)
+    }
     own = next(iter(unfitted.values()), (spec.base.size, spec.base.size))
     width, height = (side if isinstance(side, int) else pixels for side, pixels in zip(sides, own, strict=True))
     if words and not uses:
@@ -57,4 +59,3 @@ def resolve_size(spec: RunSpec, artifacts: Artifacts) -> RunSpec:
     if problems:
         raise ConfigError(problems)
     return sized
-

@@ -1,7 +1,7 @@
 """Colours as the eye sees them: an image's ICC profile is applied, by LittleCMS, and sRGB comes out.
 
-Screens of the last years are wider than sRGB (Display P3), cameras may write Adobe RGB, and print works in CMYK: without
-its profile each of them looks duller or brighter than it is. A profile that is sRGB's own changes nothing, not a bit.
+Telephones and screens are wider than sRGB (Display P3), cameras may write Adobe RGB, print works in CMYK: without its
+profile each of them looks duller or brighter than it is. A profile that is sRGB's own changes nothing, not a bit.
 """
 
 from __future__ import annotations

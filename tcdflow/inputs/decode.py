@@ -48,7 +48,7 @@ def decode(path: Path, behind: Background = "white", *, managed: bool = True) ->
             undefined numbers.
     """
     with opened(path) as image:
-        notes = list(_header_notes(image, managed=managed))
+        notes = list(_header_notes(image, path, managed=managed))
         upright = ImageOps.exif_transpose(image)
         if upright.mode in DEEP:
             upright, note = to_eight_bits(upright)
@@ -62,7 +62,7 @@ def notes(path: Path, behind: Background = "white", *, managed: bool = True) -> 
     """Return the notes of :func:`decode`, decoding only what the header leaves open: depth and transparency."""
     with opened(path) as image:
         if not image.has_transparency_data and image.mode not in DEEP:
-            return tuple(_header_notes(image, managed=managed))
+            return tuple(_header_notes(image, path, managed=managed))
     return decode(path, behind, managed=managed).notes
 
 
@@ -86,11 +86,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def _header_notes(image: Image.Image, *, managed: bool) -> Iterator[str]:
+def _header_notes(image: Image.Image, path: Path, *, managed: bool) -> Iterator[str]:
     # The second image of an MPO is a preview or a map of depths, for all who take photos with a telephone.
     if image.format != "MPO" and getattr(image, "is_animated", False):
         yield "has several frames or pages; the first is taken"
-    if curve := transfer(image):
+    if curve := transfer(path, image.format or ""):
         yield f"is HDR ({curve}), which is read as if it were not: its colours come out flat; export it as SDR"
     if managed and (problem := colour.problem(image)):
         yield problem
@@ -116,5 +116,3 @@ def _flattened(image: Image.Image, behind: Background) -> tuple[Image.Image, str
 def percent(share: float) -> str:
     """Write a share that is not nothing."""
     return "less than 1 %" if share < 0.01 else f"{100 * share:.0f} %"
-
-

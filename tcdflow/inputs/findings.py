@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from tcdflow.errors import SourceError
+from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.image_header import check_image
 from tcdflow.files.stamp import Stamp
@@ -37,12 +37,29 @@ def warnings(spec: RunSpec, artifacts: Artifacts) -> Iterator[str]:
     """
     size = spec.width, spec.height
     for use in spec.image_uses():
-        path = artifacts.by_role[use.role].path
         try:
+            path = artifacts.by_role[use.role].path
             for note in _of_file(path, Stamp.of(path), use, size):
                 yield f"{use.role} {note}"
         except (SourceError, OSError):
             return  # whoever loads it says what is wrong with it
+
+
+def check_masks(spec: RunSpec, artifacts: Artifacts) -> None:
+    """Refuse masks that are to be read from an alpha channel that they have not got.
+
+    Raises:
+        ConfigError: naming each.
+    """
+    problems = []
+    for use in spec.image_uses():
+        if isinstance(use, MaskUse) and use.channel == "alpha":
+            file = artifacts.by_role[use.role]
+            if not decode.has_alpha(file.path):
+                what = f"{file.source} has no transparency; write luminance"
+                problems.append(Problem(f"{use.role}_from", what, use.channel))
+    if problems:
+        raise ConfigError(problems)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -86,17 +103,18 @@ def _of_mask(path: Path, use: MaskUse, size: Size) -> Iterator[str]:
 
 def _looks(path: Path, use: MaskUse) -> str:
     """Say what the file of a mask holds, and what to write to have it mean something."""
-    found = values(path, use)
-    low, high = (int(value) for value in found.convert("L").getextrema())  # type: ignore[arg-type]
-    where = "its alpha channel" if use.channel == "alpha" else "it"
-    facts = f"{where} is {low} of 255 all over" if low == high else f"{where} goes from {low} to {high} of 255"
+    low, high = (int(value) for value in values(path, use).convert("L").getextrema())  # type: ignore[arg-type]
+    whose = "its alpha channel" if use.channel == "alpha" else "it"
+    facts = f"{whose} is {low} of 255 all over" if low == high else f"{whose} goes from {low} to {high} of 255"
     if use.channel == "alpha":
         return f"{facts}; task.mask_from=luminance takes its brightness"
-    opacity = decode.alpha(path).getextrema()
-    if opacity[0] != opacity[1]:
+    clear, opaque = decode.alpha(path).getextrema()
+    if clear != opaque:
         return f"{facts}, and its strokes are in its alpha channel: task.mask_from=alpha"
     if low == high:
         return facts
     if high < use.threshold:
         return f"{facts}, as in a mask of {high} for white: task.mask_threshold={low + 1} takes all above the darkest"
-    return f"{facts}; " + ("its strokes are lost at the run's size" if low < use.threshold <= high else "it has no black")
+    if low < use.threshold:
+        return f"{facts}; what it selects is too thin for the run's size"
+    return f"{facts}, all of which is white; task.mask_threshold={high} takes the brightest alone"

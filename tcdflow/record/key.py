@@ -91,9 +91,7 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     for part, names in _LATER.items():
         defaults = type(getattr(spec, part)).model_fields
         plain[part] = {
-            name: value
-            for name, value in plain[part].items()
-            if name not in names or value != defaults[name].default
+            name: value for name, value in plain[part].items() if name not in names or value != defaults[name].default
         }
     # Settings that schedulers got since then count where they are set.
     plain["scheduler"] = {

@@ -113,8 +113,8 @@ class LoraStackSpec(Settings):
 
 
 _SIDES = (
-    "null takes base.size, input that of the input image to the nearest multiple of base.size_multiple, and aspect keeps "
-    "the shape of the input image: with both sides aspect near base.size x base.size, else beside the other side"
+    "null takes base.size, input that of the input image to the nearest multiple of base.size_multiple; aspect keeps "
+    "the input image's shape: beside the other side, or with about base.size x base.size pixels where both are aspect"
 )
 
 
