@@ -88,7 +88,7 @@ def _local(text: str) -> Path:
     try:
         path = path.expanduser().resolve()
         if path.is_dir():
-            raise _problem(text, "is a folder; an image is needed")
+            raise _problem(text, "is a folder; an image is needed, or with -m all that are in it: glob(FOLDER)")
         if not path.exists():
             raise _problem(text, "there is no such file")
         if not path.is_file():

@@ -14,8 +14,8 @@ DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 """Pillow's modes of one channel with more than 8 bits."""
 
 _MOST = 65_535
-_FAINT = 0.1
-"""Share of the range that a 16-bit image can do with before anyone need be told."""
+_HALF = 32_768
+"""What uses no more of the range is told of: Photoshop writes 15 bits as 16, depth cameras millimetres."""
 
 
 def to_eight_bits(image: Image.Image) -> tuple[Image.Image, str | None]:
@@ -38,8 +38,8 @@ def to_eight_bits(image: Image.Image) -> tuple[Image.Image, str | None]:
         image = image.convert("I")
     low, high = _extremes(image)
     if sixteen:
-        note = f"has 16 bits a pixel and goes up to {high:g} of {_MOST} only, so that it is nearly black"
-        return _scaled(image, 0, _MOST), note if 0 < high < _FAINT * _MOST else None
+        note = f"has 16 bits a pixel and goes up to {high:g} of {_MOST} only, so that it is dark"
+        return _scaled(image, 0, _MOST), note if 0 < high <= _HALF else None
     black, white = _range(low, high, fraction=image.mode == "F")
     note = f"has 32 bits a pixel, with values from {low:g} to {high:g}: {black:g} is black and {white:g} is white"
     return _scaled(image, black, white), note

@@ -105,8 +105,6 @@ class TestDepth:
 
 
 class TestTransparency:
-    HALF = (128 * 10 + 127 * 255 + 127) // 255
-
     @pytest.mark.parametrize(("behind", "clear"), [("white", 255), ("black", 0)])
     def test_what_is_behind_shows(self, tmp_path: Path, behind: Any, clear: int) -> None:
         image = colours((10, 20, 30, 255), (10, 20, 30, 0), (10, 20, 30, 51), (9, 9, 9, 255), mode="RGBA")
@@ -165,7 +163,7 @@ class TestColours:
     @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
     def test_a_wide_profile_is_applied(self, tmp_path: Path, mode: str) -> None:
         given = [(200, 90, 60), (30, 160, 90), (128, 128, 128), (90, 80, 170)]
-        image = colours(*given).convert(mode)
+        image = colours(*given).quantize(4) if mode == "P" else colours(*given).convert(mode)
         path = saved(image, tmp_path / "in.png", icc_profile=profiles.rgb(profiles.DISPLAY_P3))
         for pixel, found in zip(given, pixels(path), strict=True):
             wanted = expected_srgb(pixel, profiles.DISPLAY_P3)
@@ -212,9 +210,9 @@ class TestColours:
         assert all(abs(a - b) <= 3 for a, b in zip(pixels(path)[0], (255, 0, 0), strict=True))
 
     def test_lab(self, tmp_path: Path) -> None:
-        image = colours((255, 128, 128), (0, 128, 128), mode="RGB")
-        lab = Image.frombytes("LAB", image.size, bytes([255, 0, 0, 0, 0, 0]))
-        assert pixels(saved(lab, tmp_path / "in.tif")) == [(255, 255, 255), (0, 0, 0)]
+        lab = Image.frombytes("LAB", (3, 1), bytes([255, 0, 0, 0, 0, 0, 137, 0, 0]))
+        for pixel, grey in zip(pixels(saved(lab, tmp_path / "in.tif")), (255, 0, 128), strict=True):
+            assert all(abs(value - grey) <= 2 for value in pixel)
 
     @pytest.mark.parametrize("profile", [b"nonsense", SRGB[:200], profiles.cmyk(), profiles.grey()])
     def test_a_profile_that_does_not_fit(self, tmp_path: Path, profile: bytes) -> None:
