@@ -209,24 +209,23 @@ def spelled_out(composer: Composer, text: str) -> str:
     """
     _refuse(composer, [text])
     override, _ = _parsed(composer, text)
-    if not _chooses_files(override):
-        return text
-    return f"{override.get_key_element()}=choice({','.join(_values(override))})"
+    paths = _paths(override)
+    return text if paths is None else f"{override.get_key_element()}=choice({','.join(paths)})"
 
 
 def _values(override: Override) -> list[str]:
     """Return the values of an axis as they are written in an override."""
-    if _chooses_files(override):
-        chosen = override.value()
-        assert isinstance(chosen, Glob)
-        return [quoted(path) for path in file_axis.files(override.key_or_group, chosen, MAX_VALUES)]
-    return list(override.sweep_string_iterator())
+    paths = _paths(override)
+    return list(override.sweep_string_iterator()) if paths is None else paths
 
 
-def _chooses_files(override: Override) -> bool:
+def _paths(override: Override) -> list[str] | None:
+    """Return the paths that a glob() of files chooses, in quotes; None for any other value."""
+    chosen: object = override.value()
     loader = override.config_loader
-    assert loader is not None
-    return isinstance(override.value(), Glob) and not loader.get_group_options(override.key_or_group)
+    if not isinstance(chosen, Glob) or (loader is not None and loader.get_group_options(override.key_or_group)):
+        return None
+    return [quoted(path) for path in file_axis.files(override.key_or_group, chosen, MAX_VALUES)]
 
 
 def _is_endless(values: RangeSweep) -> bool:

@@ -64,7 +64,8 @@ def _inputs(then: Record, now: Record) -> Iterator[str]:
     was, now_ = ({image.name: image.pixel_sha256 for image in record.inputs} for record in (then, now))
     for name in was:
         if name in now_ and was[name] != now_[name]:
-            yield f"input {shown(name)[1:-1]}: {_short(was[name])} then, {_short(now_[name])} now (its pixels as they were used)"
+            hashes = f"{_short(was[name])} then, {_short(now_[name])} now"
+            yield f"pixels of input {shown(name)[1:-1]}: {hashes}"
 
 
 def _other(name: str, one: Any, other: Any, key: str | None = None) -> list[str]:
