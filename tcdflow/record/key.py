@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tcdflow.files.lock import LockedFile
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.types import Side
 
 Effect = Literal["pixels", "files", "bits", "none"]
 """How a key enters the run key: by its value, or by the hashes of the files that it names or chooses. Those that do not
@@ -81,7 +82,8 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     for part in ("runtime", "base"):
         plain[part] = {name: plain[part][name] for name in _CHOSEN[part]}
     # The size of an image counts, not whether it was said or is the base's own.
-    plain["sampling"] |= {"width": spec.width, "height": spec.height, "seed": list(spec.sampling.seeds)}
+    plain["sampling"] |= {"width": _side(spec, "width"), "height": _side(spec, "height")}
+    plain["sampling"]["seed"] = list(spec.sampling.seeds)
     plain["sampling"].pop("num_images")
     if spec.sampling.generator == "device":
         plain["sampling"]["generator"] = spec.runtime.device.partition(":")[0]
@@ -99,6 +101,12 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
         **spec.scheduler.model_dump(mode="json", exclude_none=True),
     }
     return plain | {part: _without_places(plain[part]) for part in ("task", "scheduler", "sampling")}
+
+
+def _side(spec: RunSpec, name: str) -> Side:
+    """Return a side as it is, or the word for it of a run whose input image is not known yet."""
+    asked: Side = getattr(spec.sampling, name)
+    return asked if isinstance(asked, str) else getattr(spec, name)
 
 
 def _without_places(node: Any) -> Any:
