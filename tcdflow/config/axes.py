@@ -11,26 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import (
-    ChoiceSweep,
-    IntervalSweep,
-    Override,
-    OverrideType,
-    QuotedString,
-    RangeSweep,
-)
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType, RangeSweep
 from hydra.errors import HydraException
 
+from tcdflow.config import file_axis
+from tcdflow.config.axis_warnings import displaced, split_at_commas
 from tcdflow.config.compose import Composer
-from tcdflow.config.overrides import FREE_TEXT, as_typed, check, parse, quoted
+from tcdflow.config.overrides import FREE_TEXT, check, parse, quoted
 from tcdflow.config.permission import GROUP
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.text import reason, shortened
+from tcdflow.text import reason
 
 MAX_PROMPT_BYTES = 64_000_000
-_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
 _WHOLE = ("sweep", "lock", "hydra", GROUP)
 MAX_VALUES = 1_000_000
 """Of all axes together."""
@@ -83,19 +77,29 @@ class Axes:
         axes: in the user's order, the first varying slowest.
         sweep: the settings of the sweep.
         declared: the values that files declare, each as it would be told on the command line.
-        warnings: what is probably not meant.
+        told: what of the overrides is probably not meant.
     """
 
     fixed: tuple[Fixed, ...]
     axes: tuple[Axis, ...]
     sweep: SweepSpec
     declared: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
     def overrides_of(self, points: Sequence[Point]) -> tuple[str, ...]:
         """Return all overrides of a cell, in the order in which Hydra would be told."""
         items: list[Fixed | Point] = [*self.fixed, *points]
         return tuple(item.text for item in sorted(items, key=lambda item: item.place))
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what is probably not meant: what was read otherwise, what varies together and does not belong so."""
+        yield from self.told
+        for axis in self.axes:
+            numbers = [number for number, point in enumerate(axis[0]) if file_axis.names_files(point.key)]
+            if len(numbers) > 1:
+                ranks = ([str(points[number].value) for number in numbers] for points in axis)
+                if found := file_axis.unlike([axis[0][number].key for number in numbers], ranks):
+                    yield found
 
 
 def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
@@ -132,32 +136,8 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
             raise ConfigError([Problem("sweep.prompts_from", what, sweep.prompts_from)])
         found["prompt"] = tuple((_prompt(line, len(everything)),) for line in _prompts(sweep.prompts_from))
         declared += [point.text for (point,) in found["prompt"]]
-    told = (*_displaced(sweep, parsed), *_split_at_commas(parsed))
+    told = (*displaced(sweep, parsed), *split_at_commas(parsed))
     return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep, tuple(declared), told)
-
-
-def _displaced(sweep: SweepSpec, parsed: Sequence[tuple[Override, str]]) -> Iterator[str]:
-    """Yield a warning for each declared axis whose place an override takes."""
-    texts = {override.key_or_group: text for override, text in parsed}
-    for key, values in sweep.axes.items():
-        if key in texts:
-            yield f"{texts[key]} takes the place of the axis {key} = {shortened(str(values), 100)} in sweep.axes"
-
-
-def _split_at_commas(parsed: Sequence[tuple[Override, str]]) -> Iterator[str]:
-    """Yield a warning for each text with a comma and a blank, which a sweep takes for several texts."""
-    for override, text in parsed:
-        key, values = override.key_or_group, override.value()
-        if key not in FREE_TEXT or not isinstance(values, ChoiceSweep) or not values.simple_form:
-            continue
-        if re.search(r",\s", _QUOTED.sub("", text)):
-            shown = ", ".join(f"'{shortened(str(_text(piece)), 60)}'" for piece in values.list)
-            whole = as_typed(key, text.partition("=")[2])
-            yield f"{key} is {len(values.list)} values, split at commas: {shown}; as one value it is written {whole}"
-
-
-def _text(piece: Any) -> Any:
-    return piece.text if isinstance(piece, QuotedString) else piece
 
 
 def ends(composer: Composer, overrides: Sequence[str]) -> list[tuple[str, ...]]:
@@ -179,7 +159,7 @@ def _end(override: Override, text: str, number: int) -> str:
     key, value = override.get_key_element(), override.value()
     if isinstance(value, IntervalSweep):
         return f"{key}={value.start if number == 0 else value.end}"
-    values = list(override.sweep_string_iterator())
+    values = _values(override)
     if not values:
         raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
     end = f"{key}={values[number]}"
@@ -221,12 +201,39 @@ def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis
         raise ConfigError([Problem(override.key_or_group, f"has more than {MAX_VALUES} values", origin=text)])
     try:
         with _shuffled_by(text):
-            cells = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+            cells = [f"{override.get_key_element()}={value}" for value in _values(override)]
     except (HydraException, ValueError, ArithmeticError) as error:
         raise ConfigError([Problem(override.key_or_group, reason(error, 1000), origin=text)]) from None
     if not cells:
         raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
     return tuple((_point(composer, parse(cell, sweeping=True), place),) for cell in cells)
+
+
+def spelled_out(composer: Composer, text: str) -> str:
+    """Return an override as Hydra's own sweepers can read it: a glob() of files as a choice() of their paths.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    _refuse(composer, [text])
+    override, _ = _parsed(composer, text)
+    paths = _paths(override)
+    return text if paths is None else f"{override.get_key_element()}=choice({','.join(paths)})"
+
+
+def _values(override: Override) -> list[str]:
+    """Return the values of an axis as they are written in an override."""
+    paths = _paths(override)
+    return list(override.sweep_string_iterator()) if paths is None else paths
+
+
+def _paths(override: Override) -> list[str] | None:
+    """Return the paths that a glob() of files chooses, in quotes; None for any other value."""
+    chosen: object = override.value()
+    loader = override.config_loader
+    if not isinstance(chosen, Glob) or (loader is not None and loader.get_group_options(override.key_or_group)):
+        return None
+    return [quoted(path) for path in file_axis.files(override.key_or_group, chosen, MAX_VALUES)]
 
 
 def _is_endless(values: RangeSweep) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tcdflow.files.accelerator import missing_device
 from tcdflow.files.artifact import Artifacts
+from tcdflow.inputs import findings as inputs
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 
@@ -21,3 +22,4 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     if what := missing_device(spec.runtime):
         yield what
     yield from files.warnings()
+    yield from inputs.warnings(spec, files)

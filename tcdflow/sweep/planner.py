@@ -150,10 +150,10 @@ class _Planner:
             ),
             excluded=excluded,
             folded=len(points) - len(cells),
-            warnings=self._axes.warnings,
+            warnings=tuple(self._axes.warnings()),
         )
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
-        return Planned(plan, [*unused, *self._axes.warnings, *self._warnings], self._files.artifacts)
+        return Planned(plan, [*unused, *plan.warnings, *self._warnings], self._files.artifacts)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)

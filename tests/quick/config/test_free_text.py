@@ -125,14 +125,14 @@ class TestASweep:
         assert parse(f"{key}=a, b.txt", sweeping=True).value() == "a, b.txt"
 
     def test_a_prompt_split_at_its_commas_is_told(self, composer: Composer) -> None:
-        (told,) = axes(composer, ["prompt=a fox, in snow, at dawn", "sampling.seed=1,2"]).warnings
+        (told,) = axes(composer, ["prompt=a fox, in snow, at dawn", "sampling.seed=1,2"]).told
         assert told.startswith("prompt is 3 values, split at commas: 'a fox', 'in snow', 'at dawn'; as one value ")
         (typed,) = shlex.split(told.rpartition("it is written ")[2])
         assert parse(typed, sweeping=True).value() == "a fox, in snow, at dawn"
 
     @pytest.mark.parametrize("said", ["prompt='a, b','c, d'", "prompt=a,b", "prompt='a, b',c", "sampling.eta=0, 1"])
     def test_values_that_were_meant_are_not(self, said: str, composer: Composer) -> None:
-        assert axes(composer, [said]).warnings == ()
+        assert axes(composer, [said]).told == ()
 
 
 def test_quotes_as_a_shell_takes_them() -> None:
@@ -178,7 +178,7 @@ def test_a_displaced_axis_is_told(tmp_path_factory: pytest.TempPathFactory) -> N
     (folder / "experiment").mkdir()
     (folder / "experiment" / "mine.yaml").write_text("# @package _global_\nsweep: {axes: {sampling.steps: [2, 4]}}\n")
     found = axes(Composer(folder), ["experiment=mine", "sampling.steps=8", "sampling.seed=1,2"])
-    assert found.warnings == ("sampling.steps=8 takes the place of the axis sampling.steps = [2, 4] in sweep.axes",)
+    assert found.told == ("sampling.steps=8 takes the place of the axis sampling.steps = [2, 4] in sweep.axes",)
 
 
 def test_a_grammar_error_of_another_key_keeps_its_words(composer: Composer) -> None:
