@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ('tcdflow prompt="a red heart" sampling.seed=1', "make an image"),
     ("tcdflow experiment=quickstart sampling.eta=0.5", "run a YAML, with a change"),
-    ("tcdflow mine.yaml sampling.eta=0.5", "run a YAML of your own, by its path"),
     ("tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2", "make every combination: a sweep"),
     ("tcdflow -m 'sampling.seed=range(100)' hydra/launcher=ray", "spread a sweep over devices and machines"),
 )
 _ABOUT = """\
 tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs. Makes an image or, with -m, a sweep.
 
-Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value.
+Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value. tcdflow mine.yaml runs your own.
   hydra/sweeper=optuna          has a sweeper choose the cells of a sweep
   security.allow_pickle=true    reads the tensors of pickled weights (.bin .ckpt .pt); none of their code is run
 Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. TCDFLOW_DEBUG=1 shows tracebacks."""

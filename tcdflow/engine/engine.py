@@ -45,12 +45,16 @@ class Engine:
         reusable: keep what is needed to move on to another LoRA stack. A process that makes one run and ends
             can do without.
         on_loaded: called after a base was loaded, when the long imports are over.
+
+    Attributes:
+        on_made: called for each image once its call has ended, by its number among all of a run's.
     """
 
     def __init__(self, *, reusable: bool = True, on_loaded: Callable[[], None] | None = None) -> None:
         self._reusable = reusable
         self._on_loaded = on_loaded
         self._loaded: Loaded | None = None
+        self.on_made: Made | None = None
         self.bases_loaded = 0
 
     def run(self, spec: RunSpec, artifacts: Artifacts, on_step: Step | None = None) -> Generated:
@@ -67,11 +71,7 @@ class Engine:
         return self.run_together([spec], artifacts, on_step)[0]
 
     def run_together(
-        self,
-        specs: Sequence[RunSpec],
-        artifacts: Artifacts,
-        on_step: Step | None = None,
-        on_made: Made | None = None,
+        self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None = None
     ) -> list[Generated]:
         """Make the images of several specs, ``runtime.batch_size`` of them to each call of the pipeline.
 
@@ -79,7 +79,6 @@ class Engine:
             specs: what to make; equal but for prompts and seeds (:func:`tcdflow.spec.batch.batch_key`).
             artifacts: the local files of each of them.
             on_step: called after each denoising step.
-            on_made: called for each image once its call has ended, by its number among all of them.
 
         Returns:
             What each of them made; the seconds of what was loaded are the first one's.
@@ -88,11 +87,9 @@ class Engine:
             ConfigError: if this machine or the files cannot do what the specs ask for.
         """
         with quiet(), optimizations.computing(specs[0].runtime):
-            return self._run(specs, without_pickles(artifacts), on_step, on_made)
+            return self._run(specs, without_pickles(artifacts), on_step)
 
-    def _run(
-        self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None, on_made: Made | None
-    ) -> list[Generated]:
+    def _run(self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None) -> list[Generated]:
         first, watches = specs[0], [Stopwatch() for _ in specs]
         loaded = self._ready(first, artifacts, watches[0])
         for watch in watches:
@@ -110,7 +107,7 @@ class Engine:
             inputs = loaded.inputs.inputs(pipe, first, artifacts)
             adapters.configure(pipe, first)
         still = loaded.optimizations.still
-        maker = Sampler(pipe, loaded.device, first, inputs, inference=still, on_step=on_step, on_made=on_made)
+        maker = Sampler(pipe, loaded.device, first, inputs, inference=still, on_step=on_step, on_made=self.on_made)
         sampled = maker.make(wanted)
         generated = []
         for spec, watch, batch in zip(specs, watches, batches_of(specs), strict=True):

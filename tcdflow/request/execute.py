@@ -87,8 +87,9 @@ def generate(
             on_step(image, done, of)
 
     with Interrupts() as interrupts:
-        told = () if on_made is None else (on_made,)
-        return engine().run_together(specs, files.artifacts, interrupts.at_each(after_step), *told)
+        maker = engine()
+        maker.on_made = on_made
+        return maker.run_together(specs, files.artifacts, interrupts.at_each(after_step))
 
 
 def keep(generated: Generated, run: RunDirectory) -> Result:
