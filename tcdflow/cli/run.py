@@ -29,7 +29,8 @@ EXAMPLES = (
 _ABOUT = """\
 tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs. Makes an image or, with -m, a sweep.
 
-Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value. tcdflow mine.yaml runs your own.
+Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value.
+  tcdflow mine.yaml             runs a YAML of your own, by its path
   hydra/sweeper=optuna          has a sweeper choose the cells of a sweep
   security.allow_pickle=true    reads the tensors of pickled weights (.bin .ckpt .pt); none of their code is run
 Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. TCDFLOW_DEBUG=1 shows tracebacks."""

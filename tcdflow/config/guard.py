@@ -141,7 +141,7 @@ class GuardedLoader(Loader):
     def merging(self, path: str, result: ConfigResult) -> None:
         """Remember a file, and refuse it if it is more than data where it lands."""
         self.merged[path] = result
-        if not _trusted(result) and OmegaConf.is_dict(result.config):
+        if not _trusted(result) and isinstance(result.config, DictConfig):
             self.repository.mistakes += _lists_for_mappings(result.config, f"{path}.yaml")
         hydras = path == "config" or path.startswith("hydra/")
         _check_data(result, f"{path}.yaml", may_set_hydra=_trusted(result) and hydras)
@@ -153,7 +153,7 @@ def _lists_for_mappings(config: DictConfig, shown: str) -> list[Problem]:
     for name in groups():
         if name in config and not OmegaConf.is_interpolation(config, name) and OmegaConf.is_list(config.get(name)):
             listed = OmegaConf.to_container(config[name], resolve=False)
-            value = f"[{', '.join(map(str, listed))}]"
+            value = f"[{', '.join(map(str, listed if isinstance(listed, list) else ()))}]"
             problems.append(Problem(name, "must be a mapping", value, shown))
             with open_dict(config):
                 del config[name]

@@ -57,8 +57,8 @@ def _check_user_dir(user_dir: Path) -> None:
     if hidden:
         what = "tcdflow's own file of this name would win; give yours another name"
         raise ConfigError([Problem("--config-dir", what, name, origin=str(user_dir)) for name in hidden])
-    if what := _not_laid_out(user_dir.resolve()):
-        raise ConfigError([Problem("--config-dir", what, str(user_dir))])
+    if unlike := _not_laid_out(user_dir.resolve()):
+        raise ConfigError([Problem("--config-dir", unlike, str(user_dir))])
 
 
 def _what_instead(path: Path) -> str:
