@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcdflow.files import base_checks
 from tcdflow.files.artifact import Artifacts
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
@@ -18,3 +19,4 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     """
     yield from rules.warnings(spec)
     yield from files.warnings()
+    yield from base_checks.warnings(spec, files)
