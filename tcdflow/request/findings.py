@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcdflow.files import base_checks
 from tcdflow.files.accelerator import missing_device
 from tcdflow.files.artifact import Artifacts
 from tcdflow.inputs import findings as inputs
@@ -22,4 +23,5 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     if what := missing_device(spec.runtime):
         yield what
     yield from files.warnings()
+    yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
