@@ -43,6 +43,9 @@ _USER_HYDRA = re.compile(
     r"hydra[./](run\.dir|sweep\.(dir|subdir)|launcher\b.*|sweeper\b.*|verbose|mode|searchpath|job\.num|job\.id)$"
 )
 
+_CALL = re.compile(r"\s*(choice|range|glob|interval|sort|shuffle|tag)\(")
+"""What makes several values in a sweep."""
+
 PLUGINS = dict.fromkeys(("optuna", "joblib", "submitit_local", "submitit_slurm"), "sweepers") | {"ray": "ray"}
 """Sweepers and launchers that an extra of tcdflow's brings: ``pip install 'tcdflow[...]'``."""
 
@@ -77,7 +80,7 @@ def parse(text: str, *, sweeping: bool = False) -> Override:
     try:
         parsed = _parser().parse_override(text)
     except HydraException as error:
-        if not free or (splits and "," in value) or _is_list(key, value):
+        if not free or (splits and ("," in value or _CALL.match(value))) or _is_list(key, value):
             raise ValueError(_syntax(text, error, splits=splits)) from None
     else:
         if not free or splits or _is_read(key, value, parsed):
@@ -121,6 +124,8 @@ def _syntax(text: str, error: Exception, *, splits: bool) -> str:
         items = value.strip().removeprefix("[").removesuffix("]").split(",")
         listed = ",".join(f'"{item.strip()}"' for item in items)
         return f"cannot be read as a list; write {shlex.quote(f'{key}=[{listed}]')}"
+    if splits and _CALL.match(value):
+        return f"cannot be read: {first_line(error)}; as text it is written {as_typed(key, value)}"
     pieces = [piece.strip().strip("'\"") for piece in value.split(",")]
     several = f", or several: {as_typed(key, *pieces)}" if splits and all(pieces) else ""
     why = "cannot be read, since commas separate the values of a sweep"
