@@ -17,4 +17,4 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
-    yield from files.warnings()
+    yield from files.warnings

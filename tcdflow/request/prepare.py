@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cache
 
 from tcdflow.errors import ConfigError
 from tcdflow.files.accelerator import computes_in_half
@@ -60,6 +61,7 @@ class Preparer:
     def __init__(self, stores: Stores | None = None) -> None:
         self._stores = stores or Stores()
         self._found: dict[Hashable, _Found | ConfigError] = {}
+        self._half = cache(computes_in_half)  # what drivers there are does not change from cell to cell
 
     def __call__(self, request: Request, *, hashed: bool = False) -> Prepared:
         """Prepare one request.
@@ -78,7 +80,7 @@ class Preparer:
         return Prepared(request, resolve_size(request.spec, found.files), found.files, found.lock)
 
     def _find(self, request: Request) -> _Found:
-        key = _key(request)
+        key = self._key(request)
         if key not in self._found:
             try:
                 self._found[key] = _Found(self._files(request))
@@ -105,11 +107,10 @@ class Preparer:
             request.pins.hold(locked)
             found.lock, found.hashed = locked, now
 
-
-def _key(request: Request) -> Hashable:
-    """Return what is the same for requests that read the same files and are held against the same pins."""
-    spec, base = request.spec, request.spec.base
-    if request.files is not None:
-        return request.pins, tuple(request.files), base.safety_checker
-    chosen = (base.variant, base.safety_checker, computes_in_half(spec.runtime), request.allow_pickle)
-    return request.pins, chosen, tuple(spec.needs())
+    def _key(self, request: Request) -> Hashable:
+        """Return what is the same for requests that read the same files and are held against the same pins."""
+        spec, base = request.spec, request.spec.base
+        if request.files is not None:
+            return request.pins, tuple(request.files), base.safety_checker
+        chosen = (base.variant, base.safety_checker, self._half(spec.runtime), request.allow_pickle)
+        return request.pins, chosen, tuple(spec.needs())
