@@ -17,6 +17,7 @@ from tcdflow.files.resolve import Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
 from tcdflow.files.unchanged import Unchanged
+from tcdflow.inputs.findings import check_masks
 from tcdflow.request.request import Prepared, Request
 
 
@@ -71,13 +72,15 @@ class Preparer:
             hashed: hash its files even if nothing is pinned.
 
         Raises:
-            RequestError: naming each source that is wrong, each file that is not as pinned, and inputs whose sizes do
-                not agree.
+            RequestError: naming each source that is wrong, each file that is not as pinned, inputs whose sizes do not
+                agree, and masks without what is to be read of them.
         """
         found = self._find(request)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
-        return Prepared(request, resolve_size(request.spec, found.files), found.files, found.lock)
+        spec = resolve_size(request.spec, found.files)
+        check_masks(spec, found.files)
+        return Prepared(request, spec, found.files, found.lock)
 
     def _find(self, request: Request) -> _Found:
         key = self._key(request)
@@ -94,8 +97,11 @@ class Preparer:
     def _files(self, request: Request) -> Artifacts:
         if request.files is None:
             return look(request.spec, Finder(self._stores, request.allow_pickle), request.pins)
-        checker = request.spec.base.safety_checker
-        return Artifacts.of(recheck(artifact, safety_checker=checker) for artifact in request.files)
+        base = request.spec.base
+        return Artifacts.of(
+            recheck(artifact, safety_checker=base.safety_checker, own_vae=base.vae is None)
+            for artifact in request.files
+        )
 
     def _hash(self, request: Request, found: _Found) -> None:
         """Hash the files once; those that a plan has found may have changed since, so they are looked at each time."""
@@ -111,6 +117,7 @@ class Preparer:
         """Return what is the same for requests that read the same files and are held against the same pins."""
         spec, base = request.spec, request.spec.base
         if request.files is not None:
-            return request.pins, tuple(request.files), base.safety_checker
-        chosen = (base.variant, base.safety_checker, self._half(spec.runtime), request.allow_pickle)
+            return request.pins, tuple(request.files), base.safety_checker, base.vae
+        asked = (base.family, base.variant, base.safety_checker, spec.task.name)
+        chosen = (*asked, self._half(spec.runtime), request.allow_pickle)
         return request.pins, chosen, tuple(spec.needs())

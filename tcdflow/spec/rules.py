@@ -35,7 +35,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
 
 
 def size_problems(spec: RunSpec) -> Iterator[Problem]:
-    """Yield what is wrong with the size of the images."""
+    """Yield what is wrong with the size of the images, as far as it is known."""
     multiple = spec.base.size_multiple
     for side, pixels in (("width", spec.width), ("height", spec.height)):
         if pixels % multiple:
@@ -99,8 +99,11 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         yield "negative_prompt has no effect while sampling.guidance_scale is at most 1"
     if sampling.eta > 0 and not scheduler.uses_eta:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
+    if spec.base.vae is not None and spec.runtime.tiny_vae is not None:
+        yield "base.vae has no effect: runtime.tiny_vae takes its place"
     output = spec.output
     if spec.task.animated and output.fps > (most := ANIMATION_FORMATS[output.animation].max_fps):
         others = any_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)
         yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
+    yield from spec.task.warnings(spec)
     yield from spec.family.warnings(spec)
