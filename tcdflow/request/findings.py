@@ -22,6 +22,6 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     yield from rules.warnings(spec)
     if what := missing_device(spec.runtime):
         yield what
-    yield from files.warnings()
+    yield from files.warnings
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
