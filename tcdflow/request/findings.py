@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcdflow.files.artifact import Artifacts
+from tcdflow.request import embeddings, truncation
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 
@@ -17,4 +18,5 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
+    yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings()

@@ -16,6 +16,7 @@ from tcdflow.files.resolve import Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
 from tcdflow.files.unchanged import Unchanged
+from tcdflow.request import embeddings
 from tcdflow.request.request import Prepared, Request
 
 
@@ -75,6 +76,8 @@ class Preparer:
         found = self._find(request)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
+        if problems := list(embeddings.problems(request.spec, found.files)):
+            raise ConfigError(problems)
         return Prepared(request, resolve_size(request.spec, found.files), found.files, found.lock)
 
     def _find(self, request: Request) -> _Found:

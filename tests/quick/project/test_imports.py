@@ -18,6 +18,7 @@ ROOT = Path(tcdflow.__file__).parent
 RANKS = [
     {"text"},
     {"errors", "_version", "embedded"},
+    {"prompts"},
     {"libraries", "spec"},
     {"config"},
     {"files"},
@@ -35,7 +36,20 @@ RANKS = [
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
 HYDRA = {"libraries", "config", "multirun", "cli", "_hydra_plugin"}
-LIGHT = {"text", "errors", "_version", "embedded", "spec", "config", "files", "record", "request", "api", "cli"}
+LIGHT = {
+    "text",
+    "errors",
+    "_version",
+    "embedded",
+    "prompts",
+    "spec",
+    "config",
+    "files",
+    "record",
+    "request",
+    "api",
+    "cli",
+}
 LIGHT |= {"multirun", "_hydra_plugin", "__init__", "__main__"}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "cv2", "imageio", "av"}
 
