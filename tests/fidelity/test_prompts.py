@@ -29,7 +29,7 @@ from tests.fidelity.test_warm_is_cold import differ, make
 from tests.helpers import prepared
 from tests.standins import Family, StandIns
 
-WORDS = ["a", "red", "cat", "on", "the", "green", "bench", "in", "snow", "with", "dog", "and", "blue", "house", "by"]
+WORDS = ["a", "red", "cat", "on", "the", "green", "bench", "in", "snow", "with", "dog", "and", "blue", "house", "woman"]
 LONG = " ".join(WORDS[number % len(WORDS)] for number in range(170))
 NAMES = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 GUIDED = ("sampling.guidance_scale=3", "negative_prompt=orange snow")
@@ -257,7 +257,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "diffusers": {"<toy>": one},
         "sdxl": {"clip_l": three, "clip_g": wide},
         "broken": {"clip_l": three, "clip_g": wide[:2]},
-        "strange": {"a": one, "b": one},
+        "strange": {"a": one, "b": one.clone()},
     }
     for name, tensors in files.items():
         save_file(tensors, folder / f"{name}.safetensors")

@@ -45,16 +45,16 @@ class StableDiffusion(Family):
             return self._named(self._encoded(pipe, spec, device, vectors))
         from tcdflow.libraries.transformers import with_text_model
 
+        arguments = {
+            "prompt": spec.prompt,
+            "device": device,
+            "num_images_per_prompt": 1,
+            "do_classifier_free_guidance": spec.guided,
+            "negative_prompt": spec.negative_prompt or None,
+            "clip_skip": spec.sampling.clip_skip,
+        }
         with with_text_model(pipe.text_encoder):
-            encoded = pipe.encode_prompt(
-                prompt=spec.prompt,
-                device=device,
-                num_images_per_prompt=1,
-                do_classifier_free_guidance=spec.guided,
-                negative_prompt=spec.negative_prompt or None,
-                clip_skip=spec.sampling.clip_skip,
-                **self._second_prompts(spec),
-            )
+            encoded = pipe.encode_prompt(**arguments | self._second_prompts(spec))
         return self._named(encoded)
 
     def _second_prompts(self, spec: RunSpec) -> dict[str, str]:
