@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tcdflow.files.lock import LockedFile
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.types import Side
 
 Effect = Literal["pixels", "files", "bits", "none"]
 """How a key enters the run key: by its value, or by the hashes of the files that it names or chooses. Those that do not
@@ -51,6 +52,10 @@ _PROMPTS: dict[str, Any] = {
     "embeddings": {},
 }
 """What of the prompts no key had at first, by the value that leaves it out."""
+_LATER = {
+    "task": ("mask_from", "mask_threshold", "mask_invert", "mask_padding", "mask_blur", "paste_back"),
+}
+"""Fields that no key had at first: they enter where they differ from their defaults."""
 
 
 def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
@@ -85,7 +90,8 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     for part in ("runtime", "base"):
         plain[part] = {name: plain[part][name] for name in _CHOSEN[part]}
     # The size of an image counts, not whether it was said or is the base's own.
-    plain["sampling"] |= {"width": spec.width, "height": spec.height, "seed": list(spec.sampling.seeds)}
+    plain["sampling"] |= {"width": _side(spec, "width"), "height": _side(spec, "height")}
+    plain["sampling"]["seed"] = list(spec.sampling.seeds)
     plain["sampling"].pop("num_images")
     if spec.sampling.generator == "device":
         plain["sampling"]["generator"] = spec.runtime.device.partition(":")[0]
@@ -98,12 +104,23 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
             del plain[key]
     if spec.embeddings:
         plain["embeddings"] = spec.embedding_tokens
+    for part, names in _LATER.items():
+        defaults = type(getattr(spec, part)).model_fields
+        plain[part] = {
+            name: value for name, value in plain[part].items() if name not in names or value != defaults[name].default
+        }
     # Settings that schedulers got since then count where they are set.
     plain["scheduler"] = {
         **dict.fromkeys(_FIRST_SCHEDULER_SETTINGS),
         **spec.scheduler.model_dump(mode="json", exclude_none=True),
     }
     return plain | {part: _without_places(plain[part]) for part in ("task", "scheduler", "sampling")}
+
+
+def _side(spec: RunSpec, name: str) -> Side:
+    """Return a side as it is, or the word for it of a run whose input image is not known yet."""
+    asked: Side = getattr(spec.sampling, name)
+    return asked if isinstance(asked, str) else getattr(spec, name)
 
 
 def _without_places(node: Any) -> Any:

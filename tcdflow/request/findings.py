@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcdflow.files.artifact import Artifacts
+from tcdflow.inputs import findings as inputs
 from tcdflow.request import embeddings, truncation
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
@@ -20,3 +21,4 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     yield from rules.warnings(spec)
     yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings()
+    yield from inputs.warnings(spec, files)

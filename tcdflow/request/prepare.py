@@ -17,6 +17,7 @@ from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.request import embeddings
+from tcdflow.inputs.findings import check_masks
 from tcdflow.request.request import Prepared, Request
 
 
@@ -70,15 +71,17 @@ class Preparer:
             hashed: hash its files even if nothing is pinned.
 
         Raises:
-            RequestError: naming each source that is wrong, each file that is not as pinned, and inputs whose sizes do
-                not agree.
+            RequestError: naming each source that is wrong, each file that is not as pinned, inputs whose sizes do not
+                agree, and masks without what is to be read of them.
         """
         found = self._find(request)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
         if problems := list(embeddings.problems(request.spec, found.files)):
             raise ConfigError(problems)
-        return Prepared(request, resolve_size(request.spec, found.files), found.files, found.lock)
+        spec = resolve_size(request.spec, found.files)
+        check_masks(spec, found.files)
+        return Prepared(request, spec, found.files, found.lock)
 
     def _find(self, request: Request) -> _Found:
         key = _key(request)

@@ -36,7 +36,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
 
 
 def size_problems(spec: RunSpec) -> Iterator[Problem]:
-    """Yield what is wrong with the size of the images."""
+    """Yield what is wrong with the size of the images, as far as it is known."""
     multiple = spec.base.size_multiple
     for side, pixels in (("width", spec.width), ("height", spec.height)):
         if pixels % multiple:
@@ -105,4 +105,5 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         others = any_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)
         yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
     yield from prompt_rules.warnings(spec)
+    yield from spec.task.warnings(spec)
     yield from spec.family.warnings(spec)
