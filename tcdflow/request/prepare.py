@@ -16,8 +16,8 @@ from tcdflow.files.resolve import Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
 from tcdflow.files.unchanged import Unchanged
-from tcdflow.request import embeddings
 from tcdflow.inputs.findings import check_masks
+from tcdflow.request import embeddings
 from tcdflow.request.request import Prepared, Request
 
 

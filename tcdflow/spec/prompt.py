@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from tcdflow.spec.family import FamilyName
-from tcdflow.spec.types import Description, Settings, SourceText
+from tcdflow.spec.types import Description, Settings, SourceText, Text
 
-EmbeddingToken = Annotated[str, StringConstraints(pattern=r"^\S(.{0,98}\S)?$")]
+EmbeddingToken = Annotated[Text, StringConstraints(pattern=r"^\S(.{0,98}\S)?$")]
 
 
 class PromptEncodingSpec(Settings):

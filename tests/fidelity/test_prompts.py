@@ -29,10 +29,11 @@ from tests.fidelity.test_warm_is_cold import differ, make
 from tests.helpers import prepared
 from tests.standins import Family, StandIns
 
-WORDS = ["a", "red", "cat", "on", "the", "green", "bench", "in", "snow", "with", "dog", "and", "blue", "house", "woman"]
+WORDS = ["a", "red", "cat", "on", "the", "tiger", "bench", "in", "snow", "with", "dog", "and", "blue", "house", "park"]
 LONG = " ".join(WORDS[number % len(WORDS)] for number in range(170))
 NAMES = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 GUIDED = ("sampling.guidance_scale=3", "negative_prompt=orange snow")
+BASES: dict[Family, str] = {"sd15": "sd15", "sd21": "sd21_base", "sdxl": "sdxl"}
 FAMILIES: list[Family] = ["sd15", "sdxl"]
 
 Pipes = Callable[[Family], Any]
@@ -53,12 +54,12 @@ def pipes(standins: StandIns) -> Pipes:
 
 
 def base(standins: StandIns, family: Family) -> list[str]:
-    return [f"base={family}", "base.size=64", f"base.source={standins.base(family)}", "loras=[]"]
+    return [f"base={BASES[family]}", "base.size=64", f"base.source={standins.base(family)}", "loras=[]"]
 
 
 def encoded(composer: Composer, pipe: Any, family: Family, *overrides: str) -> dict[str, Any]:
     """What our own encoding makes of a prompt, which is read in chunks unless the overrides say otherwise."""
-    told = [f"base={family}", "loras=[]", "prompt_encoding.long=chunk", *overrides]
+    told = [f"base={BASES[family]}", "loras=[]", "prompt_encoding.long=chunk", *overrides]
     spec = composer.compose(told).spec
     with torch.no_grad():
         return spec.family.encode(pipe, spec, torch.device("cpu"), {})
@@ -274,7 +275,7 @@ class TestEmbeddings:
             f"prompt={prompt}",
             f"embeddings.easy.source={vectors['a1111']}",
             f"embeddings.toy.source={vectors['diffusers']}",
-            "embeddings.toy.token=<toy>",
+            "embeddings.toy.token='<toy>'",
         )
         pipe = scripts.load(diffusers.StableDiffusionPipeline, standins.sd15)
         pipe.load_textual_inversion(str(vectors["diffusers"]))
@@ -299,7 +300,7 @@ class TestEmbeddings:
                 load_file(vectors["sdxl"])[name], token="style", tokenizer=tokenizer, text_encoder=model
             )
             # Else the highest number, which is that of a new token, passes for the end of the text.
-            model.eos_token_id = tokenizer.eos_token_id
+            getattr(model, "text_model", model).eos_token_id = tokenizer.eos_token_id
         assert_equal(ours, by_diffusers(pipe, "a style cat", "orange snow"))
 
     def test_they_leave_nothing_behind(self, composer: Composer, standins: StandIns, vectors: dict[str, Path]) -> None:
