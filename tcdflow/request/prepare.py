@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cache
 
 from tcdflow.errors import ConfigError
 from tcdflow.files.accelerator import computes_in_half
@@ -62,6 +63,7 @@ class Preparer:
     def __init__(self, stores: Stores | None = None) -> None:
         self._stores = stores or Stores()
         self._found: dict[Hashable, _Found | ConfigError] = {}
+        self._half = cache(computes_in_half)  # what drivers there are does not change from cell to cell
 
     def __call__(self, request: Request, *, hashed: bool = False) -> Prepared:
         """Prepare one request.
@@ -84,7 +86,7 @@ class Preparer:
         return Prepared(request, spec, found.files, found.lock)
 
     def _find(self, request: Request) -> _Found:
-        key = _key(request)
+        key = self._key(request)
         if key not in self._found:
             try:
                 self._found[key] = _Found(self._files(request))
@@ -98,8 +100,11 @@ class Preparer:
     def _files(self, request: Request) -> Artifacts:
         if request.files is None:
             return look(request.spec, Finder(self._stores, request.allow_pickle), request.pins)
-        checker = request.spec.base.safety_checker
-        return Artifacts.of(recheck(artifact, safety_checker=checker) for artifact in request.files)
+        base = request.spec.base
+        return Artifacts.of(
+            recheck(artifact, safety_checker=base.safety_checker, own_vae=base.vae is None)
+            for artifact in request.files
+        )
 
     def _hash(self, request: Request, found: _Found) -> None:
         """Hash the files once; those that a plan has found may have changed since, so they are looked at each time."""
@@ -111,11 +116,11 @@ class Preparer:
             request.pins.hold(locked)
             found.lock, found.hashed = locked, now
 
-
-def _key(request: Request) -> Hashable:
-    """Return what is the same for requests that read the same files and are held against the same pins."""
-    spec, base = request.spec, request.spec.base
-    if request.files is not None:
-        return request.pins, tuple(request.files), base.safety_checker
-    chosen = (base.variant, base.safety_checker, computes_in_half(spec.runtime), request.allow_pickle)
-    return request.pins, chosen, tuple(spec.needs())
+    def _key(self, request: Request) -> Hashable:
+        """Return what is the same for requests that read the same files and are held against the same pins."""
+        spec, base = request.spec, request.spec.base
+        if request.files is not None:
+            return request.pins, tuple(request.files), base.safety_checker, base.vae
+        asked = (base.family, base.variant, base.safety_checker, spec.task.name)
+        chosen = (*asked, self._half(spec.runtime), request.allow_pickle)
+        return request.pins, chosen, tuple(spec.needs())

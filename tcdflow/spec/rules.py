@@ -73,8 +73,9 @@ def _adapters(spec: RunSpec) -> Iterator[Problem]:
         if adapter.family != family:
             yield Problem(f"adapters.{name}", f"was trained for {adapter.family} and does not fit a base of {family}")
         yield from adapter.problems(f"adapters.{name}", spec)
+    by_kind = spec.adapters_by_kind
     for kind in ADAPTERS.values():
-        yield from kind.run_problems(spec.adapters_by_kind.get(kind, {}), spec)
+        yield from kind.run_problems(by_kind.get(kind, {}), spec)
 
 
 def warnings(spec: RunSpec) -> Iterator[str]:
@@ -100,6 +101,8 @@ def warnings(spec: RunSpec) -> Iterator[str]:
             yield f"{key} has no effect while sampling.guidance_scale is at most 1"
     if sampling.eta > 0 and not scheduler.uses_eta:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
+    if spec.base.vae is not None and spec.runtime.tiny_vae is not None:
+        yield "base.vae has no effect: runtime.tiny_vae takes its place"
     output = spec.output
     if spec.task.animated and output.fps > (most := ANIMATION_FORMATS[output.animation].max_fps):
         others = any_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)

@@ -31,7 +31,7 @@ class Generated(NamedTuple):
     execution: dict[str, Any]
     environment: dict[str, Any]
     batch: Batch
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass
@@ -68,7 +68,7 @@ class FakeEngine:
             "batch": batch.model_dump(mode="json"),
             "seconds": {"denoise": 0.25, "decode": 0.125},
         }
-        return Generated(samples, {}, execution, {"device": "cpu"}, batch, ())
+        return Generated(samples, {}, execution, {"device": "cpu"}, batch)
 
     def close(self) -> None:
         self.closed += 1
