@@ -151,10 +151,10 @@ class TestChunks:
             "negative_prompt_embeds": torch.cat([parts[0]["negative_prompt_embeds"], empty, empty], dim=1),
         }
         assert_same(made.images[0], scripts.image(pipe, None, **embeds, guidance_scale=3))
-        assert made.record.warnings == []
+        assert not any("is cut off" in warning for warning in made.record.warnings)
         cut = run(*base(standins, "sd15"), f"prompt={LONG}", *GUIDED)
         assert not equal(cut.images[0], made.images[0])
-        (warning,) = cut.record.warnings
+        (warning,) = (warning for warning in cut.record.warnings if "is cut off" in warning)
         rest = " ".join(words[75:])[:100]
         assert warning.startswith(f"prompt has 170 tokens and 75 are read: '{rest}")
 

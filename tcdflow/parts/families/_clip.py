@@ -89,7 +89,7 @@ class Encoder:
     def _units(self, fragment: Fragment, number: int) -> Iterator[Chunk]:
         """Yield what may not be divided between two chunks: a token, or all those of an embedding."""
         if fragment.embedding is None:
-            ids = self.tokenizer(fragment.text, add_special_tokens=False).input_ids
+            ids = self.tokenizer(fragment.text, add_special_tokens=False, verbose=False).input_ids
             yield from ([Token(one, fragment.weight, number)] for one in ids)
         else:
             rows = self.vectors[fragment.embedding]
