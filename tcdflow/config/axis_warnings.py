@@ -1,4 +1,4 @@
-"""What is probably not meant of a sweep's axes: a text split at its commas, a displaced axis."""
+"""What is probably not meant of a sweep's axes: none of them varied, one displaced, a text split at its commas."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import shortened
 
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
+
+
+def not_swept(sweep: SweepSpec) -> Iterator[str]:
+    """Yield a warning if a config declares what only a sweep varies, for a single run."""
+    declared = [f"axes of {', '.join(sweep.axes)} (sweep.axes)"] if sweep.axes else []
+    declared += [f"prompts from {sweep.prompts_from} (sweep.prompts_from)"] if sweep.prompts_from else []
+    declared += ["gaps of prompts (sweep.wildcards)"] if sweep.wildcards else []
+    if declared:
+        yield f"the config declares {' and '.join(declared)}: this is one run without them; -m makes them all"
 
 
 def displaced(sweep: SweepSpec, parsed: Sequence[tuple[Override, str]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from tcdflow.config.axis_warnings import not_swept
 from tcdflow.config.blame import blamed, missing
 from tcdflow.config.guard import forbidden, walk
 from tcdflow.config.hints import hinted, overshadowed
@@ -29,12 +30,14 @@ from tcdflow.config.places import LISTS, is_group
 from tcdflow.config.references import multiplying, referenced
 from tcdflow.config.resolved import resolved
 from tcdflow.config.search import config_loader
+from tcdflow.config.seeds import RandomSeeds
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Hydra, application
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.text import first_line, joined
 
 CONFIG_NAME = "config"
 _MAX_SHOWN = 10
@@ -120,6 +123,7 @@ class Composer:
         self.config_name = config_name
         self._user_dir = Path(config_dir) if config_dir is not None else None
         self.loader = config_loader(self._user_dir, experiment, personal)
+        self.seeds = RandomSeeds()
         self._options: dict[str, tuple[str, ...]] = {}
 
     @cached_property
@@ -177,9 +181,9 @@ class Composer:
             ConfigError: with every violation found.
         """
         allow_pickle, others = permitted(overrides)
-        draft, problems = self._draft(others)
+        draft, problems = self._draft([self.seeds.override(text) for text in others])
         composition = self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
-        return composition if of_sweep else replace(composition, warnings=tuple(_not_swept(draft.sweep)))
+        return composition if of_sweep else replace(composition, warnings=tuple(not_swept(draft.sweep)))
 
     def typed(self, config: DictConfig, overrides: Sequence[str]) -> Composition:
         """Type and judge a run that Hydra itself has composed, with this composer's loader.
@@ -231,6 +235,17 @@ class Composer:
             raise self._error(problems)
         return config
 
+    def value(self, key: str, overrides: Sequence[str]) -> Any:
+        """Return what a key is with some overrides, whatever else may still be missing.
+
+        Raises:
+            ConfigError: if Hydra cannot compose, or the key's interpolation cannot be resolved.
+        """
+        try:
+            return OmegaConf.select(self.load(overrides), key)
+        except OmegaConfBaseException as error:
+            raise ConfigError([Problem(key, joined(first_line(error)))]) from None
+
     def judge(self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
         """Validate a resolved config, also by the rules; ``problems`` collects what is wrong.
 
@@ -258,6 +273,7 @@ class Composer:
         return self._drafted(config, parsed, problems), problems
 
     def _drafted(self, config: DictConfig, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> Draft:
+        self.seeds.fill(config)
         task = _without_hydra(config)
         plain = self._resolve(task, parsed, problems)
         sweep = self._sweep(plain.pop("sweep", None), parsed, problems)
@@ -371,14 +387,6 @@ def _without_hydra(config: DictConfig) -> DictConfig:
     OmegaConf.set_struct(task, False)
     task.pop("hydra", None)
     return task
-
-
-def _not_swept(sweep: SweepSpec) -> Iterator[str]:
-    """Yield what a config declares for a sweep, and a single run leaves out."""
-    declared = [f"axes of {', '.join(sweep.axes)} (sweep.axes)"] if sweep.axes else []
-    declared += [f"prompts from {sweep.prompts_from} (sweep.prompts_from)"] if sweep.prompts_from else []
-    if declared:
-        yield f"the config declares {' and '.join(declared)}: this is one run without them; -m makes them all"
 
 
 def _unique(problems: Sequence[Problem]) -> list[Problem]:

@@ -8,6 +8,7 @@ from tcdflow.files import base_checks
 from tcdflow.files.accelerator import missing_device
 from tcdflow.files.artifact import Artifacts
 from tcdflow.inputs import findings as inputs
+from tcdflow.request import embeddings, truncation
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 
@@ -22,6 +23,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     yield from rules.warnings(spec)
     if what := missing_device(spec.runtime):
         yield what
+    yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)

@@ -19,6 +19,7 @@ from tcdflow.files.store import Stores
 from tcdflow.files.text_encoder import check_clip_skip
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.inputs.findings import check_masks
+from tcdflow.request import embeddings
 from tcdflow.request.request import Prepared, Request
 
 
@@ -80,6 +81,8 @@ class Preparer:
         check_clip_skip(request.spec, found.files)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
+        if problems := list(embeddings.problems(request.spec, found.files)):
+            raise ConfigError(problems)
         spec = resolve_size(request.spec, found.files)
         check_masks(spec, found.files)
         return Prepared(request, spec, found.files, found.lock)

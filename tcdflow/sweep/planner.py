@@ -133,7 +133,8 @@ class _Planner:
         batches = order.batches([(cell.costs, cell.images, cell.batch_size) for cell in ordered])
         keys = [point.key for axis in self._axes.axes for point in axis[0]]
         personal = self._composer.personal
-        contents = [*self._axes.declared, *([personal.sha256] if personal else [])]
+        contents = [*self._axes.declared, *map(str, self._composer.seeds.drawn)]
+        contents += [personal.sha256] if personal else []
         plan = Plan.model_construct(
             environment=versions() | ({"defaults": personal.plain()} if personal else {}),
             name=self._axes.sweep.name or sweep_name(keys, overrides, contents),
@@ -160,7 +161,7 @@ class _Planner:
         if number is None:
             return None
         draft = self._drafts[number]
-        values = {point.key: point.value for point in points if point.key in self._free}
+        values = {point.key: point.value for point in points if point.key in self._free and point.text}
         texts = tuple(point.text for point in points)
         problems: list[Problem] = []
         spec = self._composer.judge(with_values(draft.plain, values), draft.parsed, problems)
@@ -199,7 +200,10 @@ class _Planner:
 
     def _template(self, points: Points) -> int | None:
         """Return the template of a cell, composing it if it is the first of its kind."""
-        structural = tuple(point.text for point in points if point.key not in self._free)
+        # A key that a cell leaves as the config has it must not come with another cell's value.
+        structural = tuple(
+            point.text or f"~{point.key}" for point in points if point.key not in self._free or not point.text
+        )
         if structural not in self._templates:
             self._templates[structural] = self._compose(points)
         return self._templates[structural]
