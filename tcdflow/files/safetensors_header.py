@@ -54,6 +54,17 @@ def keys(path: Path) -> list[str]:
     return [name for name in header if name != "__metadata__"]
 
 
+def shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the dtype, such as ``F16``, and the shape of each of a file's tensors, in the header's order.
+
+    Raises:
+        SourceError: if the header is damaged.
+        OSError: if the file cannot be read.
+    """
+    header, _ = _read(path)
+    return {name: (header[name]["dtype"], tuple(header[name]["shape"])) for name, _, _ in _tensors(header)}
+
+
 def _read(path: Path) -> tuple[dict[str, Any], int]:
     """Return the header, and how many bytes follow it."""
     with path.open("rb") as file:
