@@ -43,7 +43,9 @@ def show(result: Result) -> None:
 
 
 def _report(sweep: HydraSweep, seconds: float) -> int:
-    statuses = [_status(path.parent) for path in sweep.directory.rglob(document.FILE_NAME)]
+    records = [_record(path.parent) for path in sweep.directory.rglob(document.FILE_NAME)]
+    warn(dict.fromkeys(text for one in records if one for text in one.warnings if text not in sweep.warnings))
+    statuses = [one.status if one else "failed" for one in records]
     counts = {how: statuses.count(how) for how in sorted(set(statuses))}
     counted = ", ".join(f"{count} {how}" for how, count in counts.items())
     found = sweep.directory / "optimization_results.yaml"
@@ -55,8 +57,8 @@ def _report(sweep: HydraSweep, seconds: float) -> int:
     return int(counts.get("done", 0) != len(statuses))
 
 
-def _status(directory: Path) -> str:
+def _record(directory: Path) -> document.Record | None:
     try:
-        return document.read(directory).status
+        return document.read(directory)
     except RecordError:
-        return "failed"
+        return None

@@ -111,6 +111,7 @@ def _rerun(recorded: Recorded, request: Request, where: Sequence[str]) -> Result
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         engine = WarmEngine(reusable=False, on_loaded=resume_collector)
         result = run_single(prepared, output, engine, bar.step)
+    warn(result.record.warnings[len(prepared.warnings) :])
     for path in result.paths:
         print(path)
     print(summary(result, time.perf_counter() - start), file=sys.stderr)

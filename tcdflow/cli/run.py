@@ -79,6 +79,7 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         engine = WarmEngine(reusable=False, on_loaded=resume_collector)
         result = run_single(prepared, output, engine, bar.step)
+    warn(result.record.warnings[len(prepared.warnings) :])
     for path in result.paths:
         print(path)
     print(summary(result, time.perf_counter() - start), file=sys.stderr)

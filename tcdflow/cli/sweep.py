@@ -52,7 +52,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     directory = directory_of(planned.plan)
     with sweeps.alone(directory):
         plan = sweeps.freeze(directory, planned.plan).allowing(pickles=allow_pickle)
-        return run_plan(plan, directory, launcher, retry_failed=False)
+        return run_plan(plan, directory, launcher, retry_failed=False, warned=planned.warnings)
 
 
 def directory_of(plan: Plan) -> Path:
@@ -62,8 +62,16 @@ def directory_of(plan: Plan) -> Path:
     return at_home(listed[-1]) if listed else Path("outputs") / "sweeps" / plan.name
 
 
-def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool) -> int:
-    """Run the cells of a frozen plan that are not done, and say what became of them."""
+def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: bool, warned: Sequence[str] = ()) -> int:
+    """Run the cells of a frozen plan that are not done, and say what became of them.
+
+    Args:
+        plan: of the sweep.
+        directory: of the sweep.
+        launcher: runs the cells.
+        retry_failed: run failed cells again.
+        warned: warnings that stand on the terminal already.
+    """
     start = time.perf_counter()
     _tell_of_other_versions(plan)
     bar = SweepBar(directory)
@@ -91,12 +99,21 @@ def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: b
         print(f"stopped with {done} of {len(before)} cells done; go on with: {command}", file=sys.stderr)
         raise
     _write_down(directory, plan, outcomes, finished)
+    _warn(finished, warned)
     return _report(list(outcomes.values()), directory, launcher, time.perf_counter() - start)
 
 
 def _write_down(directory: Path, plan: Plan, outcomes: Mapping[str, Outcome], finished: Sequence[Outcome]) -> None:
     results.write(directory, plan, list(outcomes.values()))
     timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(finished) if o.record)
+
+
+def _warn(finished: Sequence[Outcome], warned: Sequence[str]) -> None:
+    found = dict.fromkeys(text for outcome in finished if outcome.record for text in outcome.record.warnings)
+    new = [text for text in found if text not in warned]
+    warn(new[:_SHOWN])
+    if len(new) > _SHOWN:
+        warn([f"... and {len(new) - _SHOWN} more: each cell's run.json has its own"])
 
 
 def _spread(finished: Sequence[Outcome]) -> Sequence[Outcome]:

@@ -55,7 +55,7 @@ class Composition:
         spec: what the run is.
         overrides: as the user wrote them.
         choices: the option chosen of each group, e.g. ``{"base": "emoji", "loras": ["tcd"]}``.
-        warnings: what is allowed and probably not meant.
+        warnings: what composing it showed to be probably not meant; the spec's own are :func:`rules.warnings`.
         config: Hydra's composed config, its own ``hydra`` node included.
         sweep: what the config says of a sweep.
         lock: lock file that pins its sources, if any.
@@ -224,7 +224,7 @@ class Composer:
             spec,
             tuple(overrides),
             self._choices(draft.config),
-            tuple(rules.warnings(spec)),
+            (),
             draft.config,
             draft.sweep,
             draft.lock,

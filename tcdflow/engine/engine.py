@@ -28,13 +28,14 @@ from tcdflow.spec.model import RunSpec
 
 @dataclass(frozen=True)
 class Generated:
-    """The images of a run, its inputs, its execution and environment, and its batch."""
+    """The images of a run, its inputs, its execution and environment, its batch, and what it is warned of."""
 
     samples: list[Sample]
     inputs: dict[str, Image.Image]
     execution: dict[str, Any]
     environment: dict[str, Any]
     batch: Batch
+    warnings: tuple[str, ...]
 
 
 class Engine:
@@ -163,7 +164,9 @@ class Engine:
             "seconds": {name: round(seconds, 4) for name, seconds in watch.seconds.items()},
             "peak_memory_bytes": peak_memory(loaded.device),
         }
-        return Generated([one.sample for one in sampled], inputs, execution, _environment(loaded), batch)
+        return Generated(
+            [one.sample for one in sampled], inputs, execution, _environment(loaded), batch, loaded.warnings
+        )
 
     def close(self) -> None:
         """Release the pipeline and its memory."""

@@ -133,6 +133,11 @@ class Loaded:
             loaded._attach_loras(spec, artifacts)
         return loaded
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What loading it showed to be probably not meant."""
+        return self.stack.warnings
+
     def leads_to(self, needs: Needs) -> bool:
         """Say whether another run can be reached without reloading the base."""
         if self.needs == needs:

@@ -97,6 +97,15 @@ class LoraStack:
         return self._fused
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What attaching it showed to be probably not meant."""
+        return tuple(
+            f"loras.{one.name}: {one.of - used} of its {one.of} modules are not in the base and have no effect"
+            for one in self._attached
+            if (used := sum(one.modules.values())) < one.of
+        )
+
+    @property
     def reweightable(self) -> bool:
         """Whether other weights can be set on the LoRAs as they are: they are there, neither fused nor merged."""
         return bool(self._entries) and not self._fused and not self._merged

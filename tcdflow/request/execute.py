@@ -85,6 +85,7 @@ def keep(generated: Generated, run: RunDirectory) -> Result:
     """
     run.record.execution = generated.execution
     run.record.environment |= generated.environment
+    run.record.warnings += generated.warnings
     run.save(generated.samples, generated.inputs, generated.batch)
     for sample in generated.samples:
         if sample.invalid is not None:

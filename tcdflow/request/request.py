@@ -11,6 +11,7 @@ from tcdflow.files.lock import LockedFile
 from tcdflow.files.pins import FREE, Pins
 from tcdflow.record import lockfile
 from tcdflow.record.key import run_key
+from tcdflow.request import findings
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
 
@@ -29,7 +30,7 @@ class Request:
         allow_pickle: whether the person at the command line lets pickled weights be read.
         overrides: as the user wrote them.
         choices: the option chosen of each group of configs.
-        warnings: what is allowed and probably not meant.
+        warnings: what composing it showed to be probably not meant.
         derived_from: key of the run that is made again.
         batch: what that one was made together with.
     """
@@ -85,5 +86,5 @@ class Prepared:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed and probably not meant, the pickles among the files included."""
-        return (*self.request.warnings, *self.files.warnings())
+        """What is allowed and probably not meant, as far as is known before the pipeline is loaded."""
+        return (*self.request.warnings, *findings.warnings(self.spec, self.files))

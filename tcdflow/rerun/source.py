@@ -89,7 +89,6 @@ class Recorded:
             Pins(self.lock, holds=lambda role: _sources(then, role) == _sources(now, role)),
             allow_pickle=allow_pickle,
             overrides=tuple(overrides),
-            warnings=tuple(rules.warnings(spec)),
             derived_from=self.key,
             batch=self.batch,
         )

@@ -22,7 +22,6 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
-from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import order
 from tcdflow.sweep.files import SweepFiles
@@ -169,13 +168,13 @@ class _Planner:
             self._composer.judge(with_values(draft.plain, values), draft.parsed, problems)
             self._problems.add(problems, texts)
             return None
-        if len(self._warnings) < MAX_WARNINGS:
-            self._warnings |= dict.fromkeys(rules.warnings(spec))
         try:
             prepared, files = self._files.of(spec)
         except ConfigError as error:
             self._problems.add(error.problems, texts)
             return None
+        if len(self._warnings) < MAX_WARNINGS:
+            self._warnings |= dict.fromkeys(prepared.warnings)
         sized = prepared.spec
         fields = {
             "template": number,

@@ -115,7 +115,7 @@ class Worker:
                 self._begin(cell, self.plan.spec(cell), notes).end(error)
             raise
         first = prepared[batch[0].name]
-        warnings = [*notes, *first.warnings]
+        warnings = [*notes]
         specs = {name: one.spec for name, one in prepared.items()}
         offload = self.plan.settings.out_of_memory
         if emptied and offload != "none" and specs[batch[0].name].runtime.device != "cpu":
@@ -125,7 +125,7 @@ class Worker:
         records: dict[str, Record] = {}
         try:
             for cell in left:
-                running.append(self._begin(cell, specs[cell.name], warnings))
+                running.append(self._begin(cell, specs[cell.name], [*warnings, *prepared[cell.name].warnings]))
             assert first.lock is not None, "a plan pins its files"
             for run in running:
                 run.lock(first.lock)

@@ -17,6 +17,7 @@ from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of, frames_sha256, pixel_sha256
 from tcdflow.record.sample import Sample
 from tcdflow.rerun import source
+from tcdflow.spec import rules
 from tcdflow.spec.formats import (
     ANIMATION_FORMATS,
     IMAGE_FORMATS,
@@ -164,7 +165,7 @@ def test_an_input_image_may_have_it_if_pillow_reads_it(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("toys")
 def test_more_frames_a_second_than_it_shows_is_a_warning(composer: Composer) -> None:
     said = ["experiment=animation", "output.animation=strip", "output.fps=2"]
-    warnings = composer.compose(said).warnings
+    warnings = [*rules.warnings(composer.compose(said).spec)]
     assert [text for text in warnings if text == "output.fps=2 is more than strip can show (1); gif, mp4 or webp can"]
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tcdflow.cli.sweep import directory_of
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RecordError
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Request
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner
 from tcdflow.sweep.directory import freeze
@@ -82,6 +84,16 @@ class TestAxes:
     def test_a_rule_that_leaves_out_nothing_is_told(self, composer: Composer) -> None:
         planned = planner.make(composer, ["sampling.eta=0,1", "sweep.exclude=[{sampling.eta:0.5}]"])
         assert "sweep.exclude.0 leaves out nothing" in planned.warnings
+
+    def test_a_cell_is_warned_as_a_run_of_its_own(self, composer: Composer) -> None:
+        planned = planner.make(composer, ["scheduler=tcd,euler"])
+        plan, prepare = planned.plan, Preparer()
+        for cell in plan.cells:
+            prepared = prepare(plan.request(cell, plan.pins(), plan.artifacts(cell)))
+            alone = prepare(Request.composed(composer.compose(plan.overrides_of(cell))))
+            assert prepared.warnings == alone.warnings
+            assert bool(prepared.warnings) == (cell.overrides == ("scheduler=euler",))
+        assert len(planned.warnings) == 2
 
     def test_sample_is_drawn_with_its_seed_in_order(self, composer: Composer) -> None:
         def drawn(seed: int) -> list[tuple[object, ...]]:
