@@ -5,7 +5,6 @@ So that a file of another kind is named as such before anything heavy is importe
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,11 +19,16 @@ _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 _EMBEDDINGS = "bundle_emb."
 """OneTrainer's prefix of textual inversion embeddings beside a LoRA."""
 
+_PEFT = "base_model.model."
+"""What peft's own ``save_pretrained`` puts before each name."""
+
 _NEEDED: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
     Kind.LORA: (("down", "up"),),
     Kind.LOHA: (("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"),),
     Kind.LOKR: tuple(
-        (*one, *two) for one in (("lokr_w1",), ("lokr_w1_a", "lokr_w1_b")) for two in (("lokr_w2",), ("lokr_w2_a", "lokr_w2_b"))
+        (*one, *two)
+        for one in (("lokr_w1",), ("lokr_w1_a", "lokr_w1_b"))
+        for two in (("lokr_w2",), ("lokr_w2_a", "lokr_w2_b"))
     ),
     Kind.FULL: (("diff",), ("diff_b",)),
     Kind.NORM: (("w_norm",), ("b_norm",)),
@@ -40,24 +44,24 @@ NAMES = {"sd15": "SD 1.5", "sd21": "SD 2.1", "sdxl": "SDXL"}
 
 _TEXT_KEYS = re.compile(r"attn2[._]to_[kv]$")
 
-# What the module names of other architectures have and those of a Stable Diffusion UNet have not.
-_OTHERS = (
-    (re.compile(r"double_blocks|single_blocks|single_transformer_blocks"), "FLUX or a relative of it"),
-    (re.compile(r"joint_blocks|add_k_proj|context_block|transformer_blocks_\d+_attn_add_"), "Stable Diffusion 3"),
-    (re.compile(r"prior_unet|effnet|lora_prior"), "Stable Cascade or Kandinsky"),
-    (re.compile(r"^(transformer|diffusion_model)\.|^lora_transformer_|^lora_unet_blocks_\d|^blocks\.\d"), "a diffusion transformer"),
-)
-# What else is handed in as a LoRA: a sign in its keys, what it is, and what to do with it.
-_NO_LORAS = (
-    (re.compile(r"^(model\.diffusion_model|first_stage_model|cond_stage_model|conditioner)\."), "is a whole checkpoint: give it as base.source"),
-    (re.compile(r"^lora_controlnet$"), "is a Control-LoRA, which is not supported: use a ControlNet"),
-    (re.compile(r"^(control_model\.|controlnet_|input_hint_block)"), "is a ControlNet: give it as adapters.<name>.source"),
-    (re.compile(r"^(image_proj|ip_adapter)\."), "is an IP-Adapter: give it as adapters.<name>.source"),
-    (re.compile(r"^(emb_params|clip_l|clip_g|string_to_param.*)$"), "is a textual inversion embedding and no LoRA"),
-    (re.compile(r"motion_modules\..*\.(weight|bias)$"), "is a motion module: give it as an adapter of kind motion_adapter"),
-    (re.compile(r"^(encoder|decoder)\.(down|up|mid|conv)"), "is a VAE"),
-    (re.compile(r"^(down_blocks|mid_block|up_blocks|conv_in)\."), "is a UNet's weights and no LoRA"),
-)  # fmt: skip
+# Architectures that have no base here, each with what its modules' names have and those of a UNet have not.
+_OTHERS = {
+    "FLUX or a relative of it": r"double_blocks|single_blocks|single_transformer_blocks",
+    "Stable Diffusion 3": r"joint_blocks|add_k_proj|context_block",
+    "Stable Cascade or Kandinsky": r"prior_unet|lora_prior|effnet",
+    "a diffusion transformer": r"^(transformer|diffusion_model|blocks)\.|^lora_transformer_|^lora_unet_blocks_\d",
+}
+# What else is given as a LoRA, and what to do with it, each with a sign in its keys.
+_NO_LORAS = {
+    "is a whole checkpoint: give it as base.source": r"^(model\.diffusion_model|first_stage_model|conditioner)\.",
+    "is a Control-LoRA, which is not supported: use a ControlNet": r"^lora_controlnet$",
+    "is a ControlNet: give it as adapters.<name>.source": r"^(control_model\.|controlnet_|input_hint_block)",
+    "is an IP-Adapter: give it as adapters.<name>.source": r"^(image_proj|ip_adapter)\.",
+    "is a textual inversion embedding and no LoRA": r"^(emb_params|clip_l|clip_g|string_to_param.*)$",
+    "is a motion module: give it as an adapter of kind motion_adapter": r"motion_modules\.",
+    "is a VAE: give it as base.vae": r"^(encoder|decoder)\.(down|up|mid|conv)",
+    "is a UNet's weights and no LoRA": r"^(down_blocks|mid_block|up_blocks|conv_in)\.",
+}
 
 
 @dataclass(frozen=True)
@@ -101,11 +105,18 @@ class LoraFile:
             raise SourceError(
                 f"is a {self.kind} for {self.other}; bases here are {', '.join(NAMES.values())}, which it cannot fit"
             )
+        if any(module.startswith(_PEFT) for module in self.modules):
+            raise SourceError(
+                "was saved by peft alone, which keeps the scale in adapter_config.json: save it by diffusers' "
+                "save_lora_weights"
+            )
         if self.unreadable is not None:
             raise SourceError(f"has tensors of type {self.unreadable}, quantized in a way that cannot be read")
         refused = next((kind for kind in self.kinds.values() if kind not in _NEEDED), None)
         if refused is not None:
-            raise SourceError(f"is of kind {refused}, which cannot be loaded; LoRA, LoCon, LoHa, LoKr, IA3, DoRA and full can")
+            raise SourceError(
+                f"is of kind {refused}, which cannot be loaded; LoRA, LoCon, LoHa, LoKr, IA3, DoRA and full can"
+            )
         for module, parts in self.modules.items():
             if not any(set(row) <= set(parts) for row in _NEEDED[self.kinds[module]]):
                 raise SourceError(f"is incomplete: {module} has {', '.join(parts)} alone")
@@ -124,7 +135,7 @@ class LoraFile:
         """Yield what of the file is left out."""
         if self.embeddings:
             names = ", ".join(self.embeddings[:4])
-            yield f"it carries textual inversion embeddings ({names}), which are not loaded; as words of a prompt they are none"
+            yield f"its textual inversion embeddings ({names}) are not loaded, and mean nothing in a prompt"
 
 
 def read(path: Path) -> LoraFile:
@@ -134,7 +145,7 @@ def read(path: Path) -> LoraFile:
         SourceError: if the header is damaged.
         OSError: if the file cannot be read.
     """
-    stat = os.stat(path)
+    stat = path.stat()
     return _read(path, stat.st_mtime_ns, stat.st_size)
 
 
@@ -156,7 +167,7 @@ def _read(path: Path, mtime: int, size: int) -> LoraFile:
 
 
 def _other(modules: Collection[str]) -> str | None:
-    return next((name for sign, name in _OTHERS if any(map(sign.search, modules))), None)
+    return next((name for name, sign in _OTHERS.items() if any(re.search(sign, module) for module in modules)), None)
 
 
 def _family(modules: Mapping[str, Mapping[str, str]], tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> str | None:
@@ -170,8 +181,8 @@ def _family(modules: Mapping[str, Mapping[str, str]], tensors: Mapping[str, tupl
 
 
 def _what_it_is(keys: Collection[str]) -> str:
-    for sign, what in _NO_LORAS:
-        if any(map(sign.search, keys)):
+    for what, sign in _NO_LORAS.items():
+        if any(re.search(sign, key) for key in keys):
             return what
     shown = ", ".join(sorted(keys)[:3])
     return f"holds no LoRA: none of its {len(keys)} keys is one" + (f", e.g. {shown}" if keys else "")

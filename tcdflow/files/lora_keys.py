@@ -23,11 +23,15 @@ class Kind(StrEnum):
     GLORA = "GLoRA"
 
 
-_DOWN, _UP = ("lora_down", "lora.down", "lora_linear_layer.down", "down"), ("lora_up", "lora.up", "lora_linear_layer.up")
+_DOWN, _UP = (
+    ("lora_down", "lora.down", "lora_linear_layer.down", "down"),
+    ("lora_up", "lora.up", "lora_linear_layer.up"),
+)
 _PARTS: dict[str, tuple[Kind | None, str]] = {
     **{f"{name}.weight": (Kind.LORA, "down") for name in (*_DOWN, "lora_A", "lora_A.default")},
     **{f"{name}.weight": (Kind.LORA, "up") for name in (*_UP, "up", "lora_B", "lora_B.default")},
-    **{name: (Kind.LORA, "magnitude") for name in ("lora_magnitude_vector", "lora_magnitude_vector.weight")},
+    "lora_magnitude_vector": (Kind.LORA, "magnitude"),
+    "lora_magnitude_vector.weight": (Kind.LORA, "magnitude"),
     "lora_B.bias": (Kind.LORA, "up_bias"),
     "lora_mid.weight": (Kind.LORA, "mid"),
     **{name: (Kind.LOHA, name) for name in ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")},

@@ -49,6 +49,42 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
+def lora_warnings() -> Iterator[list[str]]:
+    """Collect what diffusers warns of while it loads a LoRA; all its messages reach the log, but those known as noise.
+
+    Unruly: it asks people to open an issue for a LoRA that has no weights for a text encoder, and warns without an
+    error of weights that it leaves out. In its place: errors, and quiet where nothing is wrong.
+    """
+    collected: list[str] = []
+    with quiet():
+        logger = logging.getLogger("diffusers")
+        before = logger.handlers, logger.propagate
+        logger.handlers, logger.propagate = [_Collector(collected)], False
+        try:
+            yield collected
+        finally:
+            logger.handlers, logger.propagate = before
+
+
+class _Collector(logging.Handler):
+    """Passes messages on to the log."""
+
+    def __init__(self, collected: list[str]) -> None:
+        super().__init__()
+        self._collected = collected
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning, unless the loaded modules are counted against the file anyway."""
+        message = record.getMessage()
+        if message.startswith("No LoRA keys associated to "):
+            return
+        if record.levelno >= logging.WARNING and "led to unexpected keys" not in message:
+            self._collected.append(message)
+        if logging.root.handlers:
+            logging.root.handle(record)
+
+
+@contextmanager
 def _quiet(library: Any, name: str) -> Iterator[None]:
     library.get_verbosity()  # makes the library's own handler, so that it can be removed
     logger = logging.getLogger(name)

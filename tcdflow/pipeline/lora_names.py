@@ -48,13 +48,16 @@ class LoraNames:
         self._dotted: dict[str, Place] = {}
         self._flat: dict[Place, Place] = {}
         self._original: dict[Place, Place] = {}
+        self._shapes: dict[Place, tuple[int, ...]] = {}
         for component in lora_components(pipe):
             model = getattr(pipe, component)
             original = _original_names(model) if component == pipe.unet_name else None
             for path, module in model.named_modules():
-                if not path or getattr(module, "weight", None) is None:
+                weight = getattr(module, "weight", None)
+                if not path or weight is None:
                     continue
                 place = (component, path)
+                self._shapes[place] = tuple(weight.shape)
                 for name in _spellings(component, path):
                     self._dotted[f"{component}.{name}"] = place
                     self._flat[component, name.replace(".", "_")] = place
@@ -72,6 +75,10 @@ class LoraNames:
                 flat = component, name.removeprefix(prefix)
                 return self._flat.get(flat) or self._original.get(flat)
         return None
+
+    def shape(self, place: Place) -> tuple[int, ...]:
+        """Return the shape of a module's weight."""
+        return self._shapes[place]
 
 
 def original(name: str) -> bool:

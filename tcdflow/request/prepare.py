@@ -16,7 +16,9 @@ from tcdflow.files.resolve import Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
 from tcdflow.files.unchanged import Unchanged
+from tcdflow.request import findings
 from tcdflow.request.request import Prepared, Request
+from tcdflow.spec.model import RunSpec
 
 
 def prepare(request: Request, progress: Progress = lambda done, total: None) -> Prepared:
@@ -38,7 +40,14 @@ def fetched(prepared: Prepared, progress: Progress = lambda done, total: None) -
     Raises:
         ConfigError: naming each part that could not be had.
     """
-    return replace(prepared, files=Artifacts.of(fetch(prepared.files, progress)))
+    files = Artifacts.of(fetch(prepared.files, progress))
+    _check(prepared.spec, files)
+    return replace(prepared, files=files)
+
+
+def _check(spec: RunSpec, files: Artifacts) -> None:
+    if problems := list(findings.problems(spec, files)):
+        raise ConfigError(problems)
 
 
 @dataclass
@@ -75,6 +84,7 @@ class Preparer:
         found = self._find(request)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
+        _check(request.spec, found.files)
         return Prepared(request, resolve_size(request.spec, found.files), found.files, found.lock)
 
     def _find(self, request: Request) -> _Found:
