@@ -326,7 +326,8 @@ class Composer:
         except ValidationError as error:
             known = {problem.key for problem in problems}
             found = problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
-            problems += [explained(problem, plain, self.options) for problem in found if problem.key not in known]
+            clear = [explained(problem, plain, self.options) for problem in found if problem.key not in known]
+            problems += [self._placed(problem, parsed) for problem in clear]
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tcdflow.errors import SourceError
-from tcdflow.files import layout, lora_file, model_index
+from tcdflow.files import layout, model_index
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.pickles import PICKLES, REFUSED, is_pickle, stand_ins
 from tcdflow.files.safetensors_header import check_header
@@ -161,8 +161,6 @@ def checked(artifact: Artifact) -> Artifact:
         try:
             if name.endswith(SAFETENSORS) and name not in absent:
                 check_header(path)
-                if artifact.role.startswith("loras."):
-                    lora_file.read(path).check()
             elif ".index." in name:
                 folder = name.rpartition("/")[0]
                 weights = (other.rpartition("/") for other in artifact.files if other.endswith((SAFETENSORS, *PICKLES)))

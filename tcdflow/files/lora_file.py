@@ -125,8 +125,12 @@ class LoraFile:
                 f"has {len(self.strays)} keys of no kind that can be loaded, e.g. {', '.join(sorted(self.strays)[:3])}"
             )
 
-    def misfit(self, family: str) -> str | None:
-        """Return why it does not fit the bases of a family, as far as the file tells."""
+    def refusal(self, family: str) -> str | None:
+        """Return why it cannot be loaded into the bases of a family, as far as the file tells."""
+        try:
+            self.check()
+        except SourceError as error:
+            return str(error)
         if self.family is None or family not in NAMES or self.family == family:
             return None
         return f"is a {self.kind} for {NAMES[self.family]} and does not fit a base of {NAMES[family]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,20 +51,27 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def lora_warnings() -> Iterator[list[str]]:
-    """Collect what diffusers warns of while it loads a LoRA; all its messages reach the log, but those known as noise.
+    """Collect what libraries warn of while they load a LoRA; their messages reach the log, but those known as noise.
 
-    Unruly: it asks people to open an issue for a LoRA that has no weights for a text encoder, and warns without an
-    error of weights that it leaves out. In its place: errors, and quiet where nothing is wrong.
+    Unruly: diffusers asks people to open an issue for a LoRA that has no weights for a text encoder, transformers
+    reports all weights of one as missing, peft complains of names that diffusers has given it. In its place: errors
+    where weights are left out, and quiet where nothing is wrong.
     """
     collected: list[str] = []
-    with quiet():
-        logger = logging.getLogger("diffusers")
-        before = logger.handlers, logger.propagate
-        logger.handlers, logger.propagate = [_Collector(collected)], False
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The following alpha_pattern keys did not match")
+        loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+        before = [(logger.handlers, logger.propagate) for logger in loggers]
+        for logger in loggers:
+            logger.handlers, logger.propagate = [_Collector(collected)], False
         try:
             yield collected
         finally:
-            logger.handlers, logger.propagate = before
+            for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+                logger.handlers, logger.propagate = handlers, propagate
+
+
+_NOISE = ("No LoRA keys associated to ", " LOAD REPORT")
 
 
 class _Collector(logging.Handler):
@@ -76,7 +84,7 @@ class _Collector(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a warning, unless the loaded modules are counted against the file anyway."""
         message = record.getMessage()
-        if message.startswith("No LoRA keys associated to "):
+        if any(noise in message for noise in _NOISE):
             return
         if record.levelno >= logging.WARNING and "led to unexpected keys" not in message:
             self._collected.append(message)

@@ -8,7 +8,7 @@ float32. A weight ``w`` of the LoRA means ``W + w * delta``, for DoRA too, as A1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ def delta(kind: Kind, parts: Parts, base: Tensor) -> Tensor:
 
 def alpha_scale(parts: Parts, rank: int) -> float:
     """Return what the product of a module's matrices is multiplied with: alpha / rank, 1 without an alpha."""
-    return float(parts["alpha"].reshape(-1)[0]) / rank if "alpha" in parts else 1.0
+    return parts["alpha"].item() / rank if "alpha" in parts else 1.0
 
 
 def _lora(parts: Parts, base: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def _kronecker_factor(parts: Parts, number: str) -> Tensor:
 
 def _core(core: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Multiply a kernel's core ``(i, j, height, width)`` with ``a (i, out)`` and ``b (j, in)``."""
-    return torch.einsum("ijhw,io,jn->onhw", core, a, b)
+    return torch.einsum("ijhw,io,jn->onhw", core, a, b).contiguous()
 
 
 def _ia3(parts: Parts, base: Tensor) -> Tensor:
@@ -93,15 +93,16 @@ def _ia3(parts: Parts, base: Tensor) -> Tensor:
 
 def _dora(base: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
     merged = base + change
-    rows = magnitude.shape[0] == base.shape[0] == magnitude.numel()
+    rows = magnitude.shape[:1] == base.shape[:1] and magnitude.numel() == base.shape[0]
     if not rows and magnitude.numel() != base.shape[1]:
         raise ValueError(f"a dora_scale of shape {tuple(magnitude.shape)} fits no side of {tuple(base.shape)}")
     others = tuple(side for side in range(base.dim()) if side != (0 if rows else 1))
-    norm = merged.norm(dim=others, keepdim=True) + torch.finfo(torch.float32).eps
-    return merged * (magnitude.reshape(norm.shape) / norm) - base
+    norm = torch.linalg.vector_norm(merged, dim=others, keepdim=True) + torch.finfo(torch.float32).eps
+    scale: Tensor = magnitude.reshape(norm.shape) / norm
+    return merged * scale - base
 
 
-_CHANGES = {
+_CHANGES: Mapping[Kind, Callable[[Parts, Tensor], Tensor]] = {
     Kind.LORA: _lora,
     Kind.LOHA: _loha,
     Kind.LOKR: _lokr,

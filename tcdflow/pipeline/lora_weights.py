@@ -149,7 +149,7 @@ class LoraWeights:
             if change.parameter == "bias":
                 return next(parts[part] for part in BIASES if part in parts).reshape(base.shape)
             return delta(self.file.kinds[change.name], parts, base)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, IndexError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise SourceError(f"does not fit the base: {change.name}: {error}") from None

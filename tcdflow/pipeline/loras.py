@@ -189,7 +189,7 @@ class LoraStack:
         if read.is_delta:
             return
         try:
-            tensors = read.state_dict()
+            tensors, alphas = read.state_dict(), read.alphas()
             with lora_warnings() as warned:
                 if tensors is not None:
                     self._pipe.load_lora_weights(tensors, adapter_name=entry.adapter)
@@ -208,18 +208,20 @@ class LoraStack:
             raise _problem(
                 entry, f"diffusers loads {read.count - len(lost)} of its {read.count} modules, not {lost[0]}"
             )
-        self._set_alphas(entry, read)
+        self._set_alphas(entry, alphas or {})
 
-    def _set_alphas(self, entry: StackEntry, read: LoraWeights) -> None:
+    def _set_alphas(self, entry: StackEntry, alphas: Mapping[Place, float]) -> None:
         """Give each layer its alpha of the file: diffusers gives those that it mistakes the most frequent one."""
-        for (component, path), alpha in (read.alphas() or {}).items():
-            model = getattr(self._pipe, component)
-            layer = model.get_submodule(path)
+        for (component, path), alpha in alphas.items():
+            layer = getattr(self._pipe, component).get_submodule(path)
             if layer.lora_alpha[entry.adapter] != alpha:
                 layer.lora_alpha[entry.adapter] = alpha
                 layer.set_scale(entry.adapter, 1.0)
-                # peft makes merged LoRAs by the config.
-                model.peft_config[entry.adapter].alpha_pattern[f"^{path}"] = alpha
+        for component in {component for component, _ in alphas}:
+            # peft makes merged LoRAs by the config.
+            config = getattr(self._pipe, component).peft_config[entry.adapter]
+            own = {path: alpha for (of, path), alpha in alphas.items() if of == component}
+            config.alpha_pattern = {f"^{path}": alpha for path, alpha in own.items() if alpha != config.lora_alpha}
 
     def _set_weights(self) -> None:
         # A list with one item for each: a single mapping would be used up by the first LoRA.

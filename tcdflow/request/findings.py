@@ -35,8 +35,8 @@ def problems(spec: RunSpec, files: Artifacts) -> Iterator[Problem]:
         files: its local files; those that are absent yet are not read.
     """
     for name, path, file in _loras(spec, files):
-        if misfit := file.misfit(spec.base.family):
-            yield Problem(f"loras.{name}.source", f"'{path.name}' {misfit}")
+        if refusal := file.refusal(spec.base.family):
+            yield Problem(f"loras.{name}.source", f"'{path.name}' {refusal}")
 
 
 def _loras(spec: RunSpec, files: Artifacts) -> Iterator[tuple[str, Path, LoraFile]]:

@@ -46,7 +46,7 @@ class LoraFile:
 
 
 def chosen(pipe: Any, endings: tuple[str, ...] = (*_PARTS, *_TEXT)) -> dict[Module, Tensor]:
-    """Choose modules of a pipeline: the first two of the UNet with each ending, and those of the text encoders."""
+    """Choose modules of a pipeline: the first, middle and last of each component with each ending."""
     found: dict[Module, Tensor] = {}
     for component in ("unet", "text_encoder", "text_encoder_2"):
         model = getattr(pipe, component, None)
@@ -56,7 +56,7 @@ def chosen(pipe: Any, endings: tuple[str, ...] = (*_PARTS, *_TEXT)) -> dict[Modu
             paths = [
                 path for path, module in model.named_modules() if path.endswith(ending) and hasattr(module, "weight")
             ]
-            for path in (*paths[:1], *paths[-1:]):
+            for path in dict.fromkeys((paths[0], paths[len(paths) // 2], paths[-1])) if paths else ():
                 found[component, path] = model.get_submodule(path).weight.detach()
     return found
 
@@ -154,7 +154,8 @@ def _some(module: Module, name: str, *shape: int) -> Tensor:
 def _core(core: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Multiply a core with both of its sides, one after the other."""
     half = torch.tensordot(a.double(), core.double(), dims=([0], [0]))
-    return torch.tensordot(b.double(), half, dims=([0], [1])).movedim(0, 1)
+    whole: Tensor = torch.tensordot(b.double(), half, dims=([0], [1])).movedim(0, 1)
+    return whole
 
 
 def _locon_core(module: Module, shape: tuple[int, ...]) -> Made:
@@ -181,7 +182,7 @@ def _loha(module: Module, shape: tuple[int, ...]) -> Made:
 def _loha_core(module: Module, shape: tuple[int, ...]) -> Made:
     if len(shape) == 2:
         return _loha(module, shape)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     factors = []
     for number in "12":
         core, a, b = (

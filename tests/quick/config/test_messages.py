@@ -45,7 +45,6 @@ MISTAKES = [
             nearest="canny",
         ),
     ),
-    ("loras.mine.weight=1", Problem("loras.mine.source", "is required and set nowhere")),
     ("sampling.eta=1.5", Problem("sampling.eta", "must be at least 0 and at most 1", 1.5)),
     ("sampling.eta=-0.1", Problem("sampling.eta", "must be at least 0 and at most 1", -0.1)),
     ("sampling.eta=nan", Problem("sampling.eta", "must be a finite number", float("nan"))),

@@ -14,6 +14,8 @@ from tcdflow.files.lora_file import LoraFile, read
 from tcdflow.files.lora_keys import split
 from tcdflow.files.resolve import resolve
 from tcdflow.request.findings import problems, warnings
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Request
 
 from .fakes import spec
 
@@ -144,8 +146,8 @@ def test_the_base_is_known_by_what_the_unet_reads(
 ) -> None:
     found = lora(tmp_path, *modules, width=width)
     assert found.family == family
-    assert (found.misfit("sd15") is None) == (family in (None, "sd15"))
-    assert found.misfit("emoji") is None
+    assert (found.refusal("sd15") is None) == (family in (None, "sd15"))
+    assert found.refusal("unheard of") is None
 
 
 def test_a_run_is_refused_before_torch_if_its_lora_is_for_another_base(tmp_path: Path) -> None:
@@ -155,10 +157,10 @@ def test_a_run_is_refused_before_torch_if_its_lora_is_for_another_base(tmp_path:
     assert str(problem) == "loras.style.source: 'x.safetensors' is a LoRA for SDXL and does not fit a base of SD 1.5"
 
 
-def test_a_file_of_another_kind_is_refused_where_it_is_found(tmp_path: Path) -> None:
-    file(tmp_path, ["transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight"])
-    with pytest.raises(ConfigError, match=r"loras\.style\.source: .* x\.safetensors is a LoRA for FLUX"):
-        resolve(spec("embedded:emoji", loras={"style": str(tmp_path)}))
+def test_a_run_is_refused_before_torch_if_its_lora_is_of_another_kind(tmp_path: Path) -> None:
+    file(tmp_path, ["lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight"])
+    with pytest.raises(ConfigError, match=r"loras\.style\.source: 'x\.safetensors' is a LoRA for FLUX"):
+        Preparer()(Request(spec("embedded:emoji", loras={"style": str(tmp_path)})))
 
 
 def test_embeddings_beside_a_lora_are_told(tmp_path: Path) -> None:
