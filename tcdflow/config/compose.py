@@ -326,8 +326,7 @@ class Composer:
         except ValidationError as error:
             known = {problem.key for problem in problems}
             found = problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
-            clear = [explained(problem, plain, self.options) for problem in found if problem.key not in known]
-            problems += [self._placed(problem, parsed) for problem in clear]
+            problems += [explained(p, plain, parsed, self.options) for p in found if p.key not in known]
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:

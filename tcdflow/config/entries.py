@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tcdflow.config.overrides import ParsedOverride
 from tcdflow.errors import Problem
 from tcdflow.spec.nearest import nearest
 
@@ -13,7 +13,12 @@ _TELLING = {"loras": "source", "adapters": "kind"}
 """The groups whose entries have names, and what no entry is without."""
 
 
-def explained(problem: Problem, plain: Mapping[str, Any], options: Callable[[str], Iterable[str]]) -> Problem:
+def explained(
+    problem: Problem,
+    plain: Mapping[str, Any],
+    parsed: Sequence[ParsedOverride],
+    options: Callable[[str], Iterable[str]],
+) -> Problem:
     """Return a problem, said of the entry's name where that is what is wrong.
 
     ``loras.papercutt.weight=0.5`` makes an entry that lacks a source, which is not what the user has to hear.
@@ -21,22 +26,22 @@ def explained(problem: Problem, plain: Mapping[str, Any], options: Callable[[str
     Args:
         problem: any.
         plain: the config that it was found in.
+        parsed: the overrides of it.
         options: gives the names that can be chosen from a group.
     """
     group, _, rest = problem.key.partition(".")
     name, _, key = rest.partition(".")
     entries = plain.get(group)
-    if _TELLING.get(group) != key or not isinstance(entries, Mapping) or set(entries.get(name) or {}) & {key}:
+    if _TELLING.get(group) != key or not isinstance(entries, Mapping) or key in (entries.get(name) or {}):
         return problem
-    stack = [other for other, entry in entries.items() if isinstance(entry, Mapping) and key in entry]
+    entry = f"{group}.{name}"
+    source = next((item.text for item in reversed(parsed) if item.key.startswith(f"{entry}.")), problem.origin)
+    stack = [other for other, settings in entries.items() if isinstance(settings, Mapping) and key in settings]
     presets = list(options(group))
     if name not in presets and (near := nearest(name, stack)):
-        return replace(
-            problem, key=f"{group}.{name}", what=f"there is no such entry, but {', '.join(stack)}", nearest=near
-        )
+        return Problem(entry, f"there is no such entry, but {', '.join(stack)}", origin=source, nearest=near)
     near = name if name in presets else nearest(name, presets)
     if near is None:
         return problem
-    chosen = ",".join([*stack, near])
-    what = f"has no {key}, since it is not chosen: '{group}=[{chosen}]' takes it from its preset"
-    return replace(problem, key=f"{group}.{name}", what=what, nearest=near if near != name else None)
+    what = f"has no {key}, since it is not chosen: '{group}=[{','.join([*stack, near])}]' takes it from its preset"
+    return Problem(entry, what, origin=source, nearest=near if near != name else None)
