@@ -57,7 +57,7 @@ def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:
         "loras": (loras or "none") + fused,
         "adapters": ", ".join(f"{name} ({adapter.kind})" for name, adapter in spec.adapters.items()) or "none",
         "sampling": f"{steps}, eta {sampling.eta:g}, {guidance}, seeds {_listed(sampling.seeds)}",
-        "size": f"{spec.width} x {spec.height}",
+        "size": " x ".join(str(side) for side in _sides(spec)),
         "runtime": f"device {spec.runtime.device}, dtype {spec.runtime.dtype}" + _in_batches(spec),
         "UNet calls": f"{found['unet_calls']}" + (", each of twice the work for guidance" if spec.guided else ""),
     }
@@ -68,6 +68,12 @@ def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:
     if sources:
         for key, source in found["sources"].items():
             yield printable(f"source      {key}: {source}")
+
+
+def _sides(spec: RunSpec) -> tuple[int | str, int | str]:
+    """Return width and height, or the words for them as long as the input image is not known."""
+    width, height = spec.sampling.width, spec.sampling.height
+    return width if isinstance(width, str) else spec.width, height if isinstance(height, str) else spec.height
 
 
 def _plan(found: Mapping[str, Any]) -> Iterator[str]:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType, RangeSweep
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType, RangeSweep
 from hydra.errors import HydraException
 
+from tcdflow.config import file_axis
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import FREE_TEXT, check, parse, quoted
 from tcdflow.config.permission import GROUP
@@ -85,6 +86,15 @@ class Axes:
         items: list[Fixed | Point] = [*self.fixed, *points]
         return tuple(item.text for item in sorted(items, key=lambda item: item.place))
 
+    def warnings(self) -> Iterator[str]:
+        """Yield what varies together and probably does not belong together."""
+        for axis in self.axes:
+            numbers = [number for number, point in enumerate(axis[0]) if file_axis.names_files(point.key)]
+            if len(numbers) > 1:
+                ranks = ([str(points[number].value) for number in numbers] for points in axis)
+                if found := file_axis.unlike([axis[0][number].key for number in numbers], ranks):
+                    yield found
+
 
 def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     """Read the axes of a sweep from overrides and the config's ``sweep`` key.
@@ -141,7 +151,7 @@ def _end(override: Override, text: str, number: int) -> str:
     key, value = override.get_key_element(), override.value()
     if isinstance(value, IntervalSweep):
         return f"{key}={value.start if number == 0 else value.end}"
-    values = list(override.sweep_string_iterator())
+    values = _values(override)
     if not values:
         raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
     end = f"{key}={values[number]}"
@@ -183,12 +193,39 @@ def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis
         raise ConfigError([Problem(override.key_or_group, f"has more than {MAX_VALUES} values", origin=text)])
     try:
         with _shuffled_by(text):
-            cells = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+            cells = [f"{override.get_key_element()}={value}" for value in _values(override)]
     except (HydraException, ValueError, ArithmeticError) as error:
         raise ConfigError([Problem(override.key_or_group, reason(error, 1000), origin=text)]) from None
     if not cells:
         raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
     return tuple((_point(composer, parse(cell, sweeping=True), place),) for cell in cells)
+
+
+def spelled_out(composer: Composer, text: str) -> str:
+    """Return an override as Hydra's own sweepers can read it: a glob() of files as a choice() of their paths.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    _refuse(composer, [text])
+    override, _ = _parsed(composer, text)
+    paths = _paths(override)
+    return text if paths is None else f"{override.get_key_element()}=choice({','.join(paths)})"
+
+
+def _values(override: Override) -> list[str]:
+    """Return the values of an axis as they are written in an override."""
+    paths = _paths(override)
+    return list(override.sweep_string_iterator()) if paths is None else paths
+
+
+def _paths(override: Override) -> list[str] | None:
+    """Return the paths that a glob() of files chooses, in quotes; None for any other value."""
+    chosen: object = override.value()
+    loader = override.config_loader
+    if not isinstance(chosen, Glob) or (loader is not None and loader.get_group_options(override.key_or_group)):
+        return None
+    return [quoted(path) for path in file_axis.files(override.key_or_group, chosen, MAX_VALUES)]
 
 
 def _is_endless(values: RangeSweep) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
 from tcdflow.engine.fingerprint import fingerprint
-from tcdflow.engine.fit import fit, load
 from tcdflow.files.resolve import Artifacts
-from tcdflow.spec.inputs import Fit, Inputs, Size
+from tcdflow.inputs.decode import decode
+from tcdflow.inputs.fit import fit
+from tcdflow.inputs.mask import mask
+from tcdflow.spec.inputs import ImageUse, Inputs, MaskUse, Size
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.preprocessor import Preprocessor
 
@@ -52,33 +55,31 @@ class RunImages:
     artifacts: Artifacts
     size: Size
 
-    def fitted(self, role: str, fit_: Fit) -> Image.Image:
-        """Return an image brought to the size of the run."""
-        file = self.artifacts.by_role[role]
-        key = (fingerprint(file), self.size, fit_)
-        return self.cache.once(key, lambda: fit(load(file.path), *self.size, fit_))
+    def fitted(self, use: ImageUse) -> Image.Image:
+        """Return an image as a run uses it."""
+        file = self.artifacts.by_role[use.role]
+        size = self.size if use.side is None else (use.side, use.side) if use.side else None
+        how = replace(use, role="", fit_key=None)  # what two roles have in common is made once
+        return self.cache.once((fingerprint(file), size, how), lambda: _made(file.path, use, size))
 
-    def stretched(self, role: str, side: int | None) -> Image.Image:
-        """Return an image stretched to a square of so many pixels a side, or at its own size."""
-        file = self.artifacts.by_role[role]
-
-        def make() -> Image.Image:
-            image = load(file.path)
-            return image if side is None else fit(image, side, side, "resize")
-
-        return self.cache.once((fingerprint(file), side), make)
-
-    def control(self, role: str, fit_: Fit, preprocessor: Preprocessor, models: Mapping[str, str]) -> Image.Image:
+    def control(self, use: ImageUse, preprocessor: Preprocessor, models: Mapping[str, str]) -> Image.Image:
         """Return the control image that a preprocessor makes."""
         files = {field: self.artifacts.by_role[model] for field, model in models.items()}
-        source = self.artifacts.by_role[role]
         # What resizes by itself is given the image uncut and unstretched, unless a cut of its shape is asked for.
-        given: Fit = "none" if preprocessor.resizes and fit_ == "resize" else fit_
+        given = replace(use, fit="none") if preprocessor.resizes and use.fit == "resize" else use
 
         def make() -> Image.Image:
             paths = {field: file.path for field, file in files.items()}
-            return preprocessor(self.fitted(role, given), self.size, paths, self.cache.device)
+            return preprocessor(self.fitted(given), self.size, paths, self.cache.device)
 
         settings = preprocessor.model_dump_json()
-        prints = tuple(fingerprint(file) for file in (source, *files.values()))
-        return self.cache.once((prints, self.size, given, settings), make)
+        prints = tuple(fingerprint(file) for file in (self.artifacts.by_role[use.role], *files.values()))
+        return self.cache.once((prints, self.size, given.fit, given.behind, settings), make)
+
+
+def _made(path: Path, use: ImageUse, size: Size | None) -> Image.Image:
+    if isinstance(use, MaskUse):
+        assert size is not None, "a mask has the size of the run"
+        return mask(path, use, size)
+    image = decode(path, use.behind).image
+    return image if size is None else fit(image, *size, use.fit)

@@ -13,6 +13,7 @@ import torch
 
 from tcdflow.engine.validity import DecoderWatch, invalid_reason
 from tcdflow.engine.watch import DenoiserWatch
+from tcdflow.inputs.mask import pasted
 from tcdflow.pipeline.device import synchronize
 from tcdflow.record.sample import Sample
 from tcdflow.spec.inputs import Inputs
@@ -73,6 +74,7 @@ class Sampler:
         self._device = device
         self._spec = spec
         self._per_image = inputs.per_image
+        self._paste = inputs.paste
         # Pipelines differ in what they take: the size of image to image, for one, is that of its image.
         self._known = signature(pipe.__call__).parameters
         settings = {name: value for name, value in _settings(spec).items() if name in self._known}
@@ -115,6 +117,8 @@ class Sampler:
         for number, one in enumerate(wanted):
             frames = tuple(task.frames(output, number))
             invalid = invalid_reason(frames, finite=finite[number], blackened=blackened[number])
+            if self._paste is not None:
+                frames = tuple(pasted(frame, self._paste) for frame in frames)
             yield Sampled(Sample(frames, one.seed, task.animated, invalid), call)
 
     def _callback(self, first: int) -> dict[str, Any]:

@@ -15,11 +15,8 @@ import hashlib
 import logging
 import os
 import re
-import struct
 import tempfile
-import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
@@ -27,41 +24,20 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
 from tcdflow._version import __version__
 from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.hashes import cache_dir
-from tcdflow.spec.formats import MAX_PIXELS, all_formats
-from tcdflow.text import SECRET, any_of, printable, reason
-
-_INPUT_ONLY = {"BMP": ".bmp", "TIFF": ".tif"}
-"""Suffix by Pillow's name of what is read and not written."""
+from tcdflow.files.image_header import image_problem as _problem
+from tcdflow.files.image_header import input_formats, measure, reading, suffixes
+from tcdflow.text import SECRET, reason
 
 MAX_BYTES = 64 * 2**20  # of a download
 SILENCE = 20.0  # seconds that a server may take to accept, and between any two pieces of its answer
 DEADLINE = 300.0  # seconds for a whole download
 _REDIRECTS = 5
-
-_TIFF = (b"II*\0", b"MM\0*")
-_LOOKALIKES = (
-    (b"<!doctype html", "HTML"),
-    (b"<html", "HTML"),
-    (b"<svg", "SVG"),
-    (b"<?xml", "XML"),
-    (b"%pdf", "PDF"),
-    (b"%!ps", "PostScript"),
-    (b"{", "JSON"),
-    (b"version https://git-lfs", "a Git LFS pointer: the image itself was not checked out"),
-)
-_warnings_lock = threading.Lock()  # the filters of warnings belong to the whole process
-
-
-def input_formats() -> tuple[str, ...]:
-    """Return Pillow's names of what is accepted: it also reads formats that start other programs (EPS)."""
-    Image.preinit()  # of the usual formats; Pillow loads all its plug-ins at the first name beyond them
-    return tuple(sorted(_suffixes(), key=lambda name: (name not in Image.OPEN, name)))
 
 
 def resolve_image(role: str, text: str) -> Artifact:
@@ -83,19 +59,6 @@ def resolve_image(role: str, text: str) -> Artifact:
     return Artifact(role, public_url(text), None, path.parent, (path.name,), True)
 
 
-def check_image(path: Path) -> tuple[int, int]:
-    """Check from its header, without decoding, that a file is an image that tcdflow reads.
-
-    Returns:
-        Width and height in pixels, after the EXIF orientation is applied; of the first frame.
-
-    Raises:
-        SourceError: if it is missing, of another format than those that runs write (MP4 aside), BMP and TIFF, damaged,
-            or larger than 64 megapixels (8192 × 8192).
-    """
-    return _measure(path, str(path))[1]
-
-
 def public_url(text: str) -> str:
     """Return a source text as it may be shown and recorded.
 
@@ -107,35 +70,6 @@ def public_url(text: str) -> str:
     address, _, query = _bare_url(text).partition("?")
     parts = [part if not SECRET.search(part.partition("=")[0]) else _masked(part) for part in query.split("&")]
     return f"{address}?{'&'.join(parts)}" if query else address
-
-
-@contextmanager
-def reading(path: Path, name: str | None = None) -> Iterator[None]:
-    """Turn whatever a decoder raises into one line, and keep its warnings to itself.
-
-    Args:
-        path: the image that is decoded meanwhile.
-        name: what the message calls it; None is its path.
-
-    Raises:
-        SourceError: naming the image.
-    """
-    name = name or str(path)
-    try:
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except SourceError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _problem(name, "has more than 64 megapixels (8192 × 8192)") from None
-    except UnidentifiedImageError:
-        raise _problem(name, _what_it_is_not(path)) from None
-    except OSError as error:
-        raise _problem(name, f"cannot be read as an image: {error.strerror or reason(error)}") from None
-    except Exception as error:  # untrusted bytes: decoders raise SyntaxError, struct.error, KeyError, …
-        raise _problem(name, f"cannot be read as an image: damaged ({type(error).__name__}: {reason(error)})") from None
 
 
 def _is_url(text: str) -> bool:
@@ -154,7 +88,7 @@ def _local(text: str) -> Path:
     try:
         path = path.expanduser().resolve()
         if path.is_dir():
-            raise _problem(text, "is a folder; an image is needed")
+            raise _problem(text, "is a folder; an image is needed, or with -m all that are in it: glob(FOLDER)")
         if not path.exists():
             raise _problem(text, "there is no such file")
         if not path.is_file():
@@ -163,7 +97,7 @@ def _local(text: str) -> Path:
         raise _problem(text, f"cannot be read: {error.strerror}") from None
     except (RuntimeError, ValueError):  # a home folder that nobody has; a null byte; a loop of links
         raise _problem(text, "there is no such file") from None
-    _measure(path, text)
+    measure(path, text)
     return path
 
 
@@ -184,12 +118,12 @@ def _path(text: str) -> Path:
 def _fetched(text: str) -> Path:
     url, shown = _bare_url(text), public_url(text)
     folder, stem = cache_dir() / "pictures", hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
-    suffixes = _suffixes()
-    for suffix in suffixes.values():
+    known = suffixes()
+    for suffix in known.values():
         path = folder / f"{stem}{suffix}"
         try:
             if path.is_file():
-                _measure(path, shown)
+                measure(path, shown)
                 return path
         except (SourceError, OSError):
             break  # it was whole when it was put there: what damaged it is mended by fetching it again
@@ -200,11 +134,11 @@ def _fetched(text: str) -> Path:
         try:
             with os.fdopen(handle, "wb") as file:
                 _download(text, shown, file)
-            kind, _ = _measure(partial, shown)
+            kind, _ = measure(partial, shown)
             with reading(partial, shown), Image.open(partial, formats=input_formats()) as image:
                 image.load()  # not every protocol tells that an answer ended too early
             (folder / f"{stem}.url").write_text(shown + "\n", "utf-8", "surrogateescape")
-            return partial.replace(folder / (stem + suffixes[kind]))
+            return partial.replace(folder / (stem + known[kind]))
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
@@ -289,59 +223,3 @@ def _bare_url(url: str) -> str:
 def _masked(part: str) -> str:
     name, equals, _ = part.partition("=")
     return f"{name}{equals}***"
-
-
-def _measure(path: Path, shown: str) -> tuple[str, tuple[int, int]]:
-    """Return format and size, the orientation applied."""
-    with reading(path, shown), Image.open(path, formats=input_formats()) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise _problem(shown, f"has {width} × {height} pixels; 64 megapixels (8192 × 8192) are allowed")
-        # PNG's own getexif decodes the pixels if there is no EXIF before them; so few files have it behind them that
-        # they can pay for it, and no other.
-        behind = image.format == "PNG" and _has_metadata_behind_pixels(path)
-        exif = image.getexif() if behind else Image.Image.getexif(image)
-        turned_already = ExifTags.Base.Orientation in getattr(image, "tag_v2", ())  # TIFF's size takes it in
-        if exif.get(ExifTags.Base.Orientation) in (5, 6, 7, 8) and not turned_already:
-            width, height = height, width
-        # MPO is a JPEG with more images behind the first, as many cameras write it.
-        return "JPEG" if image.format == "MPO" else image.format or "", (width, height)
-
-
-def _suffixes() -> dict[str, str]:
-    """Return the suffix of each accepted format, by Pillow's name."""
-    return {format.pillow: format.suffix for format in all_formats() if format.pillow} | _INPUT_ONLY
-
-
-def _has_metadata_behind_pixels(png: Path) -> bool:
-    with png.open("rb") as file:
-        file.seek(8)
-        pixels = False
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            if pixels and kind in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"):
-                return True
-            pixels = pixels or kind == b"IDAT"
-            file.seek(length + 4, os.SEEK_CUR)
-    return False
-
-
-def _what_it_is_not(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(64)
-    if not start:
-        return "is empty"
-    readable = [format for format in all_formats() if format.pillow]
-    labels = [format.label for format in readable if format.claims(start)]
-    if labels or start.startswith(_TIFF):
-        return f"begins like {next(iter(labels), 'TIFF')} but cannot be read: damaged or cut short"
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    like = [name for magic, name in _LOOKALIKES if text.startswith(magic)]
-    if start[4:8] == b"ftyp":
-        like = ["HEIC or a video"]
-    known = any_of([*_INPUT_ONLY, *(format.label for format in readable)])
-    return f"is not an image in a known format ({known})" + (f"; it looks like {like[0]}" if like else "")
-
-
-def _problem(name: str, what: str) -> SourceError:
-    return SourceError(printable(f"'{name if len(name) <= 300 else name[:297] + '...'}': {what}"))

@@ -6,7 +6,7 @@ from tcdflow.errors import SourceError
 from tcdflow.files import layout, model_index
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.finder import Finder, checked
-from tcdflow.files.images import check_image
+from tcdflow.files.image_header import check_image
 from tcdflow.files.pickles import PICKLES
 from tcdflow.files.store import Folder
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from tcdflow.config.axes import ends
+from tcdflow.config.axes import ends, spelled_out
 from tcdflow.config.compose import Composer, Composition
 from tcdflow.config.overrides import ParsedOverride, check, quoted
 from tcdflow.config.plugins import BASIC, Drive
@@ -121,7 +121,8 @@ class HydraSweep:
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
         artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]
         directory = _directory(composed[0], settings)
-        parsed, _ = check(overrides, options=composer.options, sweeping=True)
+        written = [spelled_out(composer, text) for text in overrides]
+        parsed, _ = check(written, options=composer.options, sweeping=True)
         chosen, _ = check(first, options=composer.options)
         config = composer.load([item.text for item in chosen if item.is_group])
         texts = [_bare(item, config) for item in parsed if item.hydra_text and item.key != "hydra.sweep.dir"]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tcdflow.files.lock import LockedFile
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.types import Side
 
 Effect = Literal["pixels", "files", "bits", "none"]
 """How a key enters the run key: by its value, or by the hashes of the files that it names or chooses. Those that do not
@@ -43,6 +44,12 @@ _FIRST_SCHEDULER_SETTINGS = (
 """What every key has had since the first: null where it is unset, or where a scheduler knows no such setting."""
 
 
+_LATER = {
+    "task": ("mask_from", "mask_threshold", "mask_invert", "mask_padding", "mask_blur", "paste_back"),
+}
+"""Fields that no key had at first: they enter where they differ from their defaults."""
+
+
 def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
     """Return the key as 64 hex digits. Where files are, and what presets say of themselves, do not enter it."""
     content = {"spec": pixel_part(spec), "lock": sorted((f.role, f.file, f.sha256) for f in lock)}
@@ -75,19 +82,31 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     for part in ("runtime", "base"):
         plain[part] = {name: plain[part][name] for name in _CHOSEN[part]}
     # The size of an image counts, not whether it was said or is the base's own.
-    plain["sampling"] |= {"width": spec.width, "height": spec.height, "seed": list(spec.sampling.seeds)}
+    plain["sampling"] |= {"width": _side(spec, "width"), "height": _side(spec, "height")}
+    plain["sampling"]["seed"] = list(spec.sampling.seeds)
     plain["sampling"].pop("num_images")
     if spec.sampling.generator == "device":
         plain["sampling"]["generator"] = spec.runtime.device.partition(":")[0]
     # The order of a stack changes bits, so it is a list here.
     plain["loras"] = [[name, lora["weight"]] for name, lora in plain["loras"].items()]
     plain["adapters"] = [[name, _without_places(adapter)] for name, adapter in plain["adapters"].items()]
+    for part, names in _LATER.items():
+        defaults = type(getattr(spec, part)).model_fields
+        plain[part] = {
+            name: value for name, value in plain[part].items() if name not in names or value != defaults[name].default
+        }
     # Settings that schedulers got since then count where they are set.
     plain["scheduler"] = {
         **dict.fromkeys(_FIRST_SCHEDULER_SETTINGS),
         **spec.scheduler.model_dump(mode="json", exclude_none=True),
     }
     return plain | {part: _without_places(plain[part]) for part in ("task", "scheduler", "sampling")}
+
+
+def _side(spec: RunSpec, name: str) -> Side:
+    """Return a side as it is, or the word for it of a run whose input image is not known yet."""
+    asked: Side = getattr(spec.sampling, name)
+    return asked if isinstance(asked, str) else getattr(spec, name)
 
 
 def _without_places(node: Any) -> Any:

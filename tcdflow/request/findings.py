@@ -10,6 +10,7 @@ from tcdflow.files import lora_file
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.layout import WEIGHTS
 from tcdflow.files.lora_file import LoraFile
+from tcdflow.inputs import findings as inputs
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 
@@ -23,6 +24,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     """
     yield from rules.warnings(spec)
     yield from files.warnings()
+    yield from inputs.warnings(spec, files)
     for name, _, file in _loras(spec, files):
         yield from (f"loras.{name}: {warning}" for warning in file.warnings())
 

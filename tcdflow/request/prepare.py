@@ -16,6 +16,7 @@ from tcdflow.files.resolve import Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
 from tcdflow.files.unchanged import Unchanged
+from tcdflow.inputs.findings import check_masks
 from tcdflow.request import findings
 from tcdflow.request.request import Prepared, Request
 from tcdflow.spec.model import RunSpec
@@ -78,14 +79,16 @@ class Preparer:
             hashed: hash its files even if nothing is pinned.
 
         Raises:
-            RequestError: naming each source that is wrong, each file that is not as pinned, and inputs whose sizes do
-                not agree.
+            RequestError: naming each source that is wrong, each file that is not as pinned, inputs whose sizes do not
+                agree, and masks without what is to be read of them.
         """
         found = self._find(request)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
         _check(request.spec, found.files)
-        return Prepared(request, resolve_size(request.spec, found.files), found.files, found.lock)
+        spec = resolve_size(request.spec, found.files)
+        check_masks(spec, found.files)
+        return Prepared(request, spec, found.files, found.lock)
 
     def _find(self, request: Request) -> _Found:
         key = _key(request)

@@ -28,6 +28,7 @@ def suspects(then: Recorded, now: Record) -> list[str]:
     if record is None:
         lines += _other("tcdflow", then.tcdflow, now.environment.get("tcdflow"))
         return lines
+    lines += _inputs(record, now)
     lines += [line for name in _DONE for line in _other(name, record.execution, now.execution, name)]
     lines += _attached(record.execution, now.execution)
     lines += _other("tcdflow", record.environment, now.environment, "tcdflow")
@@ -56,6 +57,15 @@ def _spec(then: Recorded, now: Record) -> Iterator[str]:
     for key, one, other in differences(then.spec.model_dump(mode="json"), now.spec):
         if not set(_HARMLESS) & set(key.split(".")) or key in ("output.format", "output.quality"):
             yield f"spec: {shown(key)[1:-1]}: {shown(one)} then, {shown(other)} now"
+
+
+def _inputs(then: Record, now: Record) -> Iterator[str]:
+    """Files that are the same may be read otherwise by another version, or fitted to another size."""
+    was, now_ = ({image.name: image.pixel_sha256 for image in record.inputs} for record in (then, now))
+    for name in was:
+        if name in now_ and was[name] != now_[name]:
+            hashes = f"{_short(was[name])} then, {_short(now_[name])} now"
+            yield f"pixels of input {shown(name)[1:-1]}: {hashes}"
 
 
 def _other(name: str, one: Any, other: Any, key: str | None = None) -> list[str]:

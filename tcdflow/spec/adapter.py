@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tcdflow.errors import Problem
 from tcdflow.spec.family import FamilyName
-from tcdflow.spec.inputs import InputImages, Inputs
+from tcdflow.spec.inputs import ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
 from tcdflow.spec.registry import Registry
 from tcdflow.spec.types import Description, Settings, SourceText
@@ -49,8 +49,8 @@ class Adapter(Settings):
         """Yield all that it reads."""
         yield self.model(role)
 
-    def unfitted(self, role: str) -> Iterator[tuple[str, str]]:
-        """Yield the key of each ``fit`` that leaves an image at its own size, and the role of that image."""
+    def image_uses(self, role: str) -> Iterator[ImageUse]:
+        """Yield how it uses its input images, the one that gives a run its size first."""
         yield from ()
 
     def problems(self, role: str, spec: RunSpec) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.family import FAMILIES, Family, FamilyName
 from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
+from tcdflow.spec.inputs import ImageUse
 from tcdflow.spec.needs import Need
 from tcdflow.spec.registry import NameOf, OneOf
 from tcdflow.spec.scheduler import SCHEDULERS, Scheduler
@@ -27,6 +28,7 @@ from tcdflow.spec.types import (
     PredictionType,
     Seed,
     Settings,
+    Side,
     SourceText,
     Text,
 )
@@ -110,6 +112,12 @@ class LoraStackSpec(Settings):
     )
 
 
+_SIDES = (
+    "null takes base.size, input that of the input image to the nearest multiple of base.size_multiple; aspect keeps "
+    "the input image's shape: beside the other side, or with about base.size x base.size pixels where both are aspect"
+)
+
+
 class SamplingSpec(Settings):
     """Few-step sampling (group ``sampling``)."""
 
@@ -125,8 +133,8 @@ class SamplingSpec(Settings):
     )
     seed: Seed = Field(0, description="seed of the noise; a list makes one image for each seed")
     num_images: Int = Field(1, ge=1, le=1024, description="number of images; their seeds are seed, seed + 1 and so on")
-    width: Int | None = Field(None, ge=8, le=8192, description="width in pixels; null takes base.size")
-    height: Int | None = Field(None, ge=8, le=8192, description="height in pixels; null takes base.size")
+    width: Side = Field(None, description=f"width in pixels; {_SIDES}")
+    height: Side = Field(None, description=f"height in pixels; {_SIDES}")
     clip_skip: Int | None = Field(
         None, ge=1, le=11, description="layers to skip at the end of the text encoder; null skips none"
     )
@@ -260,13 +268,13 @@ class RunSpec(Settings):
 
     @property
     def width(self) -> int:
-        """Width of the images in pixels."""
-        return self.sampling.width or self.base.size
+        """Width of the images in pixels; until it is resolved, base.size for what is the input's."""
+        return _pixels(self.sampling.width) or self.base.size
 
     @property
     def height(self) -> int:
-        """Height of the images in pixels."""
-        return self.sampling.height or self.base.size
+        """Height of the images in pixels; until it is resolved, base.size for what is the input's."""
+        return _pixels(self.sampling.height) or self.base.size
 
     @property
     def effective_steps(self) -> int:
@@ -316,13 +324,17 @@ class RunSpec(Settings):
         if self.runtime.tiny_vae is not None:
             yield Need("runtime.tiny_vae", "runtime.tiny_vae", self.runtime.tiny_vae, "model")
 
-    def unfitted(self) -> Iterator[tuple[str, str]]:
-        """Yield the key of each ``fit`` that leaves an image at its own size, and the role of that image."""
-        yield from self.task.unfitted()
+    def image_uses(self) -> Iterator[ImageUse]:
+        """Yield how the run uses its input images, the one that can give it its size first."""
+        yield from self.task.image_uses()
         for name, adapter in self.adapters.items():
-            yield from adapter.unfitted(f"adapters.{name}")
+            yield from adapter.image_uses(f"adapters.{name}")
 
     @property
     def guided(self) -> bool:
         """Whether classifier-free guidance is on, which doubles the UNet's work."""
         return self.sampling.guidance_scale > 1.0
+
+
+def _pixels(side: Side) -> int | None:
+    return side if isinstance(side, int) else None

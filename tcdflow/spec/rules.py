@@ -35,7 +35,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
 
 
 def size_problems(spec: RunSpec) -> Iterator[Problem]:
-    """Yield what is wrong with the size of the images."""
+    """Yield what is wrong with the size of the images, as far as it is known."""
     multiple = spec.base.size_multiple
     for side, pixels in (("width", spec.width), ("height", spec.height)):
         if pixels % multiple:
@@ -102,4 +102,5 @@ def warnings(spec: RunSpec) -> Iterator[str]:
     if spec.task.animated and output.fps > (most := ANIMATION_FORMATS[output.animation].max_fps):
         others = any_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)
         yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
+    yield from spec.task.warnings(spec)
     yield from spec.family.warnings(spec)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from tcdflow.errors import Problem
-from tcdflow.spec.inputs import InputImages, Inputs
+from tcdflow.spec.inputs import ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import Need
 from tcdflow.spec.registry import Registry
 from tcdflow.spec.types import Description, Settings
@@ -41,8 +41,8 @@ class Task(Settings):
         """Yield the input images that it reads."""
         yield from ()
 
-    def unfitted(self) -> Iterator[tuple[str, str]]:
-        """Yield the key of each ``fit`` that leaves an image at its own size, and the role of that image."""
+    def image_uses(self) -> Iterator[ImageUse]:
+        """Yield how it uses its input images, the one that gives a run its size first."""
         yield from ()
 
     def same_size(self) -> Iterator[tuple[str, str]]:
@@ -51,6 +51,10 @@ class Task(Settings):
 
     def problems(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield each reason for which a run cannot do it."""
+        yield from ()
+
+    def warnings(self, spec: RunSpec) -> Iterator[str]:
+        """Yield what is allowed and probably not meant."""
         yield from ()
 
     def inputs(self, images: InputImages) -> Inputs:

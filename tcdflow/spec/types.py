@@ -43,6 +43,8 @@ Float = Annotated[float, BeforeValidator(_no_bool)]
 
 MAX_SEED = 2**63 - 1
 MAX_IMAGES = 1024
+MAX_SIDE = 8192
+"""Pixels a side of a run's images."""
 
 
 def _seed(value: object) -> int | tuple[int, ...]:
@@ -65,6 +67,30 @@ Seed = Annotated[
     PlainValidator(_seed, json_schema_input_type=_OneSeed | Annotated[list[_OneSeed], Field(max_length=MAX_IMAGES)]),
     PlainSerializer(lambda v: list(v) if isinstance(v, tuple) else v, return_type=Any),
 ]
+
+SizeWord = Literal["input", "aspect"]
+"""What of an input image is a side of the run's images: its own pixels, or what its shape makes of the other side."""
+
+
+def _side(value: object) -> int | SizeWord | None:
+    if value is None or value == "input" or value == "aspect":
+        return value
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number, input or aspect")
+    if not 8 <= value <= MAX_SIDE:
+        raise ValueError(f"must be at least 8 and at most {MAX_SIDE}")
+    return value
+
+
+Side = Annotated[
+    int | SizeWord | None,
+    PlainValidator(_side, json_schema_input_type=Annotated[int, Field(ge=8, le=MAX_SIDE)] | SizeWord | None),
+]
+"""Width or height of a run's images in pixels."""
 
 Weight = float | dict[str, Any]
 _MAX_WEIGHT_DEPTH = 4

@@ -150,7 +150,7 @@ class _Planner:
             folded=len(points) - len(cells),
         )
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
-        return Planned(plan, [*unused, *self._warnings], self._files.artifacts)
+        return Planned(plan, [*unused, *self._axes.warnings(), *self._warnings], self._files.artifacts)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)

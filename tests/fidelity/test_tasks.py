@@ -7,6 +7,7 @@ from typing import Any
 
 import diffusers
 import pytest
+from PIL import Image, ImageChops
 
 import tcdflow
 from tests.fidelity import scripts
@@ -95,3 +96,27 @@ def test_embedded_inpainting(run: Run, photo: Path, mask: Path) -> None:
     image, white = scripts.photo(photo), scripts.photo(mask)
     by_hand = scripts.image(pipe, "a red heart", image=image, mask_image=white, strength=0.99)
     assert_same(made.images[0], by_hand)
+
+
+def test_pasting_back_keeps_what_lies_outside(run: Run, photo: Path, mask: Path) -> None:
+    """Alone and in a batch: the pipeline's pixels where the mask is white, and the resized input's elsewhere."""
+    task = ["task=inpainting", f"task.image={photo}", f"task.mask={mask}", "prompt=a red heart"]
+    plain = run(*task)
+    kept = run(*task, "task.paste_back=true")
+    both = run(*task, "task.paste_back=true", "sampling.num_images=2", "runtime.batch_size=2")
+    given = scripts.photo(photo)
+    white = scripts.photo(mask).convert("L").point(lambda value: 255 * (value >= 128))
+    assert_same(kept.images[0], Image.composite(plain.images[0], given, white))
+    for image in both.images:
+        outside = Image.composite(Image.new("RGB", image.size), image, white)
+        assert_same(outside, Image.composite(Image.new("RGB", image.size), given, white))
+    assert kept.record.key != plain.record.key
+    assert kept.record.inputs == plain.record.inputs
+
+
+def test_an_inverted_mask_is_the_other_one(run: Run, photo: Path, mask: Path, tmp_path: Path) -> None:
+    with Image.open(mask) as image:
+        ImageChops.invert(image.convert("RGB")).save(tmp_path / "other.png")
+    task = ["task=inpainting", f"task.image={photo}", "prompt=a red heart", "sampling.steps=2"]
+    inverted = run(*task, f"task.mask={mask}", "task.mask_invert=true")
+    assert_same(inverted.images[0], run(*task, f"task.mask={tmp_path / 'other.png'}").images[0])

@@ -31,6 +31,7 @@ class Generated(NamedTuple):
     execution: dict[str, Any]
     environment: dict[str, Any]
     batch: Batch
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass

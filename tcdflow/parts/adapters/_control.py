@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tcdflow.errors import Problem
 from tcdflow.spec.adapter import Adapter
-from tcdflow.spec.inputs import Fit, InputImages
+from tcdflow.spec.inputs import Fit, ImageUse, InputImages
 from tcdflow.spec.needs import Need
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
 from tcdflow.spec.registry import OneOf
@@ -37,10 +37,16 @@ class Controlled(Adapter):
         if self.preprocessor is not None:
             yield from self.preprocessor.needs(f"{role}.preprocessor")
 
-    def unfitted(self, role: str) -> Iterator[tuple[str, str]]:
-        """Yield the image, if it keeps its size."""
-        if self.fit == "none" and not (self.preprocessor and self.preprocessor.resizes):
-            yield f"{role}.fit", f"{role}.image"
+    def image_uses(self, role: str) -> Iterator[ImageUse]:
+        """Yield its image."""
+        yield self._use(role)
+
+    def _use(self, role: str) -> ImageUse:
+        how = self.preprocessor
+        # What resizes by itself has no image that keeps its size.
+        fit: Fit = "resize" if how is not None and how.resizes and self.fit == "none" else self.fit
+        # A control image that is drawn by hand is light on black; where it is transparent there is nothing.
+        return ImageUse(f"{role}.image", fit, f"{role}.fit", behind="black" if how is None else "white")
 
     def problems(self, role: str, spec: RunSpec) -> Iterator[Problem]:
         """Yield what is wrong with the preprocessor."""
@@ -51,6 +57,6 @@ class Controlled(Adapter):
         """Return the control image."""
         how = self.preprocessor
         if how is None:
-            return images.fitted(f"{role}.image", self.fit)
+            return images.fitted(self._use(role))
         models = {field: how.role(f"{role}.preprocessor", field) for field in how.models()}
-        return images.control(f"{role}.image", self.fit, how, models)
+        return images.control(self._use(role), how, models)

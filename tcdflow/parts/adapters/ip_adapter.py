@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from tcdflow.errors import Problem
 from tcdflow.spec.adapter import ADAPTERS, Adapter
-from tcdflow.spec.inputs import InputImages, Inputs
+from tcdflow.spec.inputs import ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
 from tcdflow.spec.types import Int, LoraWeight, SourceText
 
@@ -47,6 +47,11 @@ class IPAdapter(Adapter):
         yield Need(f"{role}.image_encoder", f"{role}.image_encoder", self.image_encoder, "model")
         for number, image in enumerate(self.images):
             yield Need(f"{role}.images.{number}", f"{role}.images", image, "image")
+
+    def image_uses(self, role: str) -> Iterator[ImageUse]:
+        """Yield its images."""
+        for number in range(len(self.images)):
+            yield ImageUse(f"{role}.images.{number}", fit_key=f"{role}.size", side=self.size or 0)
 
     @classmethod
     def run_problems(cls, adapters: Mapping[str, Self], spec: RunSpec) -> Iterator[Problem]:
@@ -94,8 +99,8 @@ class IPAdapter(Adapter):
         """Return the images of each."""
         found = Inputs(arguments={"ip_adapter_image": []})
         for name, adapter in adapters.items():
-            count = len(adapter.images)
-            stretched = [images.stretched(f"adapters.{name}.images.{n}", adapter.size) for n in range(count)]
-            found.arguments["ip_adapter_image"].append(stretched[0] if count == 1 else stretched)
-            found.shown |= {f"reference_{name}" + (f"_{n}" if count > 1 else ""): p for n, p in enumerate(stretched)}
+            fitted = [images.fitted(use) for use in adapter.image_uses(f"adapters.{name}")]
+            single = len(fitted) == 1
+            found.arguments["ip_adapter_image"].append(fitted[0] if single else fitted)
+            found.shown |= {f"reference_{name}" + ("" if single else f"_{n}"): one for n, one in enumerate(fitted)}
         return found

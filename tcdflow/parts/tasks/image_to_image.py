@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from tcdflow.errors import Problem
-from tcdflow.spec.inputs import Fit, InputImages, Inputs
+from tcdflow.spec.inputs import Fit, ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import Need
 from tcdflow.spec.task import TASKS, Task
 from tcdflow.spec.types import Float, SourceText
@@ -36,10 +36,12 @@ class ImageToImage(Task):
         """Yield the image."""
         yield Need("task.image", "task.image", self.image, "image")
 
-    def unfitted(self) -> Iterator[tuple[str, str]]:
-        """Yield the image, if it keeps its size."""
-        if self.fit == "none":
-            yield "task.fit", "task.image"
+    def image_uses(self) -> Iterator[ImageUse]:
+        """Yield the image."""
+        yield self._image()
+
+    def _image(self) -> ImageUse:
+        return ImageUse("task.image", self.fit, "task.fit")
 
     def problems(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield a strength that leaves no step."""
@@ -50,5 +52,5 @@ class ImageToImage(Task):
 
     def inputs(self, images: InputImages) -> Inputs:
         """Return the image and the strength."""
-        image = images.fitted("task.image", self.fit)
+        image = images.fitted(self._image())
         return Inputs({"strength": self.strength}, {"image": image}, {"image": image})

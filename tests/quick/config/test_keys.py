@@ -59,7 +59,8 @@ class TestOne:
 
     def test_a_number_that_may_be_null(self) -> None:
         key = named("sampling.width")
-        assert (key.type, key.range, key.default) == ("whole number or null", "8 to 8192", "null")
+        assert (key.type, key.range, key.default) == ("whole number or choice or null", "8 to 8192", "null")
+        assert key.choices == ("input", "aspect")
 
     def test_a_seed_may_be_a_list(self) -> None:
         key = named("sampling.seed")

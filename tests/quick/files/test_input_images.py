@@ -22,7 +22,8 @@ from PIL import Image, PngImagePlugin
 
 from tcdflow.errors import SourceError
 from tcdflow.files import images
-from tcdflow.files.images import check_image, public_url, resolve_image
+from tcdflow.files.image_header import check_image
+from tcdflow.files.images import public_url, resolve_image
 from tcdflow.spec.formats import all_formats
 from tcdflow.text import any_of
 
@@ -135,22 +136,22 @@ class TestCheck:
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_the_size_is_that_of_the_loaded_image(self, tmp_path: Path, kind: str, orientation: int) -> None:
-        from tcdflow.engine.fit import load
+        from tcdflow.inputs.decode import decode
 
         (tmp_path / "in").write_bytes(encoded(kind, orientation=orientation))
         size = check_image(tmp_path / "in")
-        assert size == load(tmp_path / "in").size == ((12, 9) if orientation < 5 else (9, 12))
+        assert size == decode(tmp_path / "in").image.size == ((12, 9) if orientation < 5 else (9, 12))
 
     @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
     def test_an_orientation_in_xmp(self, tmp_path: Path, kind: str) -> None:
-        from tcdflow.engine.fit import load
+        from tcdflow.inputs.decode import decode
 
         xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
         info = PngImagePlugin.PngInfo()
         info.add_itxt("XML:com.adobe.xmp", xmp.decode())
         options: dict[str, dict[str, Any]] = {"PNG": {"pnginfo": info}, "TIFF": {"tiffinfo": {700: xmp}}}
         Image.new("RGB", (12, 9)).save(tmp_path / "in", kind, **options.get(kind, {"xmp": xmp}))
-        assert check_image(tmp_path / "in") == load(tmp_path / "in").size == (9, 12)
+        assert check_image(tmp_path / "in") == decode(tmp_path / "in").image.size == (9, 12)
 
     @pytest.mark.parametrize("kind", ["BMP", "GIF", "MPO"])
     def test_formats_without_orientation(self, tmp_path: Path, kind: str) -> None:
@@ -177,6 +178,12 @@ class TestCheck:
             (b"%PDF-1.7", "it looks like PDF"),
             (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it looks like PostScript"),
             (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
+            (b"8BPS\0\1\0\0", "it looks like PSD; export it as PNG"),
+            (b"gimp xcf v011", "it looks like XCF; export it as PNG"),
+            (b"v/1\1\2\0\0\0", "it looks like OpenEXR"),
+            (b"#?RADIANCE\n", "it looks like Radiance HDR"),
+            (b"\xff\n\0\0", "it looks like JPEG XL"),
+            (b"\0\0\0\x0cJXL \r\n\x87\n", "it looks like JPEG XL"),
             (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "it looks like HEIC"),
             (PNG[:20], "Truncated"),
             (encoded("JPEG")[:30], "Truncated"),

@@ -21,6 +21,7 @@ RANKS = [
     {"libraries", "spec"},
     {"config"},
     {"files"},
+    {"inputs"},
     {"record"},
     {"parts"},
     {"pipeline"},
@@ -35,7 +36,20 @@ RANKS = [
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
 HYDRA = {"libraries", "config", "multirun", "cli", "_hydra_plugin"}
-LIGHT = {"text", "errors", "_version", "embedded", "spec", "config", "files", "record", "request", "api", "cli"}
+LIGHT = {
+    "text",
+    "errors",
+    "_version",
+    "embedded",
+    "spec",
+    "config",
+    "files",
+    "inputs",
+    "record",
+    "request",
+    "api",
+    "cli",
+}
 LIGHT |= {"multirun", "_hydra_plugin", "__init__", "__main__"}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "cv2", "imageio", "av"}
 

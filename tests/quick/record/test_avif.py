@@ -12,7 +12,8 @@ from PIL import Image, ImageChops
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import RecordError
-from tcdflow.files.images import check_image, resolve_image
+from tcdflow.files.image_header import check_image
+from tcdflow.files.images import resolve_image
 from tcdflow.parts.formats import avif
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RecordError, SourceError
-from tcdflow.files.images import check_image
+from tcdflow.files.image_header import check_image
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of, frames_sha256, pixel_sha256
 from tcdflow.record.sample import Sample

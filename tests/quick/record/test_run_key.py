@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.files.lock import LockedFile
-from tcdflow.record.key import effect, run_key
+from tcdflow.record.key import effect, pixel_part, run_key
 from tcdflow.spec.keys import Key, keys
 from tcdflow.spec.model import RunSpec
 
@@ -166,6 +166,25 @@ def test_where_they_came_from_does_not(field: str) -> None:
 
 def test_the_order_of_the_lock_does_not_either() -> None:
     assert run_key(spec(), LOCK[::-1]) == ORIGINAL
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mask_from", "alpha"),
+        ("mask_threshold", 1),
+        ("mask_invert", True),
+        ("mask_padding", 4),
+        ("mask_blur", 2.0),
+        ("paste_back", True),
+    ],
+)
+def test_what_tasks_got_later_counts_where_it_is_set(name: str, value: Any) -> None:
+    def masked(**settings: Any) -> RunSpec:
+        return RunSpec.model_validate(PLAIN | {"task": {"name": "inpainting", "image": "a", "mask": "b"} | settings})
+
+    assert name not in pixel_part(masked())["task"]
+    assert run_key(masked(**{name: value}), LOCK) != run_key(masked(), LOCK)
 
 
 def test_it_survives_being_written_and_read() -> None:

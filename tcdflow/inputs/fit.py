@@ -1,26 +1,10 @@
-"""Loading an input image and bringing it to the size of the run."""
+"""Bringing an input image to the size of the run."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from PIL import Image
 
-from PIL import Image, ImageOps
-
-from tcdflow.files.images import check_image, input_formats, reading
 from tcdflow.spec.inputs import Fit
-
-
-def load(path: Path) -> Image.Image:
-    """Decode an image as ``diffusers.utils.load_image`` does: orientation applied, RGB, transparency dropped.
-
-    Of an animated image it is the first frame. As there, 16-bit grey is not scaled to 8 bits but clipped.
-
-    Raises:
-        SourceError: in one line, if the file is missing, no image, over 64 megapixels, damaged or cut short.
-    """
-    check_image(path)
-    with reading(path), Image.open(path, formats=input_formats()) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def fit(image: Image.Image, width: int, height: int, how: Fit) -> Image.Image:

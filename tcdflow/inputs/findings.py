@@ -1,0 +1,120 @@
+"""What of a run's input images is probably not meant, told before anything heavy is loaded.
+
+Headers tell most of it. Pixels are decoded only for masks, transparency and deep images, once for each file and size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from tcdflow.errors import ConfigError, Problem, SourceError
+from tcdflow.files.artifact import Artifacts
+from tcdflow.files.image_header import check_image
+from tcdflow.files.stamp import Stamp
+from tcdflow.inputs import decode
+from tcdflow.inputs.mask import HALF, mask, values
+from tcdflow.spec.inputs import ImageUse, MaskUse, Size
+from tcdflow.spec.model import RunSpec
+
+_ASPECT = 0.02
+"""Change of an aspect from which on it is seen."""
+
+_ENLARGED = 2.0
+_GREY = 0.1
+"""Share of a mask's pixels that may be neither black nor white, as edges are."""
+
+_REMEMBERED = 4096
+
+
+def warnings(spec: RunSpec, artifacts: Artifacts) -> Iterator[str]:
+    """Yield the warnings about a run's input images.
+
+    Args:
+        spec: of the run, its size resolved.
+        artifacts: its files; input images are always on this machine.
+    """
+    size = spec.width, spec.height
+    for use in spec.image_uses():
+        try:
+            path = artifacts.by_role[use.role].path
+            for note in _of_file(path, Stamp.of(path), use, size):
+                yield f"{use.role} {note}"
+        except (SourceError, OSError):
+            return  # whoever loads it says what is wrong with it
+
+
+def check_masks(spec: RunSpec, artifacts: Artifacts) -> None:
+    """Refuse masks that are to be read from an alpha channel that they have not got.
+
+    Raises:
+        ConfigError: naming each.
+    """
+    problems = []
+    for use in spec.image_uses():
+        if isinstance(use, MaskUse) and use.channel == "alpha":
+            file = artifacts.by_role[use.role]
+            if not decode.has_alpha(file.path):
+                what = f"{file.source} has no transparency; write luminance"
+                problems.append(Problem(f"{use.role}_from", what, use.channel))
+    if problems:
+        raise ConfigError(problems)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _of_file(path: Path, stamp: Stamp, use: ImageUse, size: Size) -> tuple[str, ...]:
+    managed = not isinstance(use, MaskUse)
+    notes = list(decode.notes(path, use.behind, managed=managed))
+    if isinstance(use, MaskUse):
+        return (*notes, *_of_mask(path, use, size))
+    return (*notes, *_of_size(check_image(path), use, size))
+
+
+def _of_size(own: Size, use: ImageUse, size: Size) -> Iterator[str]:
+    """Yield what bringing an image to its size does to it."""
+    if use.side == 0 or use.unfitted:
+        return
+    (width, height), (wide, high) = own, (use.side, use.side) if use.side else size
+    sizes = f"from {width} x {height} to {wide} x {high} pixels"
+    change = (wide * height) / (high * width)
+    if use.fit == "resize" and not 1 / (1 + _ASPECT) <= change <= 1 + _ASPECT:
+        how = f"{abs(change - 1):.0%}".replace("%", " %") + (" wider" if change > 1 else " narrower")
+        instead = f"{use.fit_key}=crop cuts it instead, sampling.width=aspect sampling.height=aspect keeps its shape"
+        if use.side:
+            instead = f"{use.fit_key}=null leaves its shape"
+        yield f"is stretched {sizes}, {how}; {instead}"
+    larger = max(wide / width, high / height)
+    if larger > _ENLARGED:
+        yield f"is enlarged {larger:.2g} times, {sizes}, and comes out soft"
+
+
+def _of_mask(path: Path, use: MaskUse, size: Size) -> Iterator[str]:
+    """Yield what a mask selects, if that is nothing, everything or arbitrary."""
+    histogram = mask(path, use, size).convert("L").histogram()
+    total, selected = sum(histogram), sum(histogram[HALF:])
+    if selected in (0, total):
+        what = "nothing, so that nothing is repainted" if not selected else "everything, so that all is repainted"
+        yield f"selects {what}: {_looks(path, use)}"
+    elif sum(histogram[HALF // 4 : -HALF // 4]) > _GREY * total:
+        share = decode.percent(selected / total)
+        yield f"has many greys; those from task.mask_threshold={use.threshold} on are repainted, {share} of the image"
+
+
+def _looks(path: Path, use: MaskUse) -> str:
+    """Say what the file of a mask holds, and what to write to have it mean something."""
+    low, high = (int(value) for value in values(path, use).convert("L").getextrema())  # type: ignore[arg-type]
+    whose = "its alpha channel" if use.channel == "alpha" else "it"
+    facts = f"{whose} is {low} of 255 all over" if low == high else f"{whose} goes from {low} to {high} of 255"
+    if use.channel == "alpha":
+        return f"{facts}; task.mask_from=luminance takes its brightness"
+    clear, opaque = decode.alpha(path).getextrema()
+    if clear != opaque:
+        return f"{facts}, and its strokes are in its alpha channel: task.mask_from=alpha"
+    if low == high:
+        return facts
+    if high < use.threshold:
+        return f"{facts}, as in a mask of {high} for white: task.mask_threshold={low + 1} takes all above the darkest"
+    if low < use.threshold:
+        return f"{facts}; what it selects is too thin for the run's size"
+    return f"{facts}, all of which is white; task.mask_threshold={high} takes the brightest alone"
