@@ -135,8 +135,14 @@ class LoraFile:
             return None
         return f"is a {self.kind} for {NAMES[self.family]} and does not fit a base of {NAMES[family]}"
 
-    def warnings(self) -> Iterator[str]:
-        """Yield what of the file is left out."""
+    def warnings(self, weight: object) -> Iterator[str]:
+        """Yield what of the file is left out, and what a weight other than 1 does not do.
+
+        Args:
+            weight: of the LoRA, a number or numbers by component and block.
+        """
+        if weight != 1.0 and any("magnitude" in parts for parts in self.modules.values()):
+            yield "the magnitudes of peft's DoRA hold at any weight, so that 0 is not without effect"
         if self.embeddings:
             names = ", ".join(self.embeddings[:4])
             yield f"its textual inversion embeddings ({names}) are not loaded, and mean nothing in a prompt"

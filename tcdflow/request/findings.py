@@ -26,7 +26,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     yield from files.warnings()
     yield from inputs.warnings(spec, files)
     for name, _, file in _loras(spec, files):
-        yield from (f"loras.{name}: {warning}" for warning in file.warnings())
+        yield from (f"loras.{name}: {warning}" for warning in file.warnings(spec.loras[name].weight))
 
 
 def problems(spec: RunSpec, files: Artifacts) -> Iterator[Problem]:

@@ -254,6 +254,23 @@ def test_metadata_of_peft_has_the_scale(pipes: Pipes, tmp_path: Path, rslora: bo
     assert_means(pipe, file, path)
 
 
+def test_dora_of_peft_has_magnitudes_of_rows(pipes: Pipes, tmp_path: Path) -> None:
+    pipe = pipes("sd15")
+    modules = chosen(pipe, ("attn2.to_q", "attn2.to_out.0", "ff.net.0.proj"))
+    file = lora(pipe, "peft", modules=modules, alphas=(None,))
+    for place, plain in list(file.means.items()):
+        magnitude = torch.linspace(0.5, 2.0, len(modules[place[:2]]))
+        file.tensors[f"{spelt(pipe, place[:2], 'peft')}.lora_magnitude_vector"] = magnitude
+
+        def means(weight: torch.Tensor, plain: Any = plain, magnitude: torch.Tensor = magnitude) -> torch.Tensor:
+            merged = weight + plain(weight)
+            rows: torch.Tensor = merged / torch.linalg.vector_norm(merged, dim=1, keepdim=True)
+            return magnitude.double()[:, None] * rows - weight
+
+        file.means[place] = means
+    assert_means(pipe, file, saved(file, tmp_path), weight=1.0)
+
+
 def test_a_lora_of_the_unet_alone_asks_nobody_to_open_an_issue(
     pipes: Pipes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -171,6 +171,15 @@ def test_embeddings_beside_a_lora_are_told(tmp_path: Path) -> None:
     assert said in list(warnings(run, resolve(run)))
 
 
+def test_a_weight_does_not_take_away_the_magnitudes_of_peft(tmp_path: Path) -> None:
+    found = read(
+        file(tmp_path, [f"unet.x.{part}" for part in ("lora_A.weight", "lora_B.weight", "lora_magnitude_vector")])
+    )
+    assert list(found.warnings(1.0)) == []
+    (said,) = found.warnings(0.0)
+    assert said.endswith("so that 0 is not without effect")
+
+
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert lora(tmp_path, f"lora_unet_{Q}", width=768).family == "sd15"
     assert lora(tmp_path, f"lora_unet_{Q}", width=2048).family == "sdxl"
