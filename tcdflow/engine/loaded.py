@@ -17,7 +17,7 @@ from tcdflow.engine.images import ImageCache
 from tcdflow.engine.prompts import PromptCache
 from tcdflow.engine.watch import Stopwatch
 from tcdflow.files.resolve import Artifacts
-from tcdflow.pipeline import adapters, base, optimizations
+from tcdflow.pipeline import adapters, base, vaes
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
 from tcdflow.pipeline.optimizations import Optimizations
 from tcdflow.spec.model import RunSpec
@@ -34,12 +34,13 @@ class Needs(NamedTuple):
     @classmethod
     def of(cls, spec: RunSpec, artifacts: Artifacts, where: torch.device, dtype: torch.dtype) -> Needs:
         """Return what a run needs of its files as they are now."""
-        config = artifacts.base_config
+        config, vae = artifacts.base_config, artifacts.by_role.get("base.vae")
         stack = tuple((name, fingerprint(artifacts.lora(name))) for name in spec.loras)
         return cls(
             base=(
                 fingerprint(artifacts.base),
                 config and fingerprint(config),
+                vae and fingerprint(vae),
                 spec.base.safety_checker,
                 spec.runtime.for_loading,
                 spec.runtime.tiny_vae and fingerprint(artifacts.by_role["runtime.tiny_vae"]),
@@ -120,7 +121,7 @@ class Loaded:
         with watch.stage("load"):
             pipe = base.load(spec, artifacts, home, dtype)
             if spec.runtime.tiny_vae is not None:
-                tiny = optimizations.load_tiny_vae(artifacts.by_role["runtime.tiny_vae"].path, dtype)
+                tiny = vaes.load_tiny(artifacts.by_role["runtime.tiny_vae"].path, dtype)
                 pipe.register_modules(vae=tiny.to(home))
             config = dict(pipe.scheduler.config)
             held = Optimizations(pipe, spec.family.denoiser(pipe), spec.runtime, where, dtype)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tcdflow.errors import SourceError
-from tcdflow.files import layout, model_index
+from tcdflow.files import base_checks, layout, model_index
 from tcdflow.files.artifact import Artifact
-from tcdflow.files.pickles import PICKLES, REFUSED, is_pickle, stand_ins
+from tcdflow.files.contents import Contents, check_kind, contents, contents_of
+from tcdflow.files.pickles import PICKLES, REFUSED, PickledError, is_pickle, stand_ins
 from tcdflow.files.safetensors_header import check_header
 from tcdflow.files.source import Source
-from tcdflow.files.store import Store, Stores, relative
+from tcdflow.files.store import Store, Stores, promised_header, relative
+from tcdflow.spec.family import FAMILIES
 from tcdflow.spec.model import BaseModelSpec
 
 SAFETENSORS = layout.WEIGHTS
@@ -33,11 +36,17 @@ class Finder:
 
     stores: Stores = field(default_factory=Stores)
     unpickle: bool = False
+    _promised: dict[Path, Contents | None] = field(default_factory=dict, repr=False)
 
-    def weight_file(self, role: str, source: Source) -> Artifact:
+    def weight_file(self, role: str, source: Source, family: str | None = None) -> Artifact:
         """Find one weight file: of a LoRA, an IP-Adapter, a single-file checkpoint.
 
         The source names the file, or a folder or repository that holds just one, or one of the usual name.
+
+        Args:
+            role: what it is to the run.
+            source: the file, folder or repository.
+            family: of the run's base; files for it are named first where there are many.
 
         Raises:
             SourceError: if there is none or more than one, it is a pickle, or it is damaged.
@@ -45,7 +54,8 @@ class Finder:
         if not _names_file(source):
             store = self.stores.open(source)
             folder = f"{source.inside}/" if source.inside else ""
-            name = folder + layout.single_weights(_listing(store, source), pickles=self.unpickle)
+            listing = _listing(store, source)
+            name = folder + layout.single_weights(listing, pickles=self.unpickle, likely=_likely(family))
             return self._found(role, source, store, (name,), single=True)
         name = source.inside or Path(source.location).name
         if is_pickle(name) and not self.unpickle:
@@ -57,7 +67,9 @@ class Finder:
             _must_have(store, name)
         return self._found(role, source, store, (name,), single=True)
 
-    def model_folder(self, role: str, source: Source, half: bool, variant: str | None = "auto") -> Artifact:
+    def model_folder(
+        self, role: str, source: Source, half: bool, variant: str | None = "auto", family: str | None = None
+    ) -> Artifact:
         """Find one model: a folder with ``config.json`` and weights, such as a ControlNet, a motion adapter, a VAE, a
         depth estimator with its ``preprocessor_config.json``, an IP-Adapter's image encoder; or a single weight file.
 
@@ -67,6 +79,7 @@ class Finder:
             half: whether the run computes in half precision.
             variant: ``"auto"`` takes fp16 files for half precision if there are any; a variant's name; None for the
                 plain.
+            family: as of :meth:`weight_file`.
 
         Raises:
             SourceError: if it is missing, has no weights of the variant, or is damaged.
@@ -74,8 +87,10 @@ class Finder:
         if _names_file(source):
             return self.weight_file(role, source)
         store = self.stores.open(source)
+        likely = _likely(family)
         files, chosen = self.choose(
-            _listing(store, source), lambda listing: layout.model_files(listing, half=half, variant=variant)
+            _listing(store, source),
+            lambda listing: layout.model_files(listing, half=half, variant=variant, likely=likely),
         )
         return self._found(role, source, store, tuple(files), variant=chosen)
 
@@ -83,20 +98,33 @@ class Finder:
         """Find a pretrained pipeline: a folder with ``model_index.json``, or a single checkpoint file.
 
         Raises:
-            SourceError: if it is missing, damaged, or has no weights of the variant.
+            SourceError: if it is missing, damaged, has no weights of the variant, or is not of the base's family.
         """
         if _names_file(source):
-            return self.weight_file(role, source)
+            found = self.weight_file(role, source)
+            if known := self.contents(found):
+                check_kind(role, known)
+                base_checks.check_checkpoint(known, base)
+            return found
         store = self.stores.open(source)
         index, names = _pipeline(store, source)
         components = model_index.components(index)
+        base_checks.check_class(index, components)
         leave_out = () if base.safety_checker else ("safety_checker",)
+        without = ("vae",) if base.vae is not None else ()
 
         def choose(listing: list[str]) -> Chosen:
-            return layout.pipeline_files(listing, components, half=half, variant=base.variant, leave_out=leave_out)
+            return layout.pipeline_files(
+                listing, components, half=half, variant=base.variant, leave_out=leave_out, without_weights=without
+            )
 
-        files, variant = self.choose(names, choose)
-        return self._found(role, source, store, tuple(files), variant=variant)
+        try:
+            files, variant = self.choose(names, choose)
+        except PickledError as error:
+            raise SourceError(f"{error}{_single_files(names)}") from None
+        found = self._found(role, source, store, tuple(files), variant=variant)
+        base_checks.check_folder(found, base)
+        return found
 
     def model_config(self, role: str, source: Source) -> Artifact:
         """Find the ``config.json`` that a single weight file of a model follows.
@@ -123,6 +151,18 @@ class Finder:
         index, listing = _pipeline(store, source)
         files = (model_index.FILE, *layout.config_files(listing, model_index.components(index)))
         return self._found(role, source, store, files)
+
+    def contents(self, artifact: Artifact) -> Contents | None:
+        """Say what a single weight file holds, also one that lies on the hub; None if that cannot be told."""
+        if not artifact.single or not artifact.files[0].endswith(SAFETENSORS):
+            return None
+        if artifact.absent:
+            path = artifact.root / artifact.files[0]
+            if path not in self._promised:
+                header = promised_header(artifact)
+                self._promised[path] = None if header is None else contents_of(header)
+            return self._promised[path]
+        return contents(artifact.root / artifact.files[0])
 
     def choose(self, listing: Sequence[str], choose: Callable[[list[str]], Chosen]) -> Chosen:
         """Choose files; a pickle that may be taken stands there under the name that it would have as safetensors."""
@@ -161,6 +201,8 @@ def checked(artifact: Artifact) -> Artifact:
         try:
             if name.endswith(SAFETENSORS) and name not in absent:
                 check_header(path)
+                if artifact.single:
+                    check_kind(artifact.role, contents(path))
             elif ".index." in name:
                 folder = name.rpartition("/")[0]
                 weights = (other.rpartition("/") for other in artifact.files if other.endswith((SAFETENSORS, *PICKLES)))
@@ -172,19 +214,28 @@ def checked(artifact: Artifact) -> Artifact:
     return artifact
 
 
+def _likely(family: str | None) -> re.Pattern[str] | None:
+    """Return what the names of files for a family of bases hold."""
+    return FAMILIES[family].in_file_names if family is not None else None
+
+
 def _pipeline(store: Store, source: Source) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the index of a pipeline folder and the names of the files there."""
     listing = _listing(store, source)
     if model_index.FILE not in listing:
-        single = [name for name in listing if name.endswith(SAFETENSORS) and "/" not in name]
-        hint = f"; for a single-file checkpoint add its name to the source: {', '.join(single[:4])}" if single else ""
-        raise SourceError(f"is not a diffusers pipeline: it has no {model_index.FILE}{hint}")
+        raise SourceError(f"is not a diffusers pipeline: it has no {model_index.FILE}{_single_files(listing)}")
     inside = f"{source.inside}/{model_index.FILE}" if source.inside else model_index.FILE
     root, _ = store.look((inside,))
     try:
         return model_index.read_json(root / inside), listing
     except SourceError as error:
         raise SourceError(f"its {model_index.FILE} {error}") from None
+
+
+def _single_files(listing: Sequence[str]) -> str:
+    """Point at the checkpoints of a repository."""
+    single = [name for name in listing if name.endswith(SAFETENSORS) and "/" not in name]
+    return f"; for a single-file checkpoint add its name to the source: {', '.join(single[:4])}" if single else ""
 
 
 def _listing(store: Store, source: Source) -> tuple[str, ...]:

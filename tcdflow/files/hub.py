@@ -22,6 +22,7 @@ from tcdflow.files.hashes import sha256_file
 from tcdflow.files.hub_download import Progress, download, link
 from tcdflow.files.hub_errors import one_line
 from tcdflow.files.hub_tree import Tree, keep, promised, recall
+from tcdflow.files.safetensors_header import Header
 
 _log = logging.getLogger(__name__)
 _SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
@@ -123,6 +124,23 @@ class HubRepo:
             download(self.repo, self.revision, [(file, self._blob(file)) for file in absent], progress)
             for file in absent:
                 link(self._blob(file), self.snapshot / file.name)
+
+    def header(self, name: str) -> Header | None:
+        """Return the header of a safetensors file that is not here, by a request of its first bytes.
+
+        It says early what is wrong with a file. None where the hub does not send it: then that is found out later.
+        """
+        try:
+            with one_line(self.repo, self.revision):
+                _never_hang()
+                if constants.is_offline_mode():
+                    return None
+                found = HfApi().parse_safetensors_file_metadata(self.repo, name, revision=self.revision)
+        except SourceError:
+            return None
+        shapes = {key: tuple(tensor.shape) for key, tensor in found.tensors.items()}
+        dtypes = {key: str(tensor.dtype) for key, tensor in found.tensors.items()}
+        return Header(shapes, dict(found.metadata), dtypes)
 
     def _blob(self, file: Absent) -> Path:
         return self._cache / "blobs" / file.sha256

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tcdflow.errors import SourceError
 from tcdflow.files import model_index
-from tcdflow.files.pickles import REFUSED, is_pickle
+from tcdflow.files.pickles import REFUSED, PickledError, is_pickle
 
 WEIGHTS = ".safetensors"
 LORA_STEM = "pytorch_lora_weights"
@@ -21,6 +21,7 @@ _CONFIGS = (".json", ".txt", ".model")
 _DIFFUSERS, _TRANSFORMERS = "diffusion_pytorch_model", "model"
 # Components whose class ends so have configs and vocabularies, and no weights.
 _WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "FeatureExtractor")
+_MOST_SHOWN = 8
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})(?=\.)", re.ASCII)
 
 
@@ -44,6 +45,7 @@ def pipeline_files(
     half: bool,
     variant: str | None,
     leave_out: Iterable[str] = (),
+    without_weights: Collection[str] = (),
 ) -> tuple[list[str], str | None]:
     """Choose the files of a pipeline folder.
 
@@ -53,6 +55,7 @@ def pipeline_files(
         half: whether the run computes in half precision.
         variant: ``"auto"``, a variant's name, or None for the plain files.
         leave_out: components that are not to be loaded.
+        without_weights: components of which the config alone is read.
 
     Returns:
         The names, sorted, and the variant to load, which is None for plain files.
@@ -61,7 +64,7 @@ def pipeline_files(
         SourceError: if a component has no safetensors weights, or none of the variant.
     """
     wanted = {name: cls for name, cls in components.items() if name not in set(leave_out)}
-    models = [name for name, cls in wanted.items() if not cls.endswith(_WEIGHTLESS)]
+    models = [name for name, cls in wanted.items() if not cls.endswith(_WEIGHTLESS) and name not in without_weights]
     chosen = _choose_variant(listing, models, half=half, variant=variant)
     files = {model_index.FILE, *config_files(listing, wanted)}
     for name in models:
@@ -75,14 +78,24 @@ def config_files(listing: Collection[str], components: Iterable[str]) -> list[st
     return sorted(f for f in listing if _parent(f) in wanted and _is_config(f))
 
 
-def model_files(listing: Collection[str], *, half: bool, variant: str | None) -> tuple[list[str], str | None]:
+def model_files(
+    listing: Collection[str], *, half: bool, variant: str | None, likely: re.Pattern[str] | None = None
+) -> tuple[list[str], str | None]:
     """Choose the files of a folder that holds one model: its configs and weights.
+
+    Args:
+        listing: relative names of the files there.
+        half: whether the run computes in half precision.
+        variant: as of :func:`pipeline_files`.
+        likely: names that a message is to list first.
 
     Raises:
         SourceError: if it has no config.json, or no safetensors weights of the variant.
     """
     if "config.json" not in listing:
-        raise SourceError("is not a model folder: it has no config.json" + _alternatives(listing))
+        folders = [_parent(name) for name in listing if _leaf(name) == "config.json"]
+        found = folders or [name for name in listing if name.endswith(WEIGHTS)]
+        raise SourceError("is not a model folder: it has no config.json" + _alternatives(found, likely))
     chosen = _choose_variant(listing, ("",), half=half, variant=variant)
     return sorted({*config_files(listing, ("",)), *model_weights(listing, "", chosen).all}), chosen
 
@@ -100,20 +113,25 @@ def model_weights(listing: Collection[str], folder: str, variant: str | None) ->
         if found := _weights_of(listing, folder, wanted):
             return found
     where = f"{folder}/ has" if folder else "it has"
-    if any(_parent(f) == folder and f.endswith(WEIGHTS) for f in listing) and not variant:
+    if _weights_of(listing, folder, "fp16"):
         raise SourceError(f"{where} no plain weights, only those of a variant; variant auto takes what there is")
+    if others := sorted(_leaf(f) for f in listing if _parent(f) == folder and f.endswith(WEIGHTS)):
+        stem = _TRANSFORMERS if "encoder" in folder or others[0].startswith("pytorch_model.") else _DIFFUSERS
+        what = f"{where} weights under names that are not read: {_some(others)}"
+        raise SourceError(f"{what}; diffusers looks for {stem}{WEIGHTS}: give the one that is meant that name")
     pickled = sorted(f for f in listing if _parent(f) == folder and is_pickle(f))
     if pickled:
-        raise SourceError(f"{where} only pickled weights ({pickled[0]}), {REFUSED}")
+        raise PickledError(f"{where} only pickled weights ({pickled[0]}), {REFUSED}")
     raise SourceError(f"{where} no {WEIGHTS} weights")
 
 
-def single_weights(listing: Collection[str], *, pickles: bool = False) -> str:
+def single_weights(listing: Collection[str], *, pickles: bool = False, likely: re.Pattern[str] | None = None) -> str:
     """Return the one weight file of a LoRA or adapter folder.
 
     Args:
         listing: relative names of the files there.
         pickles: whether a pickle may be taken where there are no safetensors.
+        likely: names that a message is to list first.
 
     Raises:
         SourceError: if there is none, or several without the usual name.
@@ -127,10 +145,10 @@ def single_weights(listing: Collection[str], *, pickles: bool = False) -> str:
     if len(usual or weights) == 1:
         return (usual or weights)[0]
     if weights:
-        raise SourceError(f"holds several weight files; add one of {', '.join(weights[:8])} to the source")
+        raise SourceError(f"holds several weight files; add one of {_some(weights, likely)} to the source")
     if pickled:
         raise SourceError(f"holds only pickled weights ({pickled[0]}), {REFUSED}")
-    raise SourceError(f"holds no {WEIGHTS} file" + _alternatives(listing))
+    raise SourceError(f"holds no {WEIGHTS} file" + _alternatives([f for f in listing if f.endswith(WEIGHTS)], likely))
 
 
 def _choose_variant(listing: Collection[str], folders: Iterable[str], *, half: bool, variant: str | None) -> str | None:
@@ -194,10 +212,16 @@ def _is_config(name: str) -> bool:
     return leaf.endswith(_CONFIGS) and not leaf.startswith(".") and ".index." not in leaf
 
 
-def _alternatives(listing: Collection[str]) -> str:
+def _alternatives(names: Collection[str], likely: re.Pattern[str] | None) -> str:
     """Point at the folders or files that may have been meant."""
-    meant = sorted(f for f in listing if f.endswith(WEIGHTS))
-    return f"; add one of {', '.join(meant[:4])} to the source" if meant else ""
+    return f"; add one of {_some(names, likely)} to the source" if names else ""
+
+
+def _some(names: Collection[str], likely: re.Pattern[str] | None = None) -> str:
+    """Return some of many names, the likely ones first, and how many more there are."""
+    ordered = sorted(names, key=lambda name: (likely is None or not likely.search(name), name))
+    more = f" ({len(names) - _MOST_SHOWN} more there)" if len(names) > _MOST_SHOWN else ""
+    return ", ".join(ordered[:_MOST_SHOWN]) + more
 
 
 def _parent(name: str) -> str:

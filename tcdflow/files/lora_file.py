@@ -5,6 +5,7 @@ So that a file of another kind is named as such before anything heavy is importe
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from tcdflow.errors import SourceError
+from tcdflow.files.contents import family_of
 from tcdflow.files.lora_keys import Kind, grouped
-from tcdflow.files.safetensors_header import shapes
+from tcdflow.files.safetensors_header import read_header
+from tcdflow.files.stamp import Stamp
+from tcdflow.spec.family import FAMILIES
 
 _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 _EMBEDDINGS = "bundle_emb."
@@ -36,12 +40,6 @@ _NEEDED: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
 }
 """The parts without which a module cannot be read; one of the rows of each kind. Kinds without a row are refused."""
 
-_WIDTHS = {768: "sd15", 1024: "sd21", 2048: "sdxl"}
-"""Family of bases by the width of the text embeddings that its UNet reads."""
-
-NAMES = {"sd15": "SD 1.5", "sd21": "SD 2.1", "sdxl": "SDXL"}
-"""What people call the families."""
-
 _TEXT_KEYS = re.compile(r"attn2[._]to_[kv]$")
 
 # Architectures that have no base here, each with what its modules' names have and those of a UNet have not.
@@ -50,17 +48,6 @@ _OTHERS = {
     "Stable Diffusion 3": r"joint_blocks|add_k_proj|context_block",
     "Stable Cascade or Kandinsky": r"prior_unet|lora_prior|effnet",
     "a diffusion transformer": r"^(transformer|diffusion_model|blocks)\.|^lora_transformer_|^lora_unet_blocks_\d",
-}
-# What else is given as a LoRA, and what to do with it, each with a sign in its keys.
-_NO_LORAS = {
-    "is a whole checkpoint: give it as base.source": r"^(model\.diffusion_model|first_stage_model|conditioner)\.",
-    "is a Control-LoRA, which is not supported: use a ControlNet": r"^lora_controlnet$",
-    "is a ControlNet: give it as adapters.<name>.source": r"^(control_model\.|controlnet_|input_hint_block)",
-    "is an IP-Adapter: give it as adapters.<name>.source": r"^(image_proj|ip_adapter)\.",
-    "is a textual inversion embedding and no LoRA": r"^(emb_params|clip_l|clip_g|string_to_param.*)$",
-    "is a motion module: give it as an adapter of kind motion_adapter": r"motion_modules\.",
-    "is a VAE: give it as base.vae": r"^(encoder|decoder)\.(down|up|mid|conv)",
-    "is a UNet's weights and no LoRA": r"^(down_blocks|mid_block|up_blocks|conv_in)\.",
 }
 
 
@@ -100,11 +87,10 @@ class LoraFile:
             SourceError: saying what it is and what to do.
         """
         if not self.modules:
-            raise SourceError(_what_it_is(self.strays))
+            shown = f"none of its {len(self.strays)} keys is one, e.g. {', '.join(sorted(self.strays)[:3])}"
+            raise SourceError(f"holds no LoRA: {shown if self.strays else 'it is empty'}")
         if self.other is not None:
-            raise SourceError(
-                f"is a {self.kind} for {self.other}; bases here are {', '.join(NAMES.values())}, which it cannot fit"
-            )
+            raise SourceError(f"is a {self.kind} for {self.other}, which fits none of the bases: {', '.join(FAMILIES)}")
         if any(module.startswith(_PEFT) for module in self.modules):
             raise SourceError(
                 "was saved by peft alone, which keeps the scale in adapter_config.json: save it by diffusers' "
@@ -131,9 +117,9 @@ class LoraFile:
             self.check()
         except SourceError as error:
             return str(error)
-        if self.family is None or family not in NAMES or self.family == family:
+        if self.family in (None, family):
             return None
-        return f"is a {self.kind} for {NAMES[self.family]} and does not fit a base of {NAMES[family]}"
+        return f"is a {self.kind} for family {self.family} and does not fit a base of family {family}"
 
     def warnings(self, weight: object) -> Iterator[str]:
         """Yield what of the file is left out, and what a weight other than 1 does not do.
@@ -155,22 +141,22 @@ def read(path: Path) -> LoraFile:
         SourceError: if the header is damaged.
         OSError: if the file cannot be read.
     """
-    stat = path.stat()
-    return _read(path, stat.st_mtime_ns, stat.st_size)
+    return _read(path, Stamp.of(path))
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, mtime: int, size: int) -> LoraFile:
-    tensors = shapes(path)
+def _read(path: Path, stamp: Stamp) -> LoraFile:
+    header = read_header(path)
+    tensors = header.shapes
     bundled = [key for key in tensors if key.startswith(_EMBEDDINGS)]
     modules, kinds, strays = grouped(key for key in tensors if not key.startswith(_EMBEDDINGS))
-    used = [tensors[key] for parts in modules.values() for key in parts.values()]
+    used = [header.dtypes[key] for parts in modules.values() for key in parts.values() if math.prod(tensors[key]) > 1]
     return LoraFile(
         modules=modules,
         kinds=kinds,
         strays=tuple(strays),
         embeddings=tuple(dict.fromkeys(key.removeprefix(_EMBEDDINGS).split(".")[0] for key in bundled)),
-        unreadable=next((dtype for dtype, shape in used if dtype not in _FLOATS and shape not in ((), (1,))), None),
+        unreadable=next((dtype for dtype in used if dtype not in _FLOATS), None),
         family=_family(modules, tensors),
         other=_other(modules),
     )
@@ -180,19 +166,11 @@ def _other(modules: Collection[str]) -> str | None:
     return next((name for name, sign in _OTHERS.items() if any(re.search(sign, module) for module in modules)), None)
 
 
-def _family(modules: Mapping[str, Mapping[str, str]], tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> str | None:
+def _family(modules: Mapping[str, Mapping[str, str]], shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     if any(module.startswith(("lora_te2_", "text_encoder_2.")) for module in modules):
         return "sdxl"
     for module, parts in modules.items():
         if _TEXT_KEYS.search(module) and "down" in parts:
-            shape = tensors[parts["down"]][1]
-            return _WIDTHS.get(shape[1]) if len(shape) > 1 else None
+            shape = shapes[parts["down"]]
+            return family_of(shape[1]) if len(shape) > 1 else None
     return None
-
-
-def _what_it_is(keys: Collection[str]) -> str:
-    for what, sign in _NO_LORAS.items():
-        if any(re.search(sign, key) for key in keys):
-            return what
-    shown = ", ".join(sorted(keys)[:3])
-    return f"holds no LoRA: none of its {len(keys)} keys is one" + (f", e.g. {shown}" if keys else "")

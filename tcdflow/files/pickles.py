@@ -9,6 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tcdflow.errors import SourceError
+
+
+class PickledError(SourceError):
+    """There are weights, as pickles alone."""
+
+
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 """Endings of weight files that are pickles."""
 

@@ -40,6 +40,7 @@ def look(spec: RunSpec, finder: Finder | None = None, pins: Pins = FREE, half: b
     resolver = Resolver(finder or Finder(), pins, computes_in_half(spec.runtime) if half is None else half)
     for need in spec.needs():
         resolver.take(need, spec.base)
+    resolver.check_base(spec)
     return resolver.done()
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tcdflow.errors import ConfigError, NotHereError, Problem, SourceError
+from tcdflow.files import base_checks
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.finder import Finder
 from tcdflow.files.images import public_url, resolve_image
 from tcdflow.files.pins import Pins
-from tcdflow.files.source import Source
-from tcdflow.spec.model import BaseModelSpec
+from tcdflow.files.source import Source, folder_in
+from tcdflow.spec.model import BaseModelSpec, RunSpec
 from tcdflow.spec.needs import Need
 from tcdflow.text import shortened, unsigned
 
@@ -45,7 +46,7 @@ class Resolver:
             self._take_image(need)
             return
         found = self._find(need.role, need.key, need.source, lambda source, half: self._files(need, source, half, base))
-        if found is None or not found.single or need.form == "weights":
+        if found is None or not found.single or need.form == "weights" or need.follows_base:
             return
         key = need.config_key
         if not need.may_be_file:
@@ -61,14 +62,42 @@ class Resolver:
         config = self.finder.pipeline_config if need.form == "pipeline" else self.finder.model_config
         self._find(key, key, need.config, lambda source, half: config(key, source))
 
+    def check_base(self, spec: RunSpec) -> None:
+        """Hold the base and its VAE against the run; a checkpoint without a VAE gets that of its ``base.config``."""
+        base, layout = self.found.get("base"), self.found.get("base.config")
+        if base is None or (base.single and layout is None):
+            return
+        known = self.finder.contents(base)
+        if spec.base.vae is None and known and known.kind == "checkpoint" and not known.has_vae:
+            self._take_vae_of(str(spec.base.config), spec.base.family)
+        if vae := self.found.get("base.vae"):
+            try:
+                base_checks.check_vae(vae, self.finder.contents(vae), layout or base, spec.base)
+            except SourceError as error:
+                self.problems.append(problem("base.vae", vae.source, error))
+        self.problems += base_checks.problems(spec, self.found)
+
+    def _take_vae_of(self, config: str, family: str) -> None:
+        before = len(self.problems)
+        self._find(
+            "base.vae",
+            "base.vae",
+            folder_in(config, "vae"),
+            lambda source, half: self.finder.model_folder("base.vae", source, half),
+        )
+        if self.problems[before:]:
+            layout = shortened(unsigned(config), _MOST_SHOWN)
+            what = f"the checkpoint holds no VAE, and neither does base.config={layout}; name one of family {family}"
+            self.problems[before:] = [Problem("base.vae", what)]
+
     def _files(self, need: Need, source: Source, half: bool, base: BaseModelSpec) -> Artifact:
         if need.form == "weights":
-            return self.finder.weight_file(need.role, source)
+            return self.finder.weight_file(need.role, source, base.family)
         if need.form == "pipeline":
             return self.finder.pipeline(need.role, source, base, half)
         if need.full_precision:
             return self.finder.model_folder(need.role, source, False, None)
-        return self.finder.model_folder(need.role, source, half)
+        return self.finder.model_folder(need.role, source, half, family=base.family)
 
     def _find(self, role: str, key: str, text: str, find: Callable[[Source, bool], Artifact]) -> Artifact | None:
         try:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tcdflow.errors import SourceError
 
@@ -20,6 +20,35 @@ MAX_HEADER = 16 * 2**20
 _BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8}
 _BITS |= {"I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32}
 _BITS |= {"I64": 64, "U64": 64, "F64": 64, "C64": 64}
+
+
+class Header(NamedTuple):
+    """What a header says of its file.
+
+    Attributes:
+        shapes: of the tensors, by name, in the header's order.
+        metadata: texts by name, as whoever wrote the file chose them.
+        dtypes: of the tensors, by name, such as ``F16``.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    metadata: dict[str, str]
+    dtypes: dict[str, str]
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a file.
+
+    Raises:
+        SourceError: if it is damaged.
+        OSError: if the file cannot be read.
+    """
+    header, _ = _read(path)
+    shapes = {name: tuple(header[name]["shape"]) for name, _, _ in _tensors(header)}
+    metadata = header.get("__metadata__")
+    texts = metadata.items() if isinstance(metadata, dict) else ()
+    dtypes = {name: str(header[name]["dtype"]) for name in shapes}
+    return Header(shapes, {name: text for name, text in texts if isinstance(text, str)}, dtypes)
 
 
 def check_header(path: Path) -> None:
@@ -52,17 +81,6 @@ def keys(path: Path) -> list[str]:
     """
     header, _ = _read(path)
     return [name for name in header if name != "__metadata__"]
-
-
-def shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return the dtype, such as ``F16``, and the shape of each of a file's tensors, in the header's order.
-
-    Raises:
-        SourceError: if the header is damaged.
-        OSError: if the file cannot be read.
-    """
-    header, _ = _read(path)
-    return {name: (header[name]["dtype"], tuple(header[name]["shape"])) for name, _, _ in _tensors(header)}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], int]:

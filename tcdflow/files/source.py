@@ -8,6 +8,7 @@
 ``owner/name@revision``                           at a branch, tag or commit (``@refs/pr/7`` too)
 ``owner/name/folder/weights.safetensors``         a folder or file in it
 ``owner/name@revision/weights.safetensors``       both
+``https://huggingface.co/owner/name/blob/main/x`` the address of a page or file of the hub
 ================================================  =========================================================
 
 An existing relative path wins over a hub repository of the same name, as in diffusers.
@@ -23,6 +24,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from tcdflow.errors import SourceError
+from tcdflow.files.addresses import hub_id, is_address
 
 _HUB = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
@@ -72,16 +74,31 @@ def parse(text: str) -> Source:
         return _path(text, _path_of_url(text))
     if text.startswith(("/", "./", "../", "~")) or text in (".", "..") or _exists(text):
         return _path(text, text)
-    if match := _HUB.fullmatch(text):
+    if match := _HUB.fullmatch(hub_id(text) if is_address(text) else text):
         repo, revision = match["repo"], match["revision"]
         if _NO_REPO.search(repo):
             raise SourceError("no hub repository has '--', '..', or '.git', '.' or '-' at an end, in its name")
         if revision and (".." in revision or revision.startswith("-") or revision.endswith(".")):
             raise SourceError(f"'{revision}' can be no branch, tag or commit")
         return Source(text, "hub", repo, revision, _inside(match["inside"] or ""))
+    if is_address(text):
+        raise SourceError("is not the address of a model, its folder or its file on the hub")
     raise SourceError(
         "there is no such file or folder, and it is not a hub id of the form owner/name[@revision][/path]"
     )
+
+
+def folder_in(text: str, name: str) -> str:
+    """Return the source text of a folder within what another text names.
+
+    Raises:
+        SourceError: as of :func:`parse`.
+    """
+    source = parse(text)
+    if source.kind != "hub":
+        return f"{text.rstrip('/')}/{name}"
+    at = f"@{source.revision}" if source.revision else ""
+    return "/".join(filter(None, (f"{source.location}{at}", source.inside, name)))
 
 
 def at_commit(text: str, commit: str) -> str | None:
@@ -89,7 +106,10 @@ def at_commit(text: str, commit: str) -> str | None:
 
     Whether a local path of that name exists does not matter: who knows the commit knows that it came from the hub.
     """
-    match = _HUB.fullmatch(text)
+    try:
+        match = _HUB.fullmatch(hub_id(text) if is_address(text) else text)
+    except SourceError:
+        return None
     if match is None or not _COMMIT.fullmatch(commit):
         return None
     return f"{match['repo']}@{commit}" + (f"/{match['inside']}" if match["inside"] else "")

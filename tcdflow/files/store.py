@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from tcdflow import embedded
 from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Absent, Artifact
+from tcdflow.files.safetensors_header import Header
 from tcdflow.files.source import Source, at_commit, parse
 
 if TYPE_CHECKING:
@@ -119,6 +120,12 @@ def moved_here(artifact: Artifact) -> Artifact:
         return replace(artifact, root=embedded.model_path(source.location) / folder)
     found = _in_repo(artifact)
     return artifact if found is None else replace(artifact, root=found[0].snapshot / found[1])
+
+
+def promised_header(artifact: Artifact) -> Header | None:
+    """Return the header of a single safetensors file of the hub that is not here yet; None if it cannot be had."""
+    found = _in_repo(artifact)
+    return None if found is None else found[0].header(artifact.files[0])
 
 
 def fetched(artifact: Artifact, progress: Progress = lambda sha256, count: None) -> Artifact:

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import ConfigError, Problem, SourceError
+from tcdflow.files.base_checks import check_checkpoint
+from tcdflow.files.contents import check_kind, contents
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
-from tcdflow.pipeline import adapters
+from tcdflow.pipeline import adapters, vaes
 from tcdflow.spec.model import RunSpec
 from tcdflow.text import reason
 
@@ -23,7 +25,9 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
         ConfigError: if the files are damaged or belong to another kind of pipeline.
     """
     cls = _class(_pipeline(spec))
-    parts = adapters.components(spec, artifacts, dtype)
+    parts = adapters.components(spec, artifacts, dtype) | vaes.components(artifacts, dtype)
+    if artifacts.base.single:
+        _check_file(spec, artifacts)
     read = _from_file if artifacts.base.single else _from_folder
     try:
         with quiet():
@@ -95,6 +99,22 @@ def _from_file(cls: Any, artifacts: Artifacts, dtype: torch.dtype, options: dict
         local_files_only=True,
         **options,
     )
+
+
+def _check_file(spec: RunSpec, artifacts: Artifacts) -> None:
+    """Refuse a checkpoint that lacks a part: diffusers would take it from the layout's folder, if there.
+
+    Raises:
+        ConfigError: naming the part. Of safetensors it was found out before; this is for pickles, just converted.
+    """
+    found = contents(artifacts.base.path)
+    try:
+        check_kind("base", found)
+        check_checkpoint(found, spec.base)
+    except SourceError as error:
+        raise ConfigError([Problem("base.source", str(error), spec.base.source)]) from None
+    if found.kind == "checkpoint" and not found.has_vae and "base.vae" not in artifacts.by_role:
+        raise ConfigError([Problem("base.vae", "the checkpoint holds no VAE; name one", spec.base.source)])
 
 
 def _options(cls: Any, spec: RunSpec) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from tcdflow.errors import ConfigError, Problem, SourceError
-from tcdflow.files.lora_file import NAMES
 from tcdflow.libraries.diffusers import lora_components, lora_warnings, quiet
 from tcdflow.pipeline import block_weights
 from tcdflow.pipeline.adapter_names import adapter_name
@@ -350,7 +349,7 @@ class LoraStack:
         read = self._read[entry.name]
         matched = len(read.places)
         if read.strange and not (entry.partial and matched):
-            made_for = f" (a {read.file.kind} for {NAMES[read.file.family]})" if read.file.family else ""
+            made_for = f" (a {read.file.kind} for family {read.file.family})" if read.file.family else ""
             what = f"matches {matched} of its {read.count} modules to the base{made_for}"
             raise _problem(entry, f"{what}; unmatched are e.g. {', '.join(read.strange[:3])}")
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +24,6 @@ from tcdflow.libraries.diffusers import remove_group_offload
 from tcdflow.libraries.torch import is_from_compiler
 from tcdflow.spec.model import CompileSpec, RuntimeSpec
 from tcdflow.spec.runtime_rules import device_problems
-from tcdflow.text import reason
 
 _AMPERE = (8, 0)
 _REPEATED = ("BasicTransformerBlock",)
@@ -44,26 +42,6 @@ def check(runtime: RuntimeSpec, device: torch.device) -> None:
         problems.append(Problem("runtime.tf32", f"needs an Ampere or later, and this is a {name}", True))
     if problems:
         raise ConfigError(problems)
-
-
-def load_tiny_vae(path: Path, dtype: torch.dtype) -> Any:
-    """Load an ``AutoencoderTiny`` (TAESD) from its folder, to take the place of ``pipe.vae``.
-
-    Raises:
-        ConfigError: if the folder holds no such model.
-    """
-    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-
-    try:
-        vae, info = AutoencoderTiny.from_pretrained(
-            str(path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ConfigError([Problem("runtime.tiny_vae", f"cannot be loaded: {reason(error)}", path.name)]) from error
-    if info["missing_keys"]:
-        what = f"is not an AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
-        raise ConfigError([Problem("runtime.tiny_vae", what, path.name)])
-    return vae
 
 
 class Optimizations:

@@ -29,7 +29,7 @@ _PLACES = frozenset({"description", "source", "image", "images", "mask", "image_
 _RESOLVED = frozenset({"base.size", "sampling.num_images"})
 """These enter as what they amount to: the size and the seeds of the images."""
 
-_FILES = _PLACES - {"description"} | {"variant", "sources", "tiny_vae"}
+_FILES = _PLACES - {"description"} | {"variant", "sources", "tiny_vae", "vae"}
 
 
 _FIRST_SCHEDULER_SETTINGS = (

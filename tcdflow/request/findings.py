@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tcdflow.errors import Problem
-from tcdflow.files import lora_file
+from tcdflow.files import base_checks, lora_file
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.layout import WEIGHTS
 from tcdflow.files.lora_file import LoraFile
@@ -24,6 +24,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     """
     yield from rules.warnings(spec)
     yield from files.warnings()
+    yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
     for name, _, file in _loras(spec, files):
         yield from (f"loras.{name}: {warning}" for warning in file.warnings(spec.loras[name].weight))

@@ -105,8 +105,11 @@ class Preparer:
     def _files(self, request: Request) -> Artifacts:
         if request.files is None:
             return look(request.spec, Finder(self._stores, request.allow_pickle), request.pins)
-        checker = request.spec.base.safety_checker
-        return Artifacts.of(recheck(artifact, safety_checker=checker) for artifact in request.files)
+        base = request.spec.base
+        return Artifacts.of(
+            recheck(artifact, safety_checker=base.safety_checker, own_vae=base.vae is None)
+            for artifact in request.files
+        )
 
     def _hash(self, request: Request, found: _Found) -> None:
         """Hash the files once; those that a plan has found may have changed since, so they are looked at each time."""
@@ -123,6 +126,7 @@ def _key(request: Request) -> Hashable:
     """Return what is the same for requests that read the same files and are held against the same pins."""
     spec, base = request.spec, request.spec.base
     if request.files is not None:
-        return request.pins, tuple(request.files), base.safety_checker
-    chosen = (base.variant, base.safety_checker, computes_in_half(spec.runtime), request.allow_pickle)
+        return request.pins, tuple(request.files), base.safety_checker, base.vae
+    asked = (base.family, base.variant, base.safety_checker, spec.task.name)
+    chosen = (*asked, computes_in_half(spec.runtime), request.allow_pickle)
     return request.pins, chosen, tuple(spec.needs())

@@ -283,13 +283,15 @@ def _mode(path: Path) -> int:
 
 def _sources(plain: Any, role: str) -> Any:
     """Return what of a spec decides which files a part reads."""
+    if role == "base.vae":
+        return plain["base"].get("vae"), plain["base"].get("config")
     for part in role.split("."):
         if isinstance(plain, list) and part.isdecimal() and int(part) < len(plain):
             plain = plain[int(part)]
         else:
             plain = plain.get(part) if isinstance(plain, dict) else None
     return (
-        {name: plain.get(name) for name in ("source", "variant", "safety_checker")}
+        {name: plain.get(name) for name in ("source", "variant", "vae", "safety_checker")}
         if isinstance(plain, dict)
         else plain
     )

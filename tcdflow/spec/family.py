@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -23,6 +24,9 @@ class Family(ABC):
         architecture: what its pipelines have in common with those of other families; adapters name theirs by it.
         pipelines: diffusers class by task: module below ``diffusers.pipelines`` and class, joined by a colon.
         denoiser_folder: folder of a base that holds the denoiser's weights.
+        text_width: width of the text embeddings that the published models' denoiser takes, by which a file's family is
+            known; None where files are not told apart by it.
+        in_file_names: what of a weight file's name says that it is for this family.
         few_steps: sampling steps below which a base that is not distilled looks unfinished; 0 for a family that is
             made for few.
     """
@@ -31,6 +35,8 @@ class Family(ABC):
     architecture: ClassVar[str]
     pipelines: ClassVar[Mapping[str, str]]
     denoiser_folder: ClassVar[str] = "unet"
+    text_width: ClassVar[int | None] = None
+    in_file_names: ClassVar[re.Pattern[str] | None] = None
     few_steps: ClassVar[int] = 10
 
     @abstractmethod

@@ -34,7 +34,7 @@ from tcdflow.spec.types import (
 )
 
 MAX_BATCH = 256
-PLACE = "a hub id (owner/name, with @revision or /path/in/it), a folder or a .safetensors file"
+PLACE = "a hub id (owner/name, with @revision or /path/in/it) or address, a folder or a .safetensors file"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 """Name of a LoRA or adapter: peft forbids dots in adapter names."""
@@ -48,6 +48,11 @@ class BaseModelSpec(Settings):
     source: SourceText = Field(description=f"where the pipeline's weights are: {PLACE}")
     config: SourceText | None = Field(
         None, description="folder or repository whose layout a single-file checkpoint follows"
+    )
+    vae: SourceText | None = Field(
+        None,
+        description="VAE in place of the base's own: a hub id, a folder or a .safetensors file; null takes the base's "
+        "own, or that of base.config for a single-file checkpoint without one",
     )
     variant: Literal["auto", "fp16"] | None = Field(
         "auto",
@@ -316,6 +321,8 @@ class RunSpec(Settings):
     def needs(self) -> Iterator[Need]:
         """Yield each source that the run reads."""
         yield Need("base", "base.source", self.base.source, "pipeline", self.base.config, may_be_file=True)
+        if self.base.vae is not None:
+            yield Need("base.vae", "base.vae", self.base.vae, "model", follows_base=True)
         for name, lora in self.loras.items():
             yield Need(f"loras.{name}", f"loras.{name}.source", lora.source, "weights")
         yield from self.task.needs()

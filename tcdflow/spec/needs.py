@@ -25,6 +25,7 @@ class Need:
         config: source whose config a single weight file follows.
         may_be_file: a single weight file will do, with such a config.
         full_precision: take the plain weights also where the run computes in half precision.
+        follows_base: a single weight file will do, which follows the config of the base's own part.
     """
 
     role: str
@@ -34,6 +35,7 @@ class Need:
     config: str | None = None
     may_be_file: bool = False
     full_precision: bool = False
+    follows_base: bool = False
 
     @property
     def config_key(self) -> str:

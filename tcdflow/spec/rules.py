@@ -98,6 +98,8 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         yield "negative_prompt has no effect while sampling.guidance_scale is at most 1"
     if sampling.eta > 0 and not scheduler.uses_eta:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
+    if spec.base.vae is not None and spec.runtime.tiny_vae is not None:
+        yield "base.vae has no effect: runtime.tiny_vae takes its place"
     output = spec.output
     if spec.task.animated and output.fps > (most := ANIMATION_FORMATS[output.animation].max_fps):
         others = any_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)

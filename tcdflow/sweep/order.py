@@ -16,7 +16,7 @@ def costs(spec: RunSpec) -> tuple[Any, ...]:
     """
     sampling = batch_key(spec) if spec.runtime.batch_size > 1 else (spec.prompt, spec.negative_prompt)
     return (
-        (spec.base.source, spec.base.config, spec.base.variant, spec.base.safety_checker),
+        (spec.base.source, spec.base.config, spec.base.vae, spec.base.variant, spec.base.safety_checker),
         (spec.runtime.for_loading.model_dump_json(), spec.replaces_denoiser),
         (spec.task.name, tuple((name, adapter.source) for name, adapter in spec.adapters.items())),
         tuple((name, lora.source) for name, lora in spec.loras.items()),

@@ -29,7 +29,7 @@ def repositories(standins: StandIns) -> dict[str, Path]:
         "TheLastBen/Papercut_SDXL": standins.thin_lora_file("sdxl", "style").parent,
         "diffusers/controlnet-depth-sdxl-1.0": standins.controlnet("sdxl", "depth"),
         "diffusers/controlnet-canny-sdxl-1.0": standins.controlnet("sdxl", "canny"),
-        "Intel/dpt-hybrid-midas": standins.depth_estimator,
+        "Intel/dpt-large": standins.depth_estimator,
         "h94/IP-Adapter": standins.ip_adapter,
         "guoyww/animatediff-motion-adapter-v1-5": standins.motion_adapter("v1-5"),
         "guoyww/animatediff-motion-lora-zoom-in": standins.motion_lora,

@@ -37,7 +37,8 @@ NAMED: Mapping[str, Mapping[str, Any]] = {
         "base.source": SDXL,
         "loras.tcd.source": SDXL_TCD,
         "adapters.depth.source": "diffusers/controlnet-depth-sdxl-1.0",
-        "adapters.depth.preprocessor.source": "Intel/dpt-hybrid-midas",
+        # Not the guide's Intel/dpt-hybrid-midas, which is a pickle alone.
+        "adapters.depth.preprocessor.source": "Intel/dpt-large",
         "adapters.depth.image": "https://huggingface.co/lllyasviel/sd-controlnet-depth/resolve/main/images/stormtrooper.png",
         "width": 1024,
     },

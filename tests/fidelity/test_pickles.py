@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
+from diffusers.utils import load_image
 
 import tcdflow
 from tcdflow.cli.main import dispatch
 from tcdflow.errors import ConfigError
+from tcdflow.files.artifact import Artifacts
+from tcdflow.files.finder import Finder
+from tcdflow.files.source import parse
+from tcdflow.parts.preprocessors.depth import Depth
+from tcdflow.pipeline.unpickle import without_pickles
 from tcdflow.record.document import read
-from tests.fidelity import pickled
+from tests.fidelity import by_hand, pickled
 from tests.fidelity.conftest import Run, Thin
 from tests.fidelity.same import assert_same
 from tests.helpers import Write
@@ -220,3 +227,20 @@ class TestOnlyThePersonMayAllow:
         for verb in ([], ["-m"], ["check"], ["fetch"], ["resume", "."], ["rerun", "."]):
             assert dispatch([*verb, said]) == 2
             assert capfd.readouterr().err.startswith(f"tcdflow: {said.partition('=')[0]}: ")
+
+
+def test_the_depth_estimator_of_the_guide(standins: StandIns, photo: Path) -> None:
+    """It is a pickle, its image processor's config is an old one, and it lacks weights that the model never uses."""
+    image = load_image(str(photo))
+    (found,) = without_pickles(
+        Artifacts.of([Finder(unpickle=True).model_folder("dpt", parse(str(standins.midas)), False)])
+    )
+    made = Depth(name="depth")(image, (by_hand.EDGE, by_hand.EDGE), {"source": found.path}, torch.device("cpu"))
+    assert_same(made, by_hand.depth_map(standins.midas, image))
+
+
+def test_a_depth_estimator_of_safetensors(standins: StandIns, photo: Path) -> None:
+    image = load_image(str(photo))
+    models = {"source": standins.depth_estimator}
+    made = Depth(name="depth")(image, (by_hand.EDGE, by_hand.EDGE), models, torch.device("cpu"))
+    assert_same(made, by_hand.depth_map(standins.depth_estimator, image))

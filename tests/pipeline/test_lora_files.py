@@ -228,7 +228,7 @@ def test_stray_modules_are_named_as_the_file_names_them(pipes: Pipes, tmp_path: 
     count = len(file.means)
     with pytest.raises(ConfigError) as caught:
         attached(LoraStack(pipe), saved(tensors, tmp_path))
-    assert f"matches {count - 1} of its {count} modules to the base (a LoRA for SDXL)" in str(caught.value)
+    assert f"matches {count - 1} of its {count} modules to the base (a LoRA for family sdxl)" in str(caught.value)
     assert str(caught.value).endswith(f"unmatched are e.g. {stray.split('.')[0]}")
 
 

@@ -12,7 +12,7 @@ import torch
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RunError
-from tcdflow.pipeline import optimizations
+from tcdflow.pipeline import optimizations, vaes
 from tcdflow.pipeline.loras import LoraStack
 from tcdflow.pipeline.optimizations import Optimizations, computing
 from tcdflow.spec.model import CompileSpec, RuntimeSpec
@@ -314,7 +314,7 @@ def test_a_pipeline_to_be_offloaded_waits_on_the_cpu() -> None:
 def test_a_tiny_vae_decodes(standins: StandIns) -> None:
     pipe = load(standins, "sd15")
     before = image(pipe)
-    original, pipe.vae = pipe.vae, optimizations.load_tiny_vae(standins.tiny_vae, torch.float32)
+    original, pipe.vae = pipe.vae, vaes.load_tiny(standins.tiny_vae, torch.float32)
     after = image(pipe)
     assert after.shape == before.shape
     assert not near(after, before)
@@ -326,7 +326,7 @@ def test_a_tiny_vae_decodes(standins: StandIns) -> None:
 def test_what_is_no_tiny_vae_is_refused(standins: StandIns, tmp_path: Path, part: str) -> None:
     folder = standins.sd15 / "vae" if part == "vae" else tmp_path
     with pytest.raises(ConfigError) as caught:
-        optimizations.load_tiny_vae(folder, torch.float32)
+        vaes.load_tiny(folder, torch.float32)
     assert str(caught.value).startswith("runtime.tiny_vae")
 
 

@@ -6,7 +6,7 @@ A latent is an eighth of an image, as in the real ones, and the default image is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,13 @@ def _write_scheduler(folder: Path, spec: BaseSpec) -> None:
         EulerDiscreteScheduler(**betas, timestep_spacing="leading").save_pretrained(folder)
     else:
         PNDMScheduler(**betas, skip_prk_steps=True, set_alpha_to_one=False).save_pretrained(folder)
+
+
+def build_other_vae(name: BaseName, dest: Path) -> Path:
+    """Imitate stabilityai/sd-vae-ft-mse and madebyollin/sdxl-vae-fp16-fix: a base's VAE with other weights."""
+    vae = build_vae(replace(SPECS[name], seed=SPECS[name].seed + 5000))
+    save_variants(vae, dest)
+    return dest
 
 
 def build_base(name: BaseName, dest: Path) -> Path:

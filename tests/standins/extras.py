@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny
@@ -15,7 +16,15 @@ DEPTH_IMAGE_SIZE = 64
 
 
 def build_depth_estimator(dest: Path) -> Path:
-    """Imitate Intel/dpt-hybrid-midas: a vision transformer behind a BiT backbone, and its image processor."""
+    """Imitate Intel/dpt-large: a plain vision transformer, as safetensors."""
+    model = _dpt(DPTConfig(**_SHARED, reassemble_factors=[4, 2, 1, 0.5]), 900)
+    model.save_pretrained(dest, state_dict=_published(model))
+    _write_processor(dest, {"height": DEPTH_IMAGE_SIZE, "width": DEPTH_IMAGE_SIZE})
+    return dest
+
+
+def build_midas(dest: Path) -> Path:
+    """Imitate Intel/dpt-hybrid-midas: a vision transformer behind a BiT backbone, pickled, with an old processor."""
     backbone = {
         "model_type": "bit",
         "global_padding": "same",
@@ -28,46 +37,66 @@ def build_depth_estimator(dest: Path) -> Path:
         "num_groups": 4,
     }
     config = DPTConfig(
+        **_SHARED,
         is_hybrid=True,
         backbone_config=backbone,
         backbone_featmap_shape=[1, 64, DEPTH_IMAGE_SIZE // 16, DEPTH_IMAGE_SIZE // 16],
         neck_ignore_stages=[0, 1],
-        readout_type="project",
-        image_size=DEPTH_IMAGE_SIZE,
-        patch_size=16,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        backbone_out_indices=[0, 1, 2, 3],
         reassemble_factors=[1, 1, 1, 0.5],
-        neck_hidden_sizes=[16, 32, 32, 32],
-        fusion_hidden_size=16,
-        use_auxiliary_head=False,
     )
+    model = _dpt(config, 901)
+    config.save_pretrained(dest)
+    torch.save(_published(model), dest / "pytorch_model.bin")
+    _write_processor(dest, DEPTH_IMAGE_SIZE)
+    return dest
+
+
+_SHARED: dict[str, Any] = {
+    "readout_type": "project",
+    "image_size": DEPTH_IMAGE_SIZE,
+    "patch_size": 16,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "backbone_out_indices": [0, 1, 2, 3],
+    "neck_hidden_sizes": [16, 32, 32, 32],
+    "fusion_hidden_size": 16,
+    "use_auxiliary_head": False,
+}
+
+
+def _dpt(config: DPTConfig, seed: int) -> DPTForDepthEstimation:
     model = DPTForDepthEstimation(config)
-    fill(model, 900)
+    fill(model, seed)
     with torch.no_grad():
         # The last layer is a ReLU: keep it above zero, or the whole map may be flat.
         model.get_submodule("head.head.4").bias.fill_(3.0)
-    save_variants(model, dest, (None,))
+    return model
+
+
+def _published(model: DPTForDepthEstimation) -> dict[str, torch.Tensor]:
+    """Leave out what the published weights lack: the model has it and never uses it."""
+    return {name: value for name, value in model.state_dict().items() if ".layers.0.residual_layer1." not in name}
+
+
+def _write_processor(dest: Path, size: int | dict[str, int]) -> None:
+    """Write an image processor's config; an old one has the name of its class then, and one number for the size."""
+    kind = "feature_extractor_type" if isinstance(size, int) else "image_processor_type"
     write_json(
         dest / "preprocessor_config.json",
         {
             "do_normalize": True,
-            "do_rescale": True,
             "do_resize": True,
             "ensure_multiple_of": 1,
             "image_mean": [0.5, 0.5, 0.5],
-            "image_processor_type": "DPTImageProcessor",
+            kind: "DPTFeatureExtractor" if isinstance(size, int) else "DPTImageProcessor",
             "image_std": [0.5, 0.5, 0.5],
             "keep_aspect_ratio": False,
             "resample": 2,
-            "rescale_factor": 1 / 255,
-            "size": {"height": DEPTH_IMAGE_SIZE, "width": DEPTH_IMAGE_SIZE},
+            "size": size,
         },
     )
-    return dest
 
 
 def build_tiny_vae(dest: Path) -> Path:

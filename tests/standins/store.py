@@ -131,6 +131,12 @@ class StandIns:
         """Imitate diffusers/controlnet-depth-sdxl-1.0 and …-canny-sdxl-1.0, and lllyasviel's for SD 1.5."""
         return self._path(f"controlnet_{family}_{kind}", "adapters", "build_controlnet", family, kind)
 
+    def controlnet_file(self, family: AdapterFamily, kind: ControlKind) -> Path:
+        """Give a ControlNet as one file in the original layout; its folder is the ``config`` to load it with."""
+        folder = f"controlnet_file_{family}_{kind}"
+        source = self.controlnet(family, kind)
+        return self._path(folder, "single_file", "build_controlnet_file", source) / "control.safetensors"
+
     def t2i_adapter(self, family: AdapterFamily, *, grey: bool = False) -> Path:
         """Imitate TencentARC/t2i-adapter-canny-sdxl-1.0 and …/t2iadapter_canny_sd15v2, which reads grey images."""
         name = f"t2i_adapter_{family}{'_grey' if grey else ''}"
@@ -152,15 +158,29 @@ class StandIns:
 
     @property
     def depth_estimator(self) -> Path:
-        """Imitate Intel/dpt-hybrid-midas."""
+        """Imitate Intel/dpt-large."""
         return self._path("depth_estimator", "extras", "build_depth_estimator")
+
+    @property
+    def midas(self) -> Path:
+        """Imitate Intel/dpt-hybrid-midas, the guide's depth estimator, which is a pickle."""
+        return self._path("midas", "extras", "build_midas")
 
     @property
     def tiny_vae(self) -> Path:
         """Imitate madebyollin/taesd and madebyollin/taesdxl."""
         return self._path("tiny_vae", "extras", "build_tiny_vae")
 
-    def single_file(self, family: AdapterFamily) -> Path:
+    def other_vae(self, family: Family) -> Path:
+        """Imitate stabilityai/sd-vae-ft-mse and madebyollin/sdxl-vae-fp16-fix: a VAE beside those of the bases."""
+        return self._path(f"vae_{family}", "bases", "build_other_vae", self.base(family).name)
+
+    def vae_file(self, family: Family) -> Path:
+        """Give the VAE of the plain base of a family as one file in the original layout."""
+        folder = f"vae_file_{family}"
+        return self._path(folder, "single_file", "build_vae_file", self.base(family)) / "vae.safetensors"
+
+    def single_file(self, family: Family) -> Path:
         """Give the plain base of a family as one checkpoint; that base is the ``config`` to load it with."""
         folder = f"single_file_{family}"
         return self._path(folder, "single_file", "build_single_file", self.base(family)) / "model.safetensors"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -56,12 +57,16 @@ class SD15(StableDiffusion):
     """Stable Diffusion 1.5 and what was fine-tuned from it."""
 
     summary = "Stable Diffusion 1.5 and its fine-tunes, 512 × 512"
+    text_width = 768
+    in_file_names = re.compile(r"sd[-_ ]?v?1[-_.]?[45]|v1[-_.][45]|ft[-_]mse|taesd(?!xl|3)", re.I)
 
 
 class SD21(StableDiffusion):
     """Stable Diffusion 2.1-base and what was fine-tuned from it."""
 
     summary = "Stable Diffusion 2.1-base and its fine-tunes, 512 × 512"
+    text_width = 1024
+    in_file_names = re.compile(r"sd[-_ ]?v?2|v2[-_.][01]|ft[-_]mse|taesd(?!xl|3)", re.I)
 
 
 class Emoji(StableDiffusion):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +21,8 @@ class SDXL(StableDiffusion):
 
     summary = "Stable Diffusion XL and its fine-tunes, 1024 × 1024"
     architecture = "sdxl"
+    text_width = 2048
+    in_file_names = re.compile(r"xl", re.I)
     pipelines: ClassVar = {
         "text_to_image": f"{_XL}:StableDiffusionXLPipeline",
         "image_to_image": f"{_XL}_img2img:StableDiffusionXLImg2ImgPipeline",

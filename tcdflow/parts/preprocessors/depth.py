@@ -31,7 +31,7 @@ class Depth(Preprocessor):
     resizes = True  # a map is stretched to the run's size, which loses less than to stretch the image
 
     name: Literal["depth"]
-    source: SourceText = Field("Intel/dpt-hybrid-midas", description="a DPT model with its image processor's config")
+    source: SourceText = Field("Intel/dpt-large", description="a DPT model with its image processor's config")
 
     def models(self) -> Mapping[str, str]:
         """Return the depth model."""

@@ -48,9 +48,9 @@ class TestWhat:
             ("check sampling.ste", ["sampling.steps="]),
             ("lora_stack.merge.m", ["lora_stack.merge.method="]),
             ("lora_stack.m", ["lora_stack.merge.", "lora_stack.merge="]),
-            ("base=sd1", ["base=sd15 "]),
-            ("check base=sdxl", ["base=sdxl ", "base=sdxl_inpainting "]),
-            ("-m base=emoji,sd1", ["base=emoji,sd15"]),
+            ("base=sd2", ["base=sd21_base "]),
+            ("check base=sdxl", ["base=sdxl ", "base=sdxl_fp16_fix ", "base=sdxl_inpainting "]),
+            ("-m base=emoji,sd2", ["base=emoji,sd21_base"]),
             ("-m runtime.dtype=float16,f", ["runtime.dtype=float16,float32"]),
             ("lora_stack.fuse=", ["lora_stack.fuse=false ", "lora_stack.fuse=true "]),
             ("lora_stack.merge=", ["lora_stack.merge=null "]),
@@ -82,7 +82,7 @@ class TestWhat:
             ("explain che", ["check "]),
             ("schema lo", ["loras "]),
             ("help re", ["rerun ", "resume "]),
-            ("check 'prompt=a fox' base=sd1", ["base=sd15 "]),
+            ("check 'prompt=a fox' base=sd2", ["base=sd21_base "]),
         ],
     )
     def test_of_a_word(self, line: str, found: list[str]) -> None:
@@ -208,7 +208,7 @@ class TestBash:
         ("line", "reply"),
         [
             ("tcdflow che", ["check "]),
-            ("tcdflow check base=sd1", ["sd15 "]),
+            ("tcdflow check base=sd2", ["sd21_base "]),
             ("tcdflow sampling.ste", ["sampling.steps="]),
             ("tcdflow loras=[tcd,pap", ["[tcd,papercut"]),
             ("tcdflow 'loras=[tcd,pap", ["loras=[tcd,papercut"]),

@@ -68,7 +68,7 @@ def test_an_existing_relative_path_wins_over_the_hub(tmp_path: Path, monkeypatch
         ("./missing", "there is no such file or folder"),
         ("/missing/folder", "there is no such file or folder"),
         ("~nobody-of-this-name/x", "cannot be opened"),
-        ("https://host.example/owner/name", "not a hub id"),
+        ("https://host.example/owner/name", "is an address of host.example"),
         ("owner/name/../../other/secret", "may not leave it"),
         ("owner/name@main/..", "may not leave it"),
         ("owner/name//unet", "plain names"),

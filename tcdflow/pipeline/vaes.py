@@ -1,0 +1,74 @@
+"""VAEs in the place of a base's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.artifact import Artifacts
+from tcdflow.libraries.diffusers import quiet
+from tcdflow.text import reason
+
+
+def components(artifacts: Artifacts, dtype: torch.dtype) -> dict[str, Any]:
+    """Load the VAE that a run has beside its base, as the component ``vae``; nothing where it has none.
+
+    A single file follows the config of the base's own VAE.
+
+    Raises:
+        ConfigError: if it is damaged, or no VAE of this shape.
+    """
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    found = artifacts.by_role.get("base.vae")
+    if found is None:
+        return {}
+    try:
+        with quiet():
+            if found.single:
+                layout = artifacts.base_config or artifacts.base
+                return {
+                    "vae": AutoencoderKL.from_single_file(
+                        str(found.path), config=str(layout.root), subfolder="vae", dtype=dtype, local_files_only=True
+                    )
+                }
+            vae, info = AutoencoderKL.from_pretrained(
+                str(found.path),
+                dtype=dtype,
+                variant=found.variant,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        what = f"cannot be loaded as AutoencoderKL: {type(error).__name__}: {reason(error)}"
+        raise ConfigError([Problem("base.vae", what, found.source)]) from error
+    if info["missing_keys"]:
+        what = f"is not an AutoencoderKL: {len(info['missing_keys'])} of its weights are missing"
+        raise ConfigError([Problem("base.vae", what, found.source)])
+    return {"vae": vae}
+
+
+def load_tiny(path: Path, dtype: torch.dtype) -> Any:
+    """Load an ``AutoencoderTiny`` (TAESD) from its folder, to take the place of ``pipe.vae``.
+
+    Raises:
+        ConfigError: if the folder holds no such model.
+    """
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+
+    try:
+        vae, info = AutoencoderTiny.from_pretrained(
+            str(path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ConfigError([Problem("runtime.tiny_vae", f"cannot be loaded: {reason(error)}", path.name)]) from error
+    if info["missing_keys"]:
+        what = f"is not an AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
+        raise ConfigError([Problem("runtime.tiny_vae", what, path.name)])
+    return vae
