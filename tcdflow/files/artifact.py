@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tcdflow.errors import ConfigError, Problem, SourceError
@@ -107,10 +108,11 @@ class Artifacts:
         """The layout of a single-file base; None for a folder."""
         return self.by_role.get("base.config")
 
-    def warnings(self) -> list[str]:
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
         """Say which pickles a run reads, for its record."""
         pickled = [(part.role, name) for part in self for name in part.files if is_pickle(name)]
-        return [f"{role}: {name} is a pickle; only its tensors are read (weights_only)" for role, name in pickled]
+        return tuple(f"{role}: {name} is a pickle; only its tensors are read (weights_only)" for role, name in pickled)
 
     def lora(self, name: str) -> Artifact:
         """The weights of one LoRA."""

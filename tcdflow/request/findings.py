@@ -23,7 +23,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
-    yield from files.warnings()
+    yield from files.warnings
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
     for name, _, file in _loras(spec, files):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cache
 
 from tcdflow.errors import ConfigError
 from tcdflow.files.accelerator import computes_in_half
@@ -70,6 +71,7 @@ class Preparer:
     def __init__(self, stores: Stores | None = None) -> None:
         self._stores = stores or Stores()
         self._found: dict[Hashable, _Found | ConfigError] = {}
+        self._half = cache(computes_in_half)  # what drivers there are does not change from cell to cell
 
     def __call__(self, request: Request, *, hashed: bool = False) -> Prepared:
         """Prepare one request.
@@ -91,7 +93,7 @@ class Preparer:
         return Prepared(request, spec, found.files, found.lock)
 
     def _find(self, request: Request) -> _Found:
-        key = _key(request)
+        key = self._key(request)
         if key not in self._found:
             try:
                 self._found[key] = _Found(self._files(request))
@@ -121,12 +123,11 @@ class Preparer:
             request.pins.hold(locked)
             found.lock, found.hashed = locked, now
 
-
-def _key(request: Request) -> Hashable:
-    """Return what is the same for requests that read the same files and are held against the same pins."""
-    spec, base = request.spec, request.spec.base
-    if request.files is not None:
-        return request.pins, tuple(request.files), base.safety_checker, base.vae
-    asked = (base.family, base.variant, base.safety_checker, spec.task.name)
-    chosen = (*asked, computes_in_half(spec.runtime), request.allow_pickle)
-    return request.pins, chosen, tuple(spec.needs())
+    def _key(self, request: Request) -> Hashable:
+        """Return what is the same for requests that read the same files and are held against the same pins."""
+        spec, base = request.spec, request.spec.base
+        if request.files is not None:
+            return request.pins, tuple(request.files), base.safety_checker, base.vae
+        asked = (base.family, base.variant, base.safety_checker, spec.task.name)
+        chosen = (*asked, self._half(spec.runtime), request.allow_pickle)
+        return request.pins, chosen, tuple(spec.needs())

@@ -72,8 +72,9 @@ def _adapters(spec: RunSpec) -> Iterator[Problem]:
         if adapter.family != family:
             yield Problem(f"adapters.{name}", f"was trained for {adapter.family} and does not fit a base of {family}")
         yield from adapter.problems(f"adapters.{name}", spec)
+    by_kind = spec.adapters_by_kind
     for kind in ADAPTERS.values():
-        yield from kind.run_problems(spec.adapters_by_kind.get(kind, {}), spec)
+        yield from kind.run_problems(by_kind.get(kind, {}), spec)
 
 
 def warnings(spec: RunSpec) -> Iterator[str]:

@@ -62,8 +62,9 @@ class Scheduler(Settings):
         """Records of the first schema list the settings of all schedulers, null where they are unset."""
         if not isinstance(data, dict):
             return data
-        foreign = {name for part in SCHEDULERS.values() for name in part.model_fields} - cls.model_fields.keys()
-        return {name: value for name, value in data.items() if value is not None or name not in foreign}
+        unset = [name for name, value in data.items() if value is None and name not in cls.model_fields]
+        foreign = {name for name in unset if any(name in part.model_fields for part in SCHEDULERS.values())}
+        return {name: value for name, value in data.items() if name not in foreign}
 
     @property
     def max_steps(self) -> int:

@@ -13,8 +13,7 @@ from huggingface_hub import constants
 from tcdflow.errors import ConfigError
 from tcdflow.files.resolve import resolve
 from tests.hub import FaultKind, StandInHub
-
-from .fakes import needed, pipeline, spec
+from tests.quick.files.fakes import needed, pipeline, spec
 
 SOURCE = "o/sd"
 INFO, TREE, HEAD, SMALL, CDN = "/api/models/o/sd$", "/tree/", "HEAD .*/resolve/", "GET .*/resolve/", "GET /cdn/"
