@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from tcdflow.errors import SourceError
@@ -121,13 +121,17 @@ class LoraFile:
             return None
         return f"is a {self.kind} for family {self.family} and does not fit a base of family {family}"
 
+    @cached_property
+    def _has_magnitudes(self) -> bool:
+        return any("magnitude" in parts for parts in self.modules.values())
+
     def warnings(self, weight: object) -> Iterator[str]:
         """Yield what of the file is left out, and what a weight other than 1 does not do.
 
         Args:
             weight: of the LoRA, a number or numbers by component and block.
         """
-        if weight != 1.0 and any("magnitude" in parts for parts in self.modules.values()):
+        if weight != 1.0 and self._has_magnitudes:
             yield "the magnitudes of peft's DoRA hold at any weight, so that 0 is not without effect"
         if self.embeddings:
             names = ", ".join(self.embeddings[:4])

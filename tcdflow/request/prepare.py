@@ -87,7 +87,6 @@ class Preparer:
         found = self._find(request)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
-        _check(request.spec, found.files)
         spec = resolve_size(request.spec, found.files)
         check_masks(spec, found.files)
         return Prepared(request, spec, found.files, found.lock)
@@ -96,7 +95,9 @@ class Preparer:
         key = self._key(request)
         if key not in self._found:
             try:
-                self._found[key] = _Found(self._files(request))
+                files = self._files(request)
+                _check(request.spec, files)
+                self._found[key] = _Found(files)
             except ConfigError as error:
                 self._found[key] = error
         found = self._found[key]
