@@ -90,7 +90,8 @@ def _local(text: str) -> Path:
         if path.is_dir():
             raise _problem(text, "is a folder; an image is needed, or with -m all that are in it: glob(FOLDER)")
         if not path.exists():
-            raise _problem(text, "there is no such file")
+            hint = "; a pattern is for sweeps: -m 'KEY=glob(PATTERN)'" if re.search(r"[*?]|^glob\(", text) else ""
+            raise _problem(text, f"there is no such file{hint}")
         if not path.is_file():
             raise _problem(text, "is not a regular file")
     except OSError as error:

@@ -52,6 +52,7 @@ def decode(path: Path, behind: Background = "white", *, managed: bool = True) ->
         upright = ImageOps.exif_transpose(image)
         if upright.mode in DEEP:
             upright, note = to_eight_bits(upright)
+            upright.info.pop("transparency", None)  # a value of 16 bits, of which none is left
             notes += [note] if note else []
         opaque, note = _flattened(upright, behind)
         notes += [note] if note else []

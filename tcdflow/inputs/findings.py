@@ -6,8 +6,9 @@ Headers tell most of it. Pixels are decoded only for masks, transparency and dee
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files.artifact import Artifacts
@@ -17,6 +18,7 @@ from tcdflow.inputs import decode
 from tcdflow.inputs.mask import HALF, mask, values
 from tcdflow.spec.inputs import ImageUse, MaskUse, Size
 from tcdflow.spec.model import RunSpec
+from tcdflow.text import printable, shortened
 
 _ASPECT = 0.02
 """Change of an aspect from which on it is seen."""
@@ -25,6 +27,7 @@ _ENLARGED = 2.0
 _GREY = 0.1
 """Share of a mask's pixels that may be neither black nor white, as edges are."""
 
+_IN_ALPHA = "there are strokes in its alpha channel, which task.mask_from=alpha takes (with mask_invert what is clear)"
 _REMEMBERED = 4096
 
 
@@ -37,12 +40,10 @@ def warnings(spec: RunSpec, artifacts: Artifacts) -> Iterator[str]:
     """
     size = spec.width, spec.height
     for use in spec.image_uses():
-        try:
-            path = artifacts.by_role[use.role].path
-            for note in _of_file(path, Stamp.of(path), use, size):
-                yield f"{use.role} {note}"
-        except (SourceError, OSError):
-            return  # whoever loads it says what is wrong with it
+        with suppress(SourceError, OSError):  # whoever loads it says what is wrong with it
+            file = artifacts.by_role[use.role]
+            name = printable(shortened(PurePath(file.source).name, 60))
+            yield from (f"{use.role} {note}" for note in _of_file(file.path, Stamp.of(file.path), name, use, size))
 
 
 def check_masks(spec: RunSpec, artifacts: Artifacts) -> None:
@@ -63,11 +64,12 @@ def check_masks(spec: RunSpec, artifacts: Artifacts) -> None:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _of_file(path: Path, stamp: Stamp, use: ImageUse, size: Size) -> tuple[str, ...]:
-    managed = not isinstance(use, MaskUse)
-    notes = list(decode.notes(path, use.behind, managed=managed))
+def _of_file(path: Path, stamp: Stamp, name: str, use: ImageUse, size: Size) -> tuple[str, ...]:
+    """Return what is to be told of a file; its name is left out where many files of a sweep have the same to tell."""
     if isinstance(use, MaskUse):
-        return (*notes, *_of_mask(path, use, size))
+        seen = decode.notes(path, use.behind, managed=False) if use.channel == "luminance" else ()
+        return tuple(f"({name}) {note}" for note in (*seen, *_of_mask(path, use, size)))
+    notes = (f"({name}) {note}" for note in decode.notes(path, use.behind))
     return (*notes, *_of_size(check_image(path), use, size))
 
 
@@ -98,7 +100,8 @@ def _of_mask(path: Path, use: MaskUse, size: Size) -> Iterator[str]:
         yield f"selects {what}: {_looks(path, use)}"
     elif sum(histogram[HALF // 4 : -HALF // 4]) > _GREY * total:
         share = decode.percent(selected / total)
-        yield f"has many greys; those from task.mask_threshold={use.threshold} on are repainted, {share} of the image"
+        what = f"has many greys; those from task.mask_threshold={use.threshold} on are repainted, {share} of the image"
+        yield what + (f"; {_IN_ALPHA}" if use.channel != "alpha" and _has_strokes_in_alpha(path) else "")
 
 
 def _looks(path: Path, use: MaskUse) -> str:
@@ -108,9 +111,8 @@ def _looks(path: Path, use: MaskUse) -> str:
     facts = f"{whose} is {low} of 255 all over" if low == high else f"{whose} goes from {low} to {high} of 255"
     if use.channel == "alpha":
         return f"{facts}; task.mask_from=luminance takes its brightness"
-    clear, opaque = decode.alpha(path).getextrema()
-    if clear != opaque:
-        return f"{facts}, and its strokes are in its alpha channel: task.mask_from=alpha"
+    if _has_strokes_in_alpha(path):
+        return f"{facts}; {_IN_ALPHA}"
     if low == high:
         return facts
     if high < use.threshold:
@@ -118,3 +120,8 @@ def _looks(path: Path, use: MaskUse) -> str:
     if low < use.threshold:
         return f"{facts}; what it selects is too thin for the run's size"
     return f"{facts}, all of which is white; task.mask_threshold={high} takes the brightest alone"
+
+
+def _has_strokes_in_alpha(path: Path) -> bool:
+    clear, opaque = decode.alpha(path).getextrema()
+    return clear != opaque

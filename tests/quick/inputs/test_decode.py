@@ -71,6 +71,10 @@ class TestDepth:
         path = saved(deep([0, 65535], "I;16"), tmp_path / "in.png", exif=exif)
         assert decode(path).image.size == check_image(path) == (1, 2)
 
+    def test_a_value_that_stands_for_transparent(self, tmp_path: Path) -> None:
+        path = saved(deep([0, 65535], "I;16"), tmp_path / "in.png", transparency=65535)
+        assert greys(path) == [0, 255]
+
     def test_a_faint_one_is_told_of(self, tmp_path: Path) -> None:
         path = saved(deep([0, 5000], "I;16"), tmp_path / "in.png")
         assert greys(path) == [0, 19]

@@ -70,8 +70,11 @@ def test_a_tiny_image(told: Told) -> None:
     assert told(photo(32, 32)) == []
 
 
-NAME = "task.mask selects nothing, so that nothing is repainted: "
-ALL = "task.mask selects everything, so that all is repainted: "
+NAME = "task.mask (mask.png) selects nothing, so that nothing is repainted: "
+ALL = "task.mask (mask.png) selects everything, so that all is repainted: "
+
+
+ALPHA = "there are strokes in its alpha channel, which task.mask_from=alpha takes"
 
 
 @pytest.mark.parametrize(
@@ -82,8 +85,12 @@ ALL = "task.mask selects everything, so that all is repainted: "
         (spot(0), NAME + "it is 0 of 255 all over"),
         (spot(255, 255), ALL + "it is 255 of 255 all over"),
         (spot(255, 200), ALL + "it goes from 200 to 255 of 255"),
-        (Image.merge("RGBA", [spot(0)] * 3 + [spot()]), "its strokes are in its alpha channel: task.mask_from=alpha"),
-        (photo(), "task.mask has many greys; those from task.mask_threshold=128 on are repainted, "),
+        (
+            Image.merge("RGBA", [spot(0)] * 3 + [spot()]),
+            "255 all over; " + ALPHA,
+        ),
+        (photo(), "task.mask (mask.png) has many greys; those from task.mask_threshold=128 on are repainted, "),
+        (Image.merge("RGBA", [*photo().split(), spot()]), ALPHA),
         (spot().resize((64, 64)).convert("P"), None),
         (spot().convert("1"), None),
     ],
@@ -97,7 +104,7 @@ def test_masks(told: Told, mask: Image.Image, said: str | None) -> None:
 def test_what_is_said_of_a_mask_helps(told: Told) -> None:
     assert told(photo(), "task.mask_threshold=1", mask=spot(1)) == []
     drawn = Image.merge("RGBA", [spot(0)] * 3 + [spot()])
-    assert told(photo(), "task.mask_from=alpha", mask=drawn)[1:] == []
+    assert told(photo(), "task.mask_from=alpha", mask=drawn) == []
     assert told(photo(), "task.mask_padding=8", mask=spot()) == []
 
 
