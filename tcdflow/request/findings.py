@@ -11,6 +11,7 @@ from tcdflow.files.artifact import Artifacts
 from tcdflow.files.layout import WEIGHTS
 from tcdflow.files.lora_file import LoraFile
 from tcdflow.inputs import findings as inputs
+from tcdflow.request import embeddings, truncation
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 
@@ -23,6 +24,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
+    yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
