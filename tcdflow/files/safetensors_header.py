@@ -28,10 +28,12 @@ class Header(NamedTuple):
     Attributes:
         shapes: of the tensors, by name, in the header's order.
         metadata: texts by name, as whoever wrote the file chose them.
+        dtypes: of the tensors, by name, such as ``F16``.
     """
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
+    dtypes: dict[str, str]
 
 
 def read_header(path: Path) -> Header:
@@ -45,7 +47,8 @@ def read_header(path: Path) -> Header:
     shapes = {name: tuple(header[name]["shape"]) for name, _, _ in _tensors(header)}
     metadata = header.get("__metadata__")
     texts = metadata.items() if isinstance(metadata, dict) else ()
-    return Header(shapes, {name: text for name, text in texts if isinstance(text, str)})
+    dtypes = {name: str(header[name]["dtype"]) for name in shapes}
+    return Header(shapes, {name: text for name, text in texts if isinstance(text, str)}, dtypes)
 
 
 def check_header(path: Path) -> None:
@@ -78,6 +81,17 @@ def keys(path: Path) -> list[str]:
     """
     header, _ = _read(path)
     return [name for name in header if name != "__metadata__"]
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a file's tensors by name, of a file that :func:`check_header` has found to be whole.
+
+    Raises:
+        SourceError: if the header is damaged.
+        OSError: if the file cannot be read.
+    """
+    header, _ = _read(path)
+    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], int]:
