@@ -139,7 +139,7 @@ def problems(spec: RunSpec, files: Mapping[str, Artifact]) -> Iterator[Problem]:
 def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     """Yield what a base holds and a run does not use, or uses otherwise than its spec says."""
     base = files.by_role.get("base")
-    if base is None or not base.is_here:
+    if base is None or base.absent:
         return
     found = _local(base) if base.single else None
     yield from _names(spec)

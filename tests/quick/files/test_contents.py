@@ -40,7 +40,7 @@ LORA: Shapes = {"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight":
 
 
 def tell(shapes: Shapes, **metadata: str) -> Contents:
-    return contents_of(Header(shapes, metadata))
+    return contents_of(Header(shapes, metadata, dict.fromkeys(shapes, "F16")))
 
 
 @pytest.mark.parametrize(("shapes", "family"), [(SD15, "sd15"), (SD21, "sd21"), (SDXL, "sdxl")])
