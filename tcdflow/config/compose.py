@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from tcdflow.config.axis_warnings import not_swept
 from tcdflow.config.blame import blamed, missing
+from tcdflow.config.entries import explained
 from tcdflow.config.guard import forbidden, walk
 from tcdflow.config.hints import hinted, overshadowed
 from tcdflow.config.origin import origin
@@ -371,7 +372,8 @@ class Composer:
         try:
             return RunSpec.model_validate(plain)
         except ValidationError as error:
-            problems += problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
+            found = problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
+            problems += [explained(problem, plain, parsed, self.options) for problem in found]
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:
