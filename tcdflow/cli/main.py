@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from tcdflow._version import __version__
@@ -16,7 +17,7 @@ from tcdflow.cli.leave import leave
 from tcdflow.cli.signals import INTERRUPTED, interrupted, listen
 from tcdflow.cli.streams import guard
 from tcdflow.cli.verbs import HELP, VERBS
-from tcdflow.errors import ConfigError, TcdflowError, by_interrupt
+from tcdflow.errors import ConfigError, RequestError, TcdflowError, by_interrupt
 from tcdflow.text import joined, one_line, printable, unsigned
 
 DEBUG = "TCDFLOW_DEBUG"
@@ -83,11 +84,26 @@ def _run(argv: Sequence[str]) -> int:
     if "--version" in argv:
         print(f"tcdflow {__version__}")
         return 0
+    _check_working_directory()
     if verb is not None:
         return verb.module.main(argv[1:])
     from tcdflow.cli import run
 
     return run.main(argv)
+
+
+def _check_working_directory() -> None:
+    """Say so if the working directory is gone, which libraries answer with errors of their own.
+
+    Raises:
+        RequestError: if it is.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise RequestError(
+            f"the working directory is not there: {error.strerror}; change to another one (cd)"
+        ) from None
 
 
 def _fetching(argv: Sequence[str]) -> str:

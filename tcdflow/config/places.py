@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+LISTS = ("loras", "embeddings", "adapters")
+"""Groups of which several options are chosen, by a list."""
+
 _ENTRY = re.compile(r"^([A-Za-z][\w-]*):", re.MULTILINE | re.ASCII)
 
 

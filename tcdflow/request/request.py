@@ -57,7 +57,8 @@ class Request:
             lockfile.pins(composition.lock),
             allow_pickle=composition.allow_pickle,
             overrides=composition.overrides,
-            choices=composition.choices,
+            choices=composition.choices
+            | ({"defaults": composition.personal.plain()} if composition.personal is not None else {}),
             warnings=composition.warnings,
         )
 
