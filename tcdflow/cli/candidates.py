@@ -14,7 +14,7 @@ from tcdflow.cli.words import Word, Words, words
 from tcdflow.config import places
 
 NAME = "NAME"
-_LISTS = ("loras", "adapters")
+_LISTS = ("loras", "embeddings", "adapters")
 _QUOTED = re.compile(r"[^\w@%+=:,./~\[\]{}-]")
 
 

@@ -53,6 +53,8 @@ def main(argv: Sequence[str]) -> int:
         _sweep(composer, args.overrides, look)
     else:
         _run(composer.compose(args.overrides), look)
+    if composer.seeds.drawn:
+        warn(["sampling.seed=random is drawn anew by each run; what is shown is an example"])
     return 0
 
 

@@ -14,9 +14,10 @@ from tcdflow.cli.collector import resume_collector
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.run import summary
 from tcdflow.cli.signals import interrupted
-from tcdflow.cli.warn import warn
+from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.config.permission import permitted
 from tcdflow.config.run_output import RunOutput
+from tcdflow.config.seeds import RandomSeeds
 from tcdflow.config.vary import split, vary
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.request.prepare import prepare
@@ -69,6 +70,7 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError([Problem("--sample", "requires --verify and the directory of a sweep", args.sample)])
     recorded = find(args.path)
     spec = vary(recorded.spec, changes)
+    tell_seeds(spec.sampling.seeds if any(map(RandomSeeds.asked, changes)) else ())
     request = recorded.request(spec, allow_pickle=allow_pickle, overrides=args.overrides)
     if args.verify and not where:
         return _verify(recorded, request)

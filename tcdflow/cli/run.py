@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.collector import resume_collector
-from tcdflow.cli.warn import warn
+from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.config.compose import CONFIG_NAME, Composer
 from tcdflow.libraries.hydra import arguments
 from tcdflow.text import printable
@@ -75,6 +75,7 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     output = RunOutput.of(composition.config)
     with DownloadBar() as download:
         prepared = prepare(Request.composed(composition), download.progress)
+    tell_seeds(composer.seeds.drawn)
     warn(prepared.warnings)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         engine = WarmEngine(reusable=False, on_loaded=resume_collector)

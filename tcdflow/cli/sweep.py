@@ -12,7 +12,7 @@ from pathlib import Path
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.launchers import Launcher
 from tcdflow.cli.progress import SweepBar
-from tcdflow.cli.warn import warn
+from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import parse
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
@@ -46,6 +46,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         return multirun(composer, overrides, by)
     launcher = Launcher.of(composer, others, by)
     planned = planner.make(composer, overrides)
+    tell_seeds(composer.seeds.drawn)
     warn(planned.warnings)
     with DownloadBar() as download:
         fetch(planned.artifacts, download.progress)

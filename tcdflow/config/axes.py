@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,16 +13,14 @@ from typing import Any
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType, RangeSweep
 from hydra.errors import HydraException
 
-from tcdflow.config import file_axis
+from tcdflow.config import file_axis, prompt_axis
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import FREE_TEXT, check, parse, quoted
 from tcdflow.config.permission import GROUP
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import reason
 
-MAX_PROMPT_BYTES = 64_000_000
 _WHOLE = ("sweep", "lock", "hydra", GROUP)
 MAX_VALUES = 1_000_000
 """Of all axes together."""
@@ -51,8 +48,8 @@ class Point:
     Attributes:
         place: position of the axis among all overrides.
         key: what is overridden.
-        text: the override as a single run would be told.
-        value: the parsed value.
+        text: the override as a single run would be told; empty if the position leaves the key as the config has it.
+        value: the parsed value; None in that case.
         plain: whether it can be set on a resolved config without composing again, as far as it alone tells.
     """
 
@@ -84,7 +81,7 @@ class Axes:
     def overrides_of(self, points: Sequence[Point]) -> tuple[str, ...]:
         """Return all overrides of a cell, in the order in which Hydra would be told."""
         items: list[Fixed | Point] = [*self.fixed, *points]
-        return tuple(item.text for item in sorted(items, key=lambda item: item.place))
+        return tuple(item.text for item in sorted(items, key=lambda item: item.place) if item.text)
 
     def warnings(self) -> Iterator[str]:
         """Yield what varies together and probably does not belong together."""
@@ -102,12 +99,15 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     Raises:
         ConfigError: with every override that cannot be read, and every axis that cannot be swept.
     """
+    overrides = [composer.seeds.override(text) for text in overrides]
     _refuse(composer, overrides)
     # Of two overrides of one key the later one counts, in the place of the first, as in Hydra's sweeper.
     parsed = list({o.get_key_element(): (o, text) for o, text in (_parsed(composer, t) for t in overrides)}.values())
     sweep = composer.sweep_of([_single(override, text) for override, text in parsed if not _is_axis(override)])
     named = {override.key_or_group for override, _ in parsed}
-    declared = [f"{key}={_sweep_text(value)}" for key, value in sweep.axes.items() if key not in named]
+    declared = [
+        composer.seeds.override(f"{key}={_sweep_text(value)}") for key, value in sweep.axes.items() if key not in named
+    ]
     _refuse(composer, declared)
     _refuse_whole(declared)
     # What a file declares comes first, so that the command line has the last word.
@@ -124,11 +124,9 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
         found[key] = _axis(composer, override, text, place)
         if sum(map(len, found.values())) > MAX_VALUES:
             raise ConfigError([Problem("sweep", f"its axes have more than {MAX_VALUES} values together")])
-    if sweep.prompts_from is not None:
-        if "prompt" in named or "prompt" in found:
-            what = "is given as well as prompt; leave one of them out (sweep.prompts_from=null)"
-            raise ConfigError([Problem("sweep.prompts_from", what, sweep.prompts_from)])
-        found["prompt"] = tuple((_prompt(line, len(everything)),) for line in _prompts(sweep.prompts_from))
+    if (prompts := _prompts(composer, sweep, found, fixed)) is not None:
+        found["prompt"] = prompts
+        fixed = [item for item in fixed if item.key != "prompt"]
     return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep)
 
 
@@ -274,33 +272,29 @@ def _single(override: Override, text: str) -> str:
     return f"{override.get_key_element()}={quoted(str(value))}" if free else text
 
 
-def _prompt(line: str, place: int) -> Point:
-    return Point(place, "prompt", f"prompt={quoted(line)}", line, _is_literal(line))
+def _prompts(composer: Composer, sweep: SweepSpec, found: dict[str, Axis], fixed: Sequence[Fixed]) -> Axis | None:
+    """Return the axis of prompts that a file or wildcards make; None if neither does."""
+    place = MAX_VALUES  # behind all overrides
+    if sweep.prompts_from is not None:
+        positions = prompt_axis.of_file(sweep.prompts_from)
+        taken = {key: None for key in positions[0] if key in found or any(key == item.key for item in fixed)}
+        if taken:
+            what = f"is given as well as {' and '.join(taken)}; leave one of them out (sweep.prompts_from=null)"
+            raise ConfigError([Problem("sweep.prompts_from", what, sweep.prompts_from)])
+    elif sweep.wildcards is None:
+        return None
+    elif "prompt" in found:
+        positions = [{point.key: point.value for point in points} for points in found["prompt"]]
+    else:
+        positions = [{"prompt": composer.value("prompt", [item.text for item in fixed]) or ""}]
+    if sweep.wildcards is not None:
+        positions = prompt_axis.filled(positions, sweep.wildcards, MAX_VALUES)
+    return tuple(tuple(_set(key, value, place) for key, value in values.items()) for values in positions)
 
 
-def _prompts(path: str) -> list[str]:
-    def problem(what: str) -> ConfigError:
-        return ConfigError([Problem("sweep.prompts_from", what, path)])
-
-    try:
-        # An untrusted config may name any file, and its lines end in records: no key, password or environment.
-        file = at_home(path).resolve()
-        status = file.stat()
-        if not stat.S_ISREG(status.st_mode) or file.suffix.lower() != ".txt":
-            raise problem("must be a file whose name ends in .txt")
-        if status.st_size > MAX_PROMPT_BYTES:
-            raise problem(f"is larger than {MAX_PROMPT_BYTES} bytes")
-        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
-    except OSError as error:
-        raise problem(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise problem("is not UTF-8 text") from None
-    except (RuntimeError, ValueError):  # a ring of links; a null byte
-        raise problem("is not a path") from None
-    prompts = [line for line in lines if line and not line.startswith("#")]
-    if not prompts:
-        raise problem("holds no prompt")
-    return prompts
+def _set(key: str, value: str | int | None, place: int) -> Point:
+    text = "" if value is None else f"{key}={quoted(value) if isinstance(value, str) else value}"
+    return Point(place, key, text, value, _is_literal(value))
 
 
 def _sweep_text(value: object) -> str:
@@ -352,7 +346,7 @@ def _check_zips(found: dict[str, Axis], zips: Sequence[Sequence[str]]) -> None:
 
 def without(points: Sequence[Point], rules: Sequence[dict[str, Any]]) -> int | None:
     """Return the number of the first rule that leaves a cell out, or None if it stays."""
-    values = {point.key: point.value for point in points}
+    values = {point.key: point.value for point in points if point.text}
     for number, rule in enumerate(rules):
         if all(key in values and _meant(values[key], wanted) for key, wanted in rule.items()):
             return number

@@ -23,6 +23,7 @@ from tcdflow.config.permission import ALLOW_PICKLE, GROUP, permitted
 from tcdflow.config.places import is_group
 from tcdflow.config.references import multiplying, referenced
 from tcdflow.config.search import config_loader
+from tcdflow.config.seeds import RandomSeeds
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Hydra, application
 from tcdflow.spec import rules
@@ -100,6 +101,7 @@ class Composer:
         setup_globals()
         self.config_name = config_name
         self.loader = config_loader(Path(config_dir) if config_dir is not None else None)
+        self.seeds = RandomSeeds()
         self._options: dict[str, tuple[str, ...]] = {}
 
     @cached_property
@@ -137,7 +139,7 @@ class Composer:
             ConfigError: with every violation found.
         """
         allow_pickle, others = permitted(overrides)
-        draft, problems = self._draft(others)
+        draft, problems = self._draft([self.seeds.override(text) for text in others])
         return self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
 
     def typed(self, config: DictConfig, overrides: Sequence[str]) -> Composition:
@@ -190,6 +192,17 @@ class Composer:
             raise ConfigError(problems)
         return config
 
+    def value(self, key: str, overrides: Sequence[str]) -> Any:
+        """Return what a key is with some overrides, whatever else may still be missing.
+
+        Raises:
+            ConfigError: if Hydra cannot compose, or the key's interpolation cannot be resolved.
+        """
+        try:
+            return OmegaConf.select(self.load(overrides), key)
+        except OmegaConfBaseException as error:
+            raise ConfigError([Problem(key, joined(first_line(error)))]) from None
+
     def judge(self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
         """Validate a resolved config, also by the rules; ``problems`` collects what is wrong."""
         spec = self._validate(plain, parsed, problems)
@@ -205,6 +218,7 @@ class Composer:
         return self._drafted(config, parsed, problems), problems
 
     def _drafted(self, config: DictConfig, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> Draft:
+        self.seeds.fill(config)
         task = _without_hydra(config)
         plain = self._resolve(task, parsed, problems)
         sweep = self._sweep(plain.pop("sweep", None), parsed, problems)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tcdflow.config.guard import forbidden, walk
 from tcdflow.config.overrides import parse
+from tcdflow.config.seeds import RandomSeeds
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
@@ -20,6 +21,7 @@ DIRECTORY = "hydra.run.dir"
 _INSTEAD = {
     "base": "base.source=... and base.family=...",
     "loras": "loras.NAME.source=... or loras.NAME.weight=..., ~loras.NAME removes one",
+    "embeddings": "embeddings.NAME.source=..., ~embeddings.NAME removes one",
     "adapters": "adapters.NAME.source=..., ~adapters.NAME removes one",
     "scheduler": "scheduler.name=...",
     "task": "task.name=...",
@@ -61,12 +63,13 @@ def vary(spec: RunSpec, overrides: Sequence[str]) -> RunSpec:
     """
     if not overrides:
         return spec
+    seeds = RandomSeeds()
     plain = deepcopy(spec.model_dump(mode="json"))
     texts: dict[str, str] = {}
     problems: list[Problem] = []
     for text in overrides:
         try:
-            override = parse(text)
+            override = parse(seeds.override(text))
         except ValueError as error:
             problems.append(Problem(_bare(text), str(error), origin=text))
             continue

@@ -97,7 +97,7 @@ class Engine:
         wanted: list[SampleInput] = []
         for spec, watch in zip(specs, watches, strict=True):
             with watch.stage("encode"):
-                embeds = loaded.prompts.embeds(pipe, spec)
+                embeds = loaded.prompts.embeds(pipe, spec, artifacts)
             wanted += [SampleInput(seed, embeds) for seed in spec.sampling.seeds]
         with watches[0].stage("inputs"):
             inputs = loaded.inputs.inputs(pipe, first, artifacts)

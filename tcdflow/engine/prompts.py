@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 
+from tcdflow.engine.fingerprint import fingerprint
+from tcdflow.files.artifact import Artifacts
+from tcdflow.pipeline import embeddings
 from tcdflow.spec.model import RunSpec
 
 MAX_ENTRIES = 256
@@ -18,12 +21,22 @@ class PromptCache:
         self._device = device
         self._entries: dict[tuple[Any, ...], dict[str, Any]] = {}
 
-    def embeds(self, pipe: Any, spec: RunSpec) -> dict[str, Any]:
-        """Return the keyword arguments that stand for the prompt in a call of ``pipe``."""
-        key = (spec.prompt, spec.negative_prompt, spec.guided, spec.sampling.clip_skip)
+    def embeds(self, pipe: Any, spec: RunSpec, artifacts: Artifacts) -> dict[str, Any]:
+        """Return the keyword arguments that stand for the prompt in a call of ``pipe``.
+
+        Raises:
+            ConfigError: if a textual inversion embedding does not fit the text encoders.
+        """
+        texts = (spec.prompt, spec.negative_prompt, spec.prompt_2, spec.negative_prompt_2)
+        vectors = tuple(
+            (token, fingerprint(artifacts.by_role[f"embeddings.{name}"]))
+            for name, token in spec.embedding_tokens.items()
+        )
+        key = (texts, spec.prompt_encoding, vectors, spec.guided, spec.sampling.clip_skip)
         if key not in self._entries:
             if len(self._entries) >= MAX_ENTRIES:
                 self._entries.pop(next(iter(self._entries)))
             with torch.no_grad():
-                self._entries[key] = spec.family.encode(pipe, spec, self._device)
+                found = embeddings.load(pipe, spec, artifacts)
+                self._entries[key] = spec.family.encode(pipe, spec, self._device, found)
         return self._entries[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -83,13 +84,19 @@ class Sampler:
         self._on_step = on_step
 
     def make(self, wanted: Sequence[SampleInput]) -> list[Sampled]:
-        """Make images in order, ``runtime.batch_size`` to a call."""
+        """Make images in order, ``runtime.batch_size`` to a call; neighbours with longer prompts take one of their own.
+
+        To fill up a prompt with empty chunks would make another image of it.
+        """
         size = self._spec.runtime.batch_size
+        calls = [wanted[first : first + size] for first in range(0, len(wanted), size)]
+        calls = [list(alike) for call in calls for _, alike in itertools.groupby(call, key=_shape)]
+        firsts = itertools.accumulate(map(len, calls), initial=0)
         with DenoiserWatch(self._spec.family.denoiser(self._pipe)) as denoiser, DecoderWatch(self._pipe.vae) as decoder:
             return [
                 sampled
-                for first in range(0, len(wanted), size)
-                for sampled in self._call(first, wanted[first : first + size], denoiser, decoder)
+                for first, call in zip(firsts, calls, strict=False)
+                for sampled in self._call(first, call, denoiser, decoder)
             ]
 
     def _call(
@@ -148,6 +155,10 @@ class Sampler:
             return [repeated(one) for one in value] if isinstance(value, list) else [value] * count
 
         return {name: repeated(value) if count > 1 else value for name, value in self._per_image.items()}
+
+
+def _shape(one: SampleInput) -> tuple[int, ...]:
+    return tuple(size for tensor in one.embeds.values() for size in tensor.shape)
 
 
 def _together(wanted: Sequence[SampleInput]) -> dict[str, torch.Tensor]:

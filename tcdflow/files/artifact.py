@@ -72,7 +72,7 @@ class Artifact:
     def key(self) -> str:
         """The key of the spec that names the source."""
         parts = self.role.split(".")
-        group = parts[0] in ("loras", "adapters") and len(parts) == 2
+        group = parts[0] in ("loras", "adapters", "embeddings") and len(parts) == 2
         return f"{self.role}.source" if group or parts[-1] in ("base", "preprocessor") else self.role
 
 

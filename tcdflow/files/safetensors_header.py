@@ -80,6 +80,17 @@ def keys(path: Path) -> list[str]:
     return [name for name in header if name != "__metadata__"]
 
 
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a file's tensors by name, of a file that :func:`check_header` has found to be whole.
+
+    Raises:
+        SourceError: if the header is damaged.
+        OSError: if the file cannot be read.
+    """
+    header, _ = _read(path)
+    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+
+
 def _read(path: Path) -> tuple[dict[str, Any], int]:
     """Return the header, and how many bytes follow it."""
     with path.open("rb") as file:

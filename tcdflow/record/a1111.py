@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tcdflow._version import __version__
 from tcdflow.files.lock import LockedFile
+from tcdflow.prompts.tags import without_lora_tags
 from tcdflow.spec.model import RunSpec
 
 
@@ -15,9 +16,9 @@ def parameters(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
     tags = "".join(
         f" <lora:{name}:{lora.weight if isinstance(lora.weight, float) else 1:g}>" for name, lora in spec.loras.items()
     )
-    lines = [" ".join(spec.prompt.splitlines()) + tags]
+    lines = [_on_one_line(spec.prompt) + tags]
     if spec.negative_prompt:
-        lines.append("Negative prompt: " + " ".join(spec.negative_prompt.splitlines()))
+        lines.append("Negative prompt: " + _on_one_line(spec.negative_prompt))
     sampling = spec.sampling
     pairs = {
         "Steps": str(sampling.steps),
@@ -33,14 +34,24 @@ def parameters(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
     loras = {f.role.removeprefix("loras."): f.sha256 for f in lock if f.role.startswith("loras.")}
     if loras:
         pairs["Lora hashes"] = json.dumps(", ".join(f"{name}: {digest[:12]}" for name, digest in loras.items()))
+    embeddings = {f.role.removeprefix("embeddings."): f.sha256 for f in lock if f.role.startswith("embeddings.")}
+    words = {spec.embedding_tokens[name]: digest for name, digest in embeddings.items()}
+    if words:
+        pairs["TI hashes"] = json.dumps(", ".join(f"{word}: {digest[:12]}" for word, digest in words.items()))
     # Once more as JSON, the form that Civitai looks for: the beginning of each file's SHA-256.
     hashes = {"model": pairs["Model hash"]} if "Model hash" in pairs else {}
     hashes |= {f"lora:{name}": digest[:10] for name, digest in loras.items()}
+    hashes |= {f"embed:{word}": digest[:10] for word, digest in words.items()}
     if hashes:
         pairs["Hashes"] = json.dumps(hashes)
     pairs["Version"] = f"tcdflow {__version__}"
     lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items()))
     return "\n".join(lines)
+
+
+def _on_one_line(prompt: str) -> str:
+    """Return a prompt without the tags of LoRAs that it names and that nothing loads: readers take them for loaded."""
+    return " ".join(without_lora_tags(prompt).splitlines())
 
 
 def _model(spec: RunSpec, lock: Sequence[LockedFile]) -> dict[str, str]:

@@ -17,6 +17,7 @@ change bits at most (about 1e-6), or nothing."""
 
 _CHOSEN = {
     "base": ("family", "safety_checker"),
+    "embeddings": ("token",),
     "loras": ("weight",),
     "runtime": ("dtype", "vae_tiling", "layerwise_casting"),
     "output": (),
@@ -44,6 +45,13 @@ _FIRST_SCHEDULER_SETTINGS = (
 """What every key has had since the first: null where it is unset, or where a scheduler knows no such setting."""
 
 
+_PROMPTS: dict[str, Any] = {
+    "prompt_2": None,
+    "negative_prompt_2": None,
+    "prompt_encoding": {"long": "truncate", "weights": "none"},
+    "embeddings": {},
+}
+"""What of the prompts no key had at first, by the value that leaves it out."""
 _LATER = {
     "task": ("mask_from", "mask_threshold", "mask_invert", "mask_padding", "mask_blur", "paste_back"),
 }
@@ -66,7 +74,7 @@ def effect(key: str) -> Effect:
     part, *rest = key.split(".")
     if part not in RunSpec.model_fields:
         return "none"
-    fields = rest[1:] if part in ("loras", "adapters") else rest  # their second word is a name
+    fields = rest[1:] if part in ("loras", "adapters", "embeddings") else rest  # their second word is a name
     enters = fields[:1] and fields[0] in _CHOSEN[part] if part in _CHOSEN else not _PLACES.intersection(fields)
     if enters or key in _RESOLVED:
         return "pixels"
@@ -90,6 +98,12 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     # The order of a stack changes bits, so it is a list here.
     plain["loras"] = [[name, lora["weight"]] for name, lora in plain["loras"].items()]
     plain["adapters"] = [[name, _without_places(adapter)] for name, adapter in plain["adapters"].items()]
+    # What prompts got since the first key counts where it is set.
+    for key, unset in _PROMPTS.items():
+        if plain[key] == unset:
+            del plain[key]
+    if spec.embeddings:
+        plain["embeddings"] = spec.embedding_tokens
     for part, names in _LATER.items():
         defaults = type(getattr(spec, part)).model_fields
         plain[part] = {

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tcdflow.files import base_checks
 from tcdflow.files.artifact import Artifacts
 from tcdflow.inputs import findings as inputs
+from tcdflow.request import embeddings, truncation
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 
@@ -19,6 +20,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
+    yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)

@@ -18,6 +18,7 @@ from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.inputs.findings import check_masks
+from tcdflow.request import embeddings
 from tcdflow.request.request import Prepared, Request
 
 
@@ -79,6 +80,8 @@ class Preparer:
         found = self._find(request)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
+        if problems := list(embeddings.problems(request.spec, found.files)):
+            raise ConfigError(problems)
         spec = resolve_size(request.spec, found.files)
         check_masks(spec, found.files)
         return Prepared(request, spec, found.files, found.lock)

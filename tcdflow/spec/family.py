@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tcdflow.errors import Problem
@@ -12,6 +12,10 @@ from tcdflow.spec.registry import NameOf, Registry
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
+
+
+Vectors = Mapping[str, Sequence[Any]]
+"""By the name of an embedding: a tensor of shape ``(vectors, width)`` for each text encoder."""
 
 
 class Family(ABC):
@@ -24,6 +28,7 @@ class Family(ABC):
         architecture: what its pipelines have in common with those of other families; adapters name theirs by it.
         pipelines: diffusers class by task: module below ``diffusers.pipelines`` and class, joined by a colon.
         denoiser_folder: folder of a base that holds the denoiser's weights.
+        tokenizers: folders of a base that hold its tokenizers, one for each text encoder, the first encoder's first.
         text_width: width of the text embeddings that the published models' denoiser takes, by which a file's family is
             known; None where files are not told apart by it.
         in_file_names: what of a weight file's name says that it is for this family.
@@ -35,6 +40,7 @@ class Family(ABC):
     architecture: ClassVar[str]
     pipelines: ClassVar[Mapping[str, str]]
     denoiser_folder: ClassVar[str] = "unet"
+    tokenizers: ClassVar[tuple[str, ...]] = ()
     text_width: ClassVar[int | None] = None
     in_file_names: ClassVar[re.Pattern[str] | None] = None
     few_steps: ClassVar[int] = 10
@@ -44,13 +50,14 @@ class Family(ABC):
         """Return the module of a pipeline that is called at each step."""
 
     @abstractmethod
-    def encode(self, pipe: Any, spec: RunSpec, device: Any) -> dict[str, Any]:
+    def encode(self, pipe: Any, spec: RunSpec, device: Any, vectors: Vectors) -> dict[str, Any]:
         """Return the keyword arguments that stand for the prompt in a call of ``pipe``.
 
         Args:
             pipe: the pipeline.
-            spec: of which prompt, negative prompt, guidance and ``clip_skip`` count.
+            spec: of which prompts, their encoding, guidance and ``clip_skip`` count.
             device: ``torch.device`` that the pipeline computes on.
+            vectors: of the run's embeddings, on a CPU.
 
         Returns:
             Tensors with a batch dimension of 1.

@@ -135,7 +135,9 @@ def _word(option: Schema, definitions: Schema) -> str:
     if kind == "array":
         items = _type(alternatives(option.get("items", {}), definitions), definitions)
         return f"list of {_MANY.get(items, items)}"
-    if "enum" in option or "const" in option:
+    if "const" in option:
+        return str(option["const"])
+    if "enum" in option:
         return "choice"
     return _WORDS.get(str(kind), "any value")
 

@@ -16,6 +16,7 @@ from tcdflow.spec.family import FAMILIES, Family, FamilyName
 from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tcdflow.spec.inputs import ImageUse
 from tcdflow.spec.needs import Need
+from tcdflow.spec.prompt import EmbeddingSpec, PromptEncodingSpec
 from tcdflow.spec.registry import NameOf, OneOf
 from tcdflow.spec.scheduler import SCHEDULERS, Scheduler
 from tcdflow.spec.task import TASKS, Task
@@ -136,7 +137,7 @@ class SamplingSpec(Settings):
         le=100.0,
         description="classifier-free guidance; 0 to 1 is off, as distilled LoRAs need; above 1 doubles the UNet's work",
     )
-    seed: Seed = Field(0, description="seed of the noise; a list makes one image for each seed")
+    seed: Seed = Field(0, description="seed of the noise; a list makes one image for each seed, random draws one")
     num_images: Int = Field(1, ge=1, le=1024, description="number of images; their seeds are seed, seed + 1 and so on")
     width: Side = Field(None, description=f"width in pixels; {_SIDES}")
     height: Side = Field(None, description=f"height in pixels; {_SIDES}")
@@ -254,6 +255,15 @@ class RunSpec(Settings):
 
     prompt: FilledText = Field(description="what the image shows")
     negative_prompt: Text = Field("", description="what it should not show; only with sampling.guidance_scale above 1")
+    prompt_2: FilledText | None = Field(
+        None, description="prompt for the second text encoder of sdxl; null gives it the same as the first"
+    )
+    negative_prompt_2: FilledText | None = Field(
+        None, description="negative prompt for the second text encoder of sdxl; null gives it the same as the first"
+    )
+    prompt_encoding: PromptEncodingSpec = Field(
+        PromptEncodingSpec(), description="how prompts are read: weights of words, and what is too long"
+    )
     task: Annotated[Task, OneOf(TASKS, "name")] = Field(
         default_factory=lambda: TASKS["text_to_image"](name="text_to_image"), description="what is made from what"
     )
@@ -263,6 +273,9 @@ class RunSpec(Settings):
         default_factory=dict, description="the LoRA stack by name; the order changes bits (about 6e-7)"
     )
     lora_stack: LoraStackSpec = Field(LoraStackSpec(), description="settings of the whole LoRA stack")
+    embeddings: dict[Name, EmbeddingSpec] = Field(
+        default_factory=dict, description="textual inversion embeddings by name, for words of the prompts"
+    )
     adapters: dict[Name, Annotated[Adapter, OneOf(ADAPTERS, "kind")]] = Field(
         default_factory=dict, description="ControlNets, IP-Adapters, motion adapters and others by name"
     )
@@ -304,6 +317,28 @@ class RunSpec(Settings):
             found.setdefault(type(adapter), {})[name] = adapter
         return found
 
+    def prompts_of(self, encoder: int) -> dict[str, str]:
+        """Return the prompts that a text encoder reads, by key; negative ones only if guidance is on.
+
+        Args:
+            encoder: its number, from 0.
+        """
+        texts = {"prompt": self.prompt} | ({"negative_prompt": self.negative_prompt} if self.guided else {})
+        if encoder:
+            seconds = {key: getattr(self, f"{key}_2") for key in texts}
+            texts = {key if second is None else f"{key}_2": second or texts[key] for key, second in seconds.items()}
+        return {key: text for key, text in texts.items() if text}
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """All prompts that some text encoder reads, by key."""
+        return {k: text for number in range(len(self.family.tokenizers)) for k, text in self.prompts_of(number).items()}
+
+    @property
+    def embedding_tokens(self) -> dict[str, str]:
+        """The word of prompts that stands for each embedding, by its name."""
+        return {name: embedding.token or name for name, embedding in self.embeddings.items()}
+
     @property
     def replaces_denoiser(self) -> bool:
         """Whether an adapter makes another denoiser of the base's."""
@@ -325,6 +360,8 @@ class RunSpec(Settings):
             yield Need("base.vae", "base.vae", self.base.vae, "model", follows_base=True)
         for name, lora in self.loras.items():
             yield Need(f"loras.{name}", f"loras.{name}.source", lora.source, "weights")
+        for name, embedding in self.embeddings.items():
+            yield Need(f"embeddings.{name}", f"embeddings.{name}.source", embedding.source, "weights")
         yield from self.task.needs()
         for name, adapter in self.adapters.items():
             yield from adapter.needs(f"adapters.{name}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcdflow.errors import Problem
-from tcdflow.spec import runtime_rules
+from tcdflow.spec import prompt_rules, runtime_rules
 from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.formats import ANIMATION_FORMATS
 from tcdflow.spec.model import RunSpec
@@ -23,6 +23,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
     yield from spec.family.problems(spec)
     yield from spec.task.problems(spec)
     yield from _adapters(spec)
+    yield from prompt_rules.problems(spec)
     yield from runtime_rules.problems(spec)
     for name, lora in spec.loras.items():
         if lora.families and spec.base.family not in lora.families:
@@ -95,8 +96,9 @@ def warnings(spec: RunSpec) -> Iterator[str]:
             yield f"loras.{name} was distilled for scheduler {' or '.join(made_for)}, not {scheduler.name}"
     if not distilled and sampling.steps < spec.family.few_steps:
         yield f"sampling.steps={sampling.steps} without a distilled LoRA will look unfinished; try sampling=teacher"
-    if not spec.guided and spec.negative_prompt:
-        yield "negative_prompt has no effect while sampling.guidance_scale is at most 1"
+    for key in ("negative_prompt", "negative_prompt_2"):
+        if not spec.guided and getattr(spec, key):
+            yield f"{key} has no effect while sampling.guidance_scale is at most 1"
     if sampling.eta > 0 and not scheduler.uses_eta:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
     if spec.base.vae is not None and spec.runtime.tiny_vae is not None:
@@ -105,5 +107,6 @@ def warnings(spec: RunSpec) -> Iterator[str]:
     if spec.task.animated and output.fps > (most := ANIMATION_FORMATS[output.animation].max_fps):
         others = any_of(name for name, format in ANIMATION_FORMATS.items() if format.max_fps >= output.fps)
         yield f"output.fps={output.fps} is more than {output.animation} can show ({most}); {others} can"
+    yield from prompt_rules.warnings(spec)
     yield from spec.task.warnings(spec)
     yield from spec.family.warnings(spec)

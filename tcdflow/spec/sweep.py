@@ -18,6 +18,19 @@ class SampleSpec(Settings):
     seed: Int = Field(0, ge=0, le=2**63 - 1, description="seed of the draw")
 
 
+class WildcardsSpec(Settings):
+    """What fills the gaps of prompts: ``{red|blue}``, and ``__animals__`` from a folder's ``animals.txt``."""
+
+    folder: SourceText | None = Field(None, description="folder of the .txt files, one option a line; null is for none")
+    count: Int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="prompts to draw of each with gaps, none twice; null makes all that there are",
+    )
+    seed: Int = Field(0, ge=0, le=2**63 - 1, description="seed of the draw")
+
+
 class SweepSpec(Settings):
     """A sweep. Axes are keyed by what they override, e.g. ``sampling.eta`` or ``base``.
 
@@ -38,6 +51,7 @@ class SweepSpec(Settings):
         tcdflow -m sampling.steps=2,4,8 sampling.eta=0,0.3,1 'sweep.zip=[[sampling.steps,sampling.eta]]'
         tcdflow -m sampling.steps=2,4 sampling.eta=0,1 'sweep.exclude=[{sampling.steps:2,sampling.eta:1}]'
         tcdflow -m sampling.seed='range(100)' sweep.sample.count=6 sweep.prompts_from=prompts.txt
+        tcdflow -m "prompt='a {red|blue} __animals__'" sweep.wildcards.folder=words sweep.wildcards.count=10
 
     What the command line says of a key takes the place of an axis that a YAML declares for it.
     """
@@ -51,7 +65,14 @@ class SweepSpec(Settings):
         default_factory=dict,
         description="what varies: a list of values, or text such as range(4), by the key or group it overrides",
     )
-    prompts_from: SourceText | None = Field(None, description="a .txt file with one prompt a line, as an axis")
+    prompts_from: SourceText | None = Field(
+        None,
+        description="a file of prompts, as an axis: .txt with one a line, or .csv or .jsonl with rows of prompt, "
+        "negative_prompt, prompt_2, negative_prompt_2, seed, width and height",
+    )
+    wildcards: WildcardsSpec | None = Field(
+        None, description="fill the gaps of prompts, {a|b} and __file__, as an axis; null takes them as text"
+    )
     zip: tuple[tuple[str, ...], ...] = Field((), description="groups of axes that vary together, by their keys")
     exclude: tuple[dict[str, Any], ...] = Field(
         (), description="combinations to leave out: a value, or a list of values, by the key of an axis"

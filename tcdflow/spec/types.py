@@ -64,7 +64,10 @@ def _one_seed(value: object) -> int:
 _OneSeed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Seed = Annotated[
     int | tuple[int, ...],
-    PlainValidator(_seed, json_schema_input_type=_OneSeed | Annotated[list[_OneSeed], Field(max_length=MAX_IMAGES)]),
+    PlainValidator(
+        _seed,
+        json_schema_input_type=_OneSeed | Literal["random"] | Annotated[list[_OneSeed], Field(max_length=MAX_IMAGES)],
+    ),
     PlainSerializer(lambda v: list(v) if isinstance(v, tuple) else v, return_type=Any),
 ]
 

@@ -23,7 +23,7 @@ def cell_names(overrides: Sequence[Sequence[str]]) -> list[str]:
     width = max(3, len(str(len(overrides) - 1)))
     names = []
     for number, texts in enumerate(overrides):
-        pairs = [text.partition("=") for text in texts]
+        pairs = [text.partition("=") for text in texts if text]
         slug = _slug("_".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs))
         slug = slug[:_MOST_OF_VALUES].strip("-._=+")
         names.append(f"{number:0{width}d}" + (f"_{slug}" if slug else ""))

@@ -153,7 +153,7 @@ class Plan(_Data):
         places = [place for axis in self.axes for place in axis.places]
         items = [(item.place, item.text) for item in self.fixed]
         items += zip(places, cell.overrides, strict=True)
-        return tuple(text for _, text in sorted(items, key=lambda item: item[0]))
+        return tuple(text for _, text in sorted(items, key=lambda item: item[0]) if text)
 
     def request(self, cell: Cell, pins: Pins, files: Artifacts) -> Request:
         """Return a cell as a request.

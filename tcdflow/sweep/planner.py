@@ -134,7 +134,7 @@ class _Planner:
         keys = [point.key for axis in self._axes.axes for point in axis[0]]
         plan = Plan.model_construct(
             environment=versions(),
-            name=self._axes.sweep.name or sweep_name(keys, overrides),
+            name=self._axes.sweep.name or sweep_name(keys, (*overrides, *map(str, self._composer.seeds.drawn))),
             overrides=tuple(overrides),
             fixed=tuple(PlannedOverride(place=item.place, text=item.text) for item in self._axes.fixed),
             settings=self._axes.sweep,
@@ -157,7 +157,7 @@ class _Planner:
         if number is None:
             return None
         draft = self._drafts[number]
-        values = {point.key: point.value for point in points if point.key in self._free}
+        values = {point.key: point.value for point in points if point.key in self._free and point.text}
         texts = tuple(point.text for point in points)
         problems: list[Problem] = []
         spec = self._composer.judge(with_values(draft.plain, values), draft.parsed, problems)
@@ -195,7 +195,10 @@ class _Planner:
 
     def _template(self, points: Points) -> int | None:
         """Return the template of a cell, composing it if it is the first of its kind."""
-        structural = tuple(point.text for point in points if point.key not in self._free)
+        # A key that a cell leaves as the config has it must not come with another cell's value.
+        structural = tuple(
+            point.text or f"~{point.key}" for point in points if point.key not in self._free or not point.text
+        )
         if structural not in self._templates:
             self._templates[structural] = self._compose(points)
         return self._templates[structural]

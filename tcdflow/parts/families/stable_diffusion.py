@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tcdflow import embedded
-from tcdflow.spec.family import FAMILIES, Family
+from tcdflow.prompts.text import read
+from tcdflow.spec.family import FAMILIES, Family, Vectors
+from tcdflow.spec.prompt import PromptEncodingSpec
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -20,6 +22,7 @@ class StableDiffusion(Family):
     """A UNet with one CLIP text encoder, and what follows its layout."""
 
     architecture = "sd"
+    tokenizers: ClassVar[tuple[str, ...]] = ("tokenizer",)
     pipelines: ClassVar = {
         "text_to_image": "stable_diffusion.pipeline_stable_diffusion:StableDiffusionPipeline",
         "image_to_image": "stable_diffusion.pipeline_stable_diffusion_img2img:StableDiffusionImg2ImgPipeline",
@@ -34,22 +37,40 @@ class StableDiffusion(Family):
         """Leave the safety checker out unless it is asked for."""
         return {} if spec.base.safety_checker else {"safety_checker": None, "requires_safety_checker": False}
 
-    def encode(self, pipe: Any, spec: RunSpec, device: Any) -> dict[str, Any]:
-        """Return prompt embeddings by diffusers' own ``encode_prompt``, which weighs LoRAs of text encoders too.
+    def encode(self, pipe: Any, spec: RunSpec, device: Any, vectors: Vectors) -> dict[str, Any]:
+        """Return prompt embeddings, by diffusers' own ``encode_prompt`` where that can do what is asked.
 
         An empty negative prompt is passed as None, as a script that names none does: SDXL then uses zeros.
         """
+        if spec.embeddings or spec.prompt_encoding != PromptEncodingSpec():
+            return self._named(self._encoded(pipe, spec, device, vectors))
         from tcdflow.libraries.transformers import with_text_model
 
+        arguments = {
+            "prompt": spec.prompt,
+            "device": device,
+            "num_images_per_prompt": 1,
+            "do_classifier_free_guidance": spec.guided,
+            "negative_prompt": spec.negative_prompt or None,
+            "clip_skip": spec.sampling.clip_skip,
+        }
         with with_text_model(pipe.text_encoder):
-            encoded = pipe.encode_prompt(
-                prompt=spec.prompt,
-                device=device,
-                num_images_per_prompt=1,
-                do_classifier_free_guidance=spec.guided,
-                negative_prompt=spec.negative_prompt or None,
-                clip_skip=spec.sampling.clip_skip,
-            )
+            encoded = pipe.encode_prompt(**arguments | self._second_prompts(spec))
+        return self._named(encoded)
+
+    def _second_prompts(self, spec: RunSpec) -> dict[str, str]:
+        """Return the prompts of a second text encoder, as ``encode_prompt`` takes them."""
+        return {}
+
+    def _encoded(self, pipe: Any, spec: RunSpec, device: Any, vectors: Vectors) -> tuple[Any, ...]:
+        """Return what ``encode_prompt`` would, with weights, chunks and embeddings."""
+        from tcdflow.parts.families._clip import encode, encoders
+
+        prompt, negative, *_ = encode(encoders(pipe, spec, device, vectors, penultimate=False), spec, zeros=False)
+        return prompt, negative
+
+    @staticmethod
+    def _named(encoded: Sequence[Any]) -> dict[str, Any]:
         return {name: value for name, value in zip(_EMBEDS, encoded, strict=False) if value is not None}
 
 
@@ -78,7 +99,9 @@ class Emoji(StableDiffusion):
     def warnings(self, spec: RunSpec) -> Iterator[str]:
         """Yield what the model cannot draw of a prompt."""
         model = spec.base.source.removeprefix("embedded:")
-        if model in embedded.MODELS and (advice := embedded.advice(model, spec.prompt)):
+        parts = read(spec.prompt, spec.prompt_encoding.weights, {}, breaks=spec.prompt_encoding.long == "chunk")
+        words = " ".join(fragment.text for part in parts for fragment in part)
+        if model in embedded.MODELS and (advice := embedded.advice(model, words)):
             yield advice
 
 

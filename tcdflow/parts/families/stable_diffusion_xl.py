@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tcdflow.errors import Problem
 from tcdflow.parts.families.stable_diffusion import StableDiffusion
-from tcdflow.spec.family import FAMILIES
+from tcdflow.spec.family import FAMILIES, Vectors
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -21,6 +21,7 @@ class SDXL(StableDiffusion):
 
     summary = "Stable Diffusion XL and its fine-tunes, 1024 × 1024"
     architecture = "sdxl"
+    tokenizers = ("tokenizer", "tokenizer_2")
     text_width = 2048
     in_file_names = re.compile(r"xl", re.I)
     pipelines: ClassVar = {
@@ -32,6 +33,18 @@ class SDXL(StableDiffusion):
     def loading_options(self, spec: RunSpec) -> dict[str, Any]:
         """Leave out the watermark: it appears or not with an unrelated package, and pixels must not depend on that."""
         return {"add_watermarker": False}
+
+    def _second_prompts(self, spec: RunSpec) -> dict[str, str]:
+        found = {"prompt_2": spec.prompt_2, "negative_prompt_2": spec.negative_prompt_2}
+        if spec.negative_prompt_2 is not None and not spec.negative_prompt:
+            found["negative_prompt"] = ""  # None would mean zeros for both encoders
+        return {name: text for name, text in found.items() if text is not None}
+
+    def _encoded(self, pipe: Any, spec: RunSpec, device: Any, vectors: Vectors) -> tuple[Any, ...]:
+        from tcdflow.parts.families._clip import encode, encoders
+
+        both = encoders(pipe, spec, device, vectors, penultimate=True)
+        return encode(both, spec, zeros=pipe.config.force_zeros_for_empty_prompt)
 
     def problems(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield a safety checker, which SDXL has not."""

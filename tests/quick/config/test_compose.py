@@ -229,11 +229,15 @@ def described(preset: dict[str, Any]) -> bool:
 def context(group: str, name: str) -> list[str]:
     """Return the overrides with which an option makes a whole run: a base that it fits, and what it asks for."""
     preset = content(group, name)
-    entries = [value for value in preset.values() if isinstance(value, dict)] if group in ("loras", "adapters") else []
+    entries = (
+        [value for value in preset.values() if isinstance(value, dict)]
+        if group in ("loras", "embeddings", "adapters")
+        else []
+    )
     family = next((entry["family"] for entry in entries if "family" in entry), None)
     if family is None and entries and (sources := entries[0].get("sources")):
         family = next(iter(sources))
-    chosen = [f"{group}=[{name}]" if group in ("loras", "adapters") else f"{group}={name}"]
+    chosen = [f"{group}=[{name}]" if group in ("loras", "embeddings", "adapters") else f"{group}={name}"]
     chosen += [f"base={BASE_OF[family]}"] if family else []
     if any(entry.get("kind") == "motion_adapter" for entry in entries) or "animation" in preset.get("tasks", ()):
         chosen += ["task=animation"]
@@ -241,7 +245,7 @@ def context(group: str, name: str) -> list[str]:
         chosen += ["base=sd15", "adapters=[motion]"]
     if group == "base" and preset.get("tasks") and "text_to_image" not in preset["tasks"]:
         chosen += [f"task={preset['tasks'][0]}", *asked_for("task", content("task", preset["tasks"][0]))]
-    prefix = {"loras": "loras", "adapters": "adapters", "experiment": ""}.get(group, group)
+    prefix = {"experiment": ""}.get(group, group)
     return [*chosen, *asked_for(prefix, preset)]
 
 

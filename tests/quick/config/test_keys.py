@@ -43,7 +43,7 @@ def test_every_key_is_described(key: Key) -> None:
 
 def test_there_are_as_many_keys_as_fields() -> None:
     assert len({key.name for key in RUN}) >= 80
-    assert len(SWEEP) == 13
+    assert len(SWEEP) == 17
     assert len(RAY) == 3
 
 
@@ -64,7 +64,11 @@ class TestOne:
 
     def test_a_seed_may_be_a_list(self) -> None:
         key = named("sampling.seed")
-        assert (key.type, key.range, key.default) == ("whole number or list of whole numbers", "0 to 2^63 - 1", "0")
+        assert (key.type, key.range, key.default) == (
+            "whole number or random or list of whole numbers",
+            "0 to 2^63 - 1",
+            "0",
+        )
 
     def test_a_choice(self) -> None:
         key = named("runtime.dtype")
@@ -170,7 +174,7 @@ class TestSchema:
     def test_a_misspelt_key_does_not(self, path: Path) -> None:
         content = load(path)
         node = content
-        if path.parent.name in ("loras", "adapters"):
+        if path.parent.name in ("loras", "embeddings", "adapters"):
             (node,) = content.values()
         *_, last = node
         node[f"{last}x"] = node.pop(last)

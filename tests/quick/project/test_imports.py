@@ -18,6 +18,7 @@ ROOT = Path(tcdflow.__file__).parent
 RANKS = [
     {"text"},
     {"errors", "_version", "embedded"},
+    {"prompts"},
     {"libraries", "spec"},
     {"config"},
     {"files"},
@@ -41,6 +42,7 @@ LIGHT = {
     "errors",
     "_version",
     "embedded",
+    "prompts",
     "spec",
     "config",
     "files",
