@@ -16,6 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
+from tcdflow.config.entries import explained
 from tcdflow.config.guard import TRUSTED, forbidden, walk
 from tcdflow.config.origin import chooser, origin
 from tcdflow.config.overrides import ParsedOverride, check
@@ -339,7 +340,7 @@ class Composer:
         except ValidationError as error:
             known = {problem.key for problem in problems}
             found = problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
-            problems += [problem for problem in found if problem.key not in known]
+            problems += [explained(p, plain, parsed, self.options) for p in found if p.key not in known]
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:

@@ -154,7 +154,7 @@ class Engine:
                     "modules_in_file": found.of,
                     "weight": spec.loras[found.name].weight,
                     "weights_of_layers": list(found.weights),
-                    "fused": loaded.stack.fused,
+                    "fused": found.fused,
                 }
                 for found in loaded.attached
             ],

@@ -22,6 +22,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
+from tcdflow.request.request import Prepared
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import order
 from tcdflow.sweep.files import SweepFiles
@@ -31,6 +32,7 @@ from tcdflow.sweep.problems import ProblemCollector
 
 MAX_CELLS = 1_000_000
 MAX_WARNINGS = 40
+SEED = "sampling.seed"
 
 Points = tuple[Point, ...]
 
@@ -88,6 +90,7 @@ class _Planner:
         self._merged: list[dict[str, Any]] = []
         self._problems = ProblemCollector()
         self._warnings: dict[str, None] = {}
+        self._warned: set[tuple[str, ...]] = set()
         self._hows: dict[Any, str] = {}
 
     def plan(self, overrides: Sequence[str]) -> Planned:
@@ -173,8 +176,7 @@ class _Planner:
         except ConfigError as error:
             self._problems.add(error.problems, texts)
             return None
-        if len(self._warnings) < MAX_WARNINGS:
-            self._warnings |= dict.fromkeys(prepared.warnings)
+        self._warn(prepared, texts, [point.key == SEED for point in points])
         sized = prepared.spec
         fields = {
             "template": number,
@@ -185,6 +187,13 @@ class _Planner:
             "files": files,
         }
         return _Sketch(fields, order.costs(sized), len(sized.sampling.seeds), sized.runtime.batch_size)
+
+    def _warn(self, prepared: Prepared, texts: Sequence[str], is_seed: Sequence[bool]) -> None:
+        """Collect the warnings of a cell, unless those of one were that differs in its seed alone."""
+        kind = tuple(text for text, seed in zip(texts, is_seed, strict=True) if not seed)
+        if kind not in self._warned and len(self._warnings) < MAX_WARNINGS:
+            self._warned.add(kind)
+            self._warnings |= dict.fromkeys(prepared.warnings)
 
     def _how(self, spec: RunSpec) -> str:
         parts = (spec.runtime, spec.output)

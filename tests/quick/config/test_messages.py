@@ -22,6 +22,29 @@ MISTAKES = [
     ("seed=3", Problem("seed", "unknown key", nearest="sampling.seed")),
     ("experimnt=quickstart", Problem("experimnt", "unknown key", nearest="experiment")),
     ("loras.tcd.wieght=1", Problem("loras.tcd.wieght", "unknown key", nearest="weight")),
+    ("loras.tdc.weight=1", Problem("loras.tdc", "there is no such entry, but tcd", nearest="tcd")),
+    (
+        "loras.papercut.weight=1",
+        Problem(
+            "loras.papercut", "has no source, since it is not chosen: 'loras=[tcd,papercut]' takes it from its preset"
+        ),
+    ),
+    (
+        "loras.papercutt.weight=1",
+        Problem(
+            "loras.papercutt",
+            "has no source, since it is not chosen: 'loras=[tcd,papercut]' takes it from its preset",
+            nearest="papercut",
+        ),
+    ),
+    (
+        "adapters.cany.scale=1",
+        Problem(
+            "adapters.cany",
+            "has no kind, since it is not chosen: 'adapters=[canny]' takes it from its preset",
+            nearest="canny",
+        ),
+    ),
     ("sampling.eta=1.5", Problem("sampling.eta", "must be at least 0 and at most 1", 1.5)),
     ("sampling.eta=-0.1", Problem("sampling.eta", "must be at least 0 and at most 1", -0.1)),
     ("sampling.eta=nan", Problem("sampling.eta", "must be a finite number", float("nan"))),
