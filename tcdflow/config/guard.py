@@ -19,9 +19,10 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from tcdflow.config.places import within
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Loader, Repository
-from tcdflow.text import reason
+from tcdflow.text import joined, reason
 
 TRUSTED = frozenset({"hydra", "main", "schema"})
 """Providers whose files ship with hydra and tcdflow; all others are a user's, or untrusted."""
@@ -39,6 +40,8 @@ _FORBIDDEN_HYDRA = (
     "hydra.output_subdir",
     "hydra.job.chdir",
 )
+_LONGEST_NUMBER = 64
+_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxobeE_.:+-]*")
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_NODES = 20_000
@@ -61,7 +64,9 @@ class GuardedRepository(Repository):
         source = next((s for s in self.sources if s.is_config(config_path)), None)
         if source is not None and source.provider not in TRUSTED:
             name = config_path if config_path.endswith(".yaml") else f"{config_path}.yaml"
-            _check_file(Path(source.path.removeprefix("file://")) / name, name)
+            root = Path(source.path.removeprefix("file://"))
+            _check_place(root / name, root, name)
+            _check_file(root / name, name)
         try:
             result = super().load_config(config_path)
         except (yaml.YAMLError, OSError) as error:
@@ -106,6 +111,12 @@ class GuardedLoader(Loader):
         _check_data(result, f"{path}.yaml", may_set_hydra=_trusted(result) and hydras)
 
 
+def _check_place(path: Path, root: Path, shown: str) -> None:
+    """Refuse a file that a link takes from elsewhere: whoever wrote the directory must not choose what is read."""
+    if not within(path, root):
+        raise ConfigError([Problem(shown, "is a link that leads out of its config directory; copy the file there")])
+
+
 def _check_file(path: Path, shown: str) -> None:
     """Refuse what must not even reach the YAML loader: huge files, tags that build objects, alias bombs."""
     size = path.stat().st_size if path.is_file() else 0
@@ -133,10 +144,27 @@ def _suspicious(events: Iterator[yaml.Event]) -> Iterator[str]:
             yield f"YAML anchors and aliases are not allowed: *{event.anchor}"
         if isinstance(event, yaml.NodeEvent) and (tag := getattr(event, "tag", None)) and tag != "!":
             yield f"YAML tags are not allowed: {tag}"
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _is_huge(event.value):
+            yield f"a number of {len(event.value)} characters; quote it if it is text"
+
+
+def _is_huge(text: str) -> bool:
+    """Say whether a plain scalar is a number longer than any setting: some are of base 60, and grow with each digit."""
+    return len(text) > _LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
 
 
 def _no_yaml(shown: str, error: Exception) -> ConfigError:
-    return ConfigError([Problem(shown, f"is not valid YAML: {reason(error, 1000)}")])
+    """Say where a file is no YAML, without the lines themselves: they may be another file's, and hold secrets."""
+    what = reason(error, 1000)
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = joined(f"{error.context or ''} {error.problem or ''}{where}")
+    elif isinstance(error, yaml.YAMLError | UnicodeDecodeError):
+        what = "it holds bytes that are no text"
+    elif isinstance(error, OSError):
+        what = error.strerror or what
+    return ConfigError([Problem(shown, f"is not valid YAML: {what}")])
 
 
 def _check_data(result: ConfigResult, shown: str, *, may_set_hydra: bool) -> None:

@@ -18,6 +18,7 @@ from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.record import document
 from tcdflow.record.cleanup import remove_link, remove_partial
 from tcdflow.record.document import Record
+from tcdflow.record.in_place import open_in_place
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.plan import CELLS, Cell, Plan
 
@@ -98,10 +99,9 @@ def alone(directory: Path) -> Iterator[None]:
         raise ConfigError([Problem("hydra.sweep.dir", what)])
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        remove_link(directory / LOCK)
-        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise OutputError.of(directory, error) from error
+    file = open_in_place(directory / LOCK, os.O_RDWR)
     with os.fdopen(file):
         try:
             if not lock(file):
