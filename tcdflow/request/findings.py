@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcdflow.files import base_checks
+from tcdflow.files import base_checks, memory
 from tcdflow.files.artifact import Artifacts
 from tcdflow.inputs import findings as inputs
 from tcdflow.request import embeddings, truncation
@@ -22,5 +22,6 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     yield from rules.warnings(spec)
     yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
+    yield from memory.warnings(spec, files)
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
