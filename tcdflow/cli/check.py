@@ -47,7 +47,7 @@ def parser() -> Arguments:
 def main(argv: Sequence[str]) -> int:
     """Show what a run or a sweep would do."""
     args = flags.read(parser(), argv)
-    composer = Composer(args.config_dir)
+    composer = Composer(args.config_dir, fetch=args.fetch)
     look = _Looked(as_json=args.json, arguments=[word for word in argv if word != "--json"])
     if args.multirun:
         _sweep(composer, args.overrides, look)

@@ -16,9 +16,15 @@ _REFUSED = {
     "config_name": "is refused: it would replace tcdflow's own config; experiment=NAME chooses a YAML",
 }
 _SWITCH: dict[str, Any] = {"action": "store_true"}
+FETCH: tuple[tuple[str, ...], dict[str, Any], str] = (
+    ("--fetch",),
+    _SWITCH,
+    "download also from addresses that only a file names: a YAML of --config-dir, a record, a plan",
+)
 _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
     (("--multirun", "-m"), _SWITCH, "a sweep: commas, range() and choice() make several values"),
     (("--config-dir", "-cd"), {"metavar": "DIR"}, "a directory laid out like conf/ that adds your own YAMLs"),
+    FETCH,
 )
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _OF_RUNS: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (

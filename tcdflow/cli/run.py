@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         from tcdflow.cli import completion
 
         return completion.main(args.overrides)
-    composer = Composer(args.config_dir)
+    composer = Composer(args.config_dir, fetch=args.fetch)
     if args.cfg or args.info or args.hydra_help:
         return _hydra_flag(composer, args)
     if args.multirun:

@@ -61,6 +61,7 @@ class Composition:
         sweep: what the config says of a sweep.
         lock: lock file that pins its sources, if any.
         allow_pickle: whether the user lets pickled weights be read.
+        fetch: whether the user lets addresses be asked that files of others name.
     """
 
     spec: RunSpec
@@ -71,6 +72,7 @@ class Composition:
     sweep: SweepSpec = field(default_factory=SweepSpec)
     lock: str | None = None
     allow_pickle: bool = False
+    fetch: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,19 @@ class Draft:
 
 
 class Composer:
-    """Composes runs from tcdflow's configs and a user's own."""
+    """Composes runs from tcdflow's configs and a user's own.
 
-    def __init__(self, config_dir: str | Path | None = None, *, config_name: str = CONFIG_NAME) -> None:
+    Args:
+        config_dir: the user's own, laid out like ``conf/``.
+        config_name: of the config that all others are chosen from.
+        fetch: whether the user lets addresses be asked that files of others name.
+    """
+
+    def __init__(
+        self, config_dir: str | Path | None = None, *, config_name: str = CONFIG_NAME, fetch: bool = False
+    ) -> None:
         setup_globals()
+        self.fetch = fetch
         self.config_name = config_name
         self.loader = config_loader(Path(config_dir) if config_dir is not None else None)
         self.seeds = RandomSeeds()
@@ -243,6 +254,7 @@ class Composer:
             draft.sweep,
             draft.lock,
             allow_pickle,
+            self.fetch,
         )
 
     def _lock(self, value: Any, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> str | None:

@@ -99,7 +99,8 @@ class Preparer:
 
     def _files(self, request: Request) -> Artifacts:
         if request.files is None:
-            return look(request.spec, Finder(self._stores, request.allow_pickle), request.pins)
+            finder = Finder(self._stores, request.allow_pickle)
+            return look(request.spec, finder, request.pins, network=request.network)
         base = request.spec.base
         return Artifacts.of(
             recheck(artifact, safety_checker=base.safety_checker, own_vae=base.vae is None)
@@ -122,5 +123,5 @@ class Preparer:
         if request.files is not None:
             return request.pins, tuple(request.files), base.safety_checker, base.vae
         asked = (base.family, base.variant, base.safety_checker, spec.task.name)
-        chosen = (*asked, self._half(spec.runtime), request.allow_pickle)
+        chosen = (*asked, self._half(spec.runtime), request.allow_pickle, request.network)
         return request.pins, chosen, tuple(spec.needs())
