@@ -49,7 +49,7 @@ def parser() -> Arguments:
 def main(argv: Sequence[str]) -> int:
     """Write a lock file."""
     args = flags.read(parser(), argv)
-    composer = Composer(args.config_dir, fetch=args.fetch)
+    composer = flags.composer(args)
     allow_pickle, overrides = permitted(args.overrides)
     first = ends(composer, overrides)[0] if args.multirun else overrides
     path = args.output or _place(composer, composer.load(first), overrides)
@@ -60,9 +60,10 @@ def main(argv: Sequence[str]) -> int:
         warn(planned.warnings)
         artifacts: Iterable[Artifact] = planned.artifacts
     else:
-        spec = composer.compose(overrides).spec
+        composition = composer.compose(overrides)
+        warn(composition.warnings)
         network = network_of(overrides, fetch=args.fetch)
-        artifacts = Preparer()(Request(spec, pins, allow_pickle=allow_pickle, network=network)).files
+        artifacts = Preparer()(Request(composition.spec, pins, allow_pickle=allow_pickle, network=network)).files
     lockfile.write(path, _added(known, lock(artifacts)))
     show_files(artifacts)
     print(path)

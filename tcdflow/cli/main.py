@@ -64,7 +64,6 @@ def dispatch(argv: Sequence[str]) -> int:
         0 done, 1 the run or some cell failed, 2 the request was wrong, 130 interrupted.
     """
     try:
-        _check_working_directory()
         with printable_output():
             return _run(argv)
     except (Exception, KeyboardInterrupt) as error:
@@ -96,6 +95,7 @@ def _run(argv: Sequence[str]) -> int:
     if "--version" in argv:
         print(f"tcdflow {__version__}")
         return 0
+    _check_working_directory()
     if verb is not None:
         return verb.module.main(argv[1:])
     from tcdflow.cli import run
@@ -104,16 +104,17 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _check_working_directory() -> None:
-    """Refuse to work nowhere.
+    """Say so if the working directory is gone, which libraries answer with errors of their own.
 
     Raises:
-        RequestError: if the working directory has been removed.
+        RequestError: if it is.
     """
     try:
         Path.cwd()
     except OSError as error:
-        what = f"the working directory cannot be used ({error.strerror}): change to another"
-        raise RequestError(what) from None
+        raise RequestError(
+            f"the working directory is not there: {error.strerror}; change to another one (cd)"
+        ) from None
 
 
 def _fetching(argv: Sequence[str]) -> str:

@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 
 _ADDRESS = re.compile(r"https?://[^\s'\",\]}]+")
+LISTS = ("loras", "embeddings", "adapters")
+"""Groups of which several options are chosen, by a list."""
+
 _ENTRY = re.compile(r"^([A-Za-z][\w-]*):", re.MULTILINE | re.ASCII)
 
 

@@ -146,7 +146,8 @@ class HubRepo:
         except SourceError:
             return None
         shapes = {key: tuple(tensor.shape) for key, tensor in found.tensors.items()}
-        return Header(shapes, dict(found.metadata))
+        dtypes = {key: str(tensor.dtype) for key, tensor in found.tensors.items()}
+        return Header(shapes, dict(found.metadata), dtypes)
 
     def _blob(self, file: Absent) -> Path:
         return self._cache / "blobs" / file.sha256

@@ -28,10 +28,12 @@ class Header(NamedTuple):
     Attributes:
         shapes: of the tensors, by name, in the header's order.
         metadata: texts by name, as whoever wrote the file chose them.
+        dtypes: of the tensors, by name, such as ``F16``.
     """
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
+    dtypes: dict[str, str]
 
 
 def read_header(path: Path) -> Header:
@@ -45,7 +47,8 @@ def read_header(path: Path) -> Header:
     shapes = {name: tuple(header[name]["shape"]) for name, _, _ in _tensors(header)}
     metadata = header.get("__metadata__")
     texts = metadata.items() if isinstance(metadata, dict) else ()
-    return Header(shapes, {name: text for name, text in texts if isinstance(text, str)})
+    dtypes = {name: str(header[name]["dtype"]) for name in shapes}
+    return Header(shapes, {name: text for name, text in texts if isinstance(text, str)}, dtypes)
 
 
 def check_header(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -46,6 +47,49 @@ def quiet() -> Iterator[None]:
     """
     with _quiet(diffusers_logging, "diffusers"), _quiet(transformers_logging, "transformers"):
         yield
+
+
+@contextmanager
+def lora_warnings() -> Iterator[list[str]]:
+    """Collect what libraries warn of while they load a LoRA; their messages reach the log, but those known as noise.
+
+    Unruly: diffusers asks people to open an issue for a LoRA that has no weights for a text encoder, transformers
+    reports all weights of one as missing, peft complains of names that diffusers has given it. In its place: errors
+    where weights are left out, and quiet where nothing is wrong.
+    """
+    collected: list[str] = []
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The following alpha_pattern keys did not match")
+        loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+        before = [(logger.handlers, logger.propagate) for logger in loggers]
+        for logger in loggers:
+            logger.handlers, logger.propagate = [_Collector(collected)], False
+        try:
+            yield collected
+        finally:
+            for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+                logger.handlers, logger.propagate = handlers, propagate
+
+
+_NOISE = ("No LoRA keys associated to ", " LOAD REPORT")
+
+
+class _Collector(logging.Handler):
+    """Passes messages on to the log."""
+
+    def __init__(self, collected: list[str]) -> None:
+        super().__init__()
+        self._collected = collected
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning, unless the loaded modules are counted against the file anyway."""
+        message = record.getMessage()
+        if any(noise in message for noise in _NOISE):
+            return
+        if record.levelno >= logging.WARNING and "led to unexpected keys" not in message:
+            self._collected.append(message)
+        if logging.root.handlers:
+            logging.root.handle(record)
 
 
 @contextmanager

@@ -116,7 +116,7 @@ class HydraSweep:
         settings = composer.sweep_of(first)
         _check_settings(settings, hydra, by)
         planned = planner.make(composer, overrides) if by.sweeper == BASIC else None  # all cells are known, or two
-        composed = [composer.compose(texts) for texts in (first, last)]
+        composed = [composer.compose(texts, of_sweep=True) for texts in (first, last)]
         jobs = [Preparer()(Request.composed(composition)) for composition in composed]
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
         artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]

@@ -42,6 +42,37 @@ def problems(name: str, weight: Any, pipe: Any, modules: Mapping[str, Sequence[s
             yield from _of_unet(there, of_component, getattr(pipe, pipe.unet_name), modules[pipe.unet_name])
 
 
+def weight_at(weight: Any, pipe: Any, component: str, path: str) -> float:
+    """Return the weight of a LoRA at one module, as diffusers' ``set_adapters`` would set it there.
+
+    Args:
+        weight: a number, or a mapping that has no :func:`problems`.
+        pipe: the pipeline.
+        component: the module's component.
+        path: of the module in it.
+    """
+    of_component = weight.get(component, 1.0) if isinstance(weight, Mapping) else weight
+    if not isinstance(of_component, Mapping):
+        return float(of_component)
+    side, *rest = path.split(".")
+    if side == "mid_block":
+        return _of_attention(of_component.get("mid", 1.0), int(rest[1]), 1) if rest[0] == "attentions" else 1.0
+    name = side.removesuffix("_blocks")
+    block = f"block_{rest[0]}"
+    attentions = _attentions(getattr(getattr(pipe, component), side)).get(block, 0)
+    of_side = of_component.get(name, 1.0)
+    return _of_attention(of_side.get(block, 1.0) if isinstance(of_side, Mapping) else of_side, int(rest[2]), attentions)
+
+
+def _of_attention(weight: Any, index: int, attentions: int) -> float:
+    """Return the weight of what stands at the index of a block's attention, 1 where there is none."""
+    if index >= attentions:
+        return 1.0
+    if isinstance(weight, list | tuple):
+        return float(weight[index if len(weight) > 1 else 0])
+    return float(weight)
+
+
 def _of_unet(key: str, weight: Mapping[str, Any], unet: Any, modules: Sequence[str]) -> Iterator[Problem]:
     outside = [module for module in modules if len(module.split(".")) < _DEEPEST_NAME]
     if outside:

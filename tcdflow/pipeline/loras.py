@@ -2,7 +2,8 @@
 
 peft's and diffusers' life cycle has traps (a second load silently deactivates the first; reweighting while fused
 corrupts the base; unfusing leaves rounding residue). So a stack is always attached as a whole, in order, and a fused
-one is taken off by restoring the base's weights from a copy, never by subtracting.
+one is taken off by restoring the base's weights from a copy, never by subtracting. A LoRA that peft's layers cannot
+hold (:mod:`.lora_deltas`) is added to the weights, whether the stack is fused or not.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from torch import Tensor
 
-from tcdflow.errors import ConfigError, Problem
-from tcdflow.libraries.diffusers import lora_components, quiet
+from tcdflow.errors import ConfigError, Problem, SourceError
+from tcdflow.libraries.diffusers import lora_components, lora_warnings, quiet
 from tcdflow.pipeline import block_weights
 from tcdflow.pipeline.adapter_names import adapter_name
+from tcdflow.pipeline.lora_names import LoraNames, Place
+from tcdflow.pipeline.lora_weights import Change, LoraWeights
 from tcdflow.pipeline.merge import merge as merged
+from tcdflow.pipeline.originals import Originals
 from tcdflow.spec.model import MergeSpec
-from tcdflow.text import reason
+from tcdflow.text import joined, reason
 
-_DOWN = (".lora_A.weight", ".lora_down.weight", ".lora.down.weight", "_lora.down.weight", ".down.weight")
 _MERGED = "merged"
 
 
@@ -59,6 +64,7 @@ class Attached:
         name: of the LoRA.
         modules: number of its layers by component.
         of: modules that its file has.
+        fused: whether the base's weights carry it.
         weights: that its layers really have, each of them once, in order; 0 where it is switched off. None of a merged
             stack, whose LoRAs are one.
     """
@@ -66,6 +72,7 @@ class Attached:
     name: str
     modules: dict[str, int]
     of: int
+    fused: bool = False
     weights: tuple[float, ...] = ()
 
 
@@ -84,31 +91,28 @@ class LoraStack:
 
     def __init__(self, pipe: Any, *, restorable: bool = True, device: torch.device | None = None) -> None:
         self._pipe = pipe
-        self._restorable = restorable
         self._device = device
-        self._originals: dict[tuple[str, str, str], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._originals = Originals(restorable=restorable)
         self._entries: tuple[StackEntry, ...] = ()
+        self._read: dict[str, LoraWeights] = {}
         self._attached: tuple[Attached, ...] = ()
-        self._fused = self._merged = False
-
-    @property
-    def fused(self) -> bool:
-        """Whether the base's weights carry the stack."""
-        return self._fused
+        self._warned: list[str] = []
+        self._merged = False
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What attaching it showed to be probably not meant."""
-        return tuple(
+        unused = (
             f"loras.{one.name}: {one.of - used} of its {one.of} modules are not in the base and have no effect"
             for one in self._attached
             if (used := sum(one.modules.values())) < one.of
         )
+        return (*unused, *self._warned)
 
     @property
     def reweightable(self) -> bool:
         """Whether other weights can be set on the LoRAs as they are: they are there, neither fused nor merged."""
-        return bool(self._entries) and not self._fused and not self._merged
+        return bool(self._entries) and not self._originals.changed and not self._merged
 
     def attach(
         self, entries: Sequence[StackEntry], *, fuse: bool, merge: MergeSpec | None = None
@@ -121,25 +125,28 @@ class LoraStack:
             merge: make them one LoRA first.
 
         Raises:
-            ConfigError: if a file is damaged, its keys match the base not at all or only in part, a weight names
-                what is not there, or the LoRAs cannot be merged.
+            ConfigError: if a file is damaged or of a kind that cannot be loaded, its keys match the base not at all or
+                only in part, a weight names what is not there, or the LoRAs cannot be merged.
         """
         assert not self._entries, "detach the last stack first"
         if not entries:
             return ()
         self._entries = tuple(entries)
         try:
+            for entry in entries:
+                self._load(entry)
             self._attached = tuple(self._attach(entry) for entry in entries)
             self._check_weights(entries, merge)
             if merge is None:
-                self._set_weights({entry.adapter: entry.weight for entry in entries})
+                self._set_weights()
                 self._attached = self._with_weights()
             else:
                 self._merge(merge)
+            self._add_deltas()
             if fuse:
                 self._fuse()
         except BaseException:
-            if self._restorable or not self._fused:
+            if not self._originals.final:
                 self.detach()
             raise
         return self._attached
@@ -153,47 +160,87 @@ class LoraStack:
         assert self.reweightable, "a fused or merged stack is detached and attached again"
         entries = tuple(replace(e, weight=weight) for e, weight in zip(self._entries, weights, strict=True))
         self._check_weights(entries, None)
-        self._set_weights({entry.adapter: entry.weight for entry in entries})
         self._entries = entries
+        self._set_weights()
         self._attached = self._with_weights()
         return self._attached
 
     def detach(self) -> None:
         """Leave the pipeline as it was loaded, bit for bit."""
-        assert self._restorable or not self._fused, "this stack was fused for good"
+        assert not self._originals.final, "this stack was fused for good"
         self._pipe.unload_lora_weights()
-        for (component, module, name), (held, copy) in self._originals.items():
-            if copy is not held:
-                held.copy_(copy)
-            # The memory it was loaded into: on a CPU the bits of a product depend on its alignment.
-            getattr(self._pipe, component).get_submodule(module).get_parameter(name).data = held
-        self._originals.clear()
-        self._entries, self._fused, self._merged = (), False, False
+        self._originals.restore(self._pipe)
+        self._entries, self._attached, self._merged = (), (), False
+        self._read.clear()
+        self._warned.clear()
+
+    @cached_property
+    def _names(self) -> LoraNames:
+        return LoraNames(self._pipe)
 
     def _load(self, entry: StackEntry) -> None:
+        """Give a file to peft, unless all of it is added to the weights; its modules are counted first."""
         try:
-            with quiet():
-                self._pipe.load_lora_weights(
-                    str(entry.path.parent), weight_name=entry.path.name, adapter_name=entry.adapter
-                )
+            read = self._read[entry.name] = LoraWeights(entry.path, self._names)
+        except (OSError, SourceError, SafetensorError) as error:
+            raise _problem(entry, reason(error)) from error
+        self._check_match(entry)
+        if read.is_delta:
+            return
+        try:
+            tensors, alphas = read.state_dict(), read.alphas()
+            with lora_warnings() as warned:
+                if tensors is not None:
+                    self._pipe.load_lora_weights(tensors, adapter_name=entry.adapter)
+                else:
+                    folder, file = str(entry.path.parent), entry.path.name
+                    self._pipe.load_lora_weights(folder, weight_name=file, adapter_name=entry.adapter)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, IndexError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise _problem(entry, f"does not fit the base: {reason(error)}") from error
+        self._warned += [f"loras.{entry.name}: {joined(text)}" for text in warned]
         for component in lora_components(self._pipe):
             # A file may ask for dropout in its metadata, and layers made by peft start out in training mode.
             getattr(self._pipe, component).eval()
+        if lost := read.lost(self._paths(entry)):
+            raise _problem(
+                entry, f"diffusers loads {read.count - len(lost)} of its {read.count} modules, not {lost[0]}"
+            )
+        self._set_alphas(entry, alphas or {})
 
-    def _set_weights(self, weights: Mapping[str, Any]) -> None:
+    def _set_alphas(self, entry: StackEntry, alphas: Mapping[Place, float]) -> None:
+        """Give each layer its alpha of the file: diffusers gives those that it mistakes the most frequent one."""
+        for (component, path), alpha in alphas.items():
+            layer = getattr(self._pipe, component).get_submodule(path)
+            if layer.lora_alpha[entry.adapter] != alpha:
+                layer.lora_alpha[entry.adapter] = alpha
+                layer.set_scale(entry.adapter, 1.0)
+        for component in {component for component, _ in alphas}:
+            # peft makes merged LoRAs by the config.
+            config = getattr(self._pipe, component).peft_config[entry.adapter]
+            own = {path: alpha for (of, path), alpha in alphas.items() if of == component}
+            config.alpha_pattern = {f"^{path}": alpha for path, alpha in own.items() if alpha != config.lora_alpha}
+
+    def _set_weights(self) -> None:
         # A list with one item for each: a single mapping would be used up by the first LoRA.
-        self._pipe.set_adapters(list(weights), adapter_weights=list(weights.values()))
+        weights = {entry.adapter: entry.weight for entry in self._entries if not self._read[entry.name].is_delta}
+        if weights:
+            self._pipe.set_adapters(list(weights), adapter_weights=list(weights.values()))
 
     def _with_weights(self) -> tuple[Attached, ...]:
         layers = [layer for _, _, layer in self._layers()]
-        return tuple(
-            replace(one, weights=tuple(sorted({_weight(la, name) for la in layers if name in _adapters(la)})))
-            for one, name in zip(self._attached, [entry.adapter for entry in self._entries], strict=True)
-        )
+        found = []
+        for one, entry in zip(self._attached, self._entries, strict=True):
+            if self._read[entry.name].is_delta:
+                weights = {self._weight_at(entry, place) for place in self._read[entry.name].places.values()}
+            else:
+                weights = {_weight(layer, entry.adapter) for layer in layers if entry.adapter in _adapters(layer)}
+            found.append(replace(one, weights=tuple(sorted(weights))))
+        return tuple(found)
+
+    def _weight_at(self, entry: StackEntry, place: Place) -> float:
+        return block_weights.weight_at(entry.weight, self._pipe, *place)
 
     def _merge(self, merge: MergeSpec) -> None:
         weights = {entry.adapter: entry.weight for entry in self._entries}
@@ -205,27 +252,49 @@ class LoraStack:
         self._pipe.unload_lora_weights()
         with quiet():
             self._pipe.load_lora_weights(tensors, adapter_name=_MERGED)
-        self._set_weights({_MERGED: 1.0})
+        self._pipe.set_adapters([_MERGED], adapter_weights=[1.0])
         self._merged = True
 
+    def _add_deltas(self) -> None:
+        """Add up what LoRAs change in each parameter, as the base has it, and add that to the parameter at once."""
+        terms: dict[tuple[str, str, str], list[tuple[StackEntry, Change]]] = {}
+        for entry in self._entries:
+            if self._read[entry.name].is_delta:
+                for change in self._read[entry.name].changes():
+                    terms.setdefault((*change.place, change.parameter), []).append((entry, change))
+        for (component, path, name), added in terms.items():
+            layer = getattr(self._pipe, component).get_submodule(path)
+            base = layer.get_base_layer() if isinstance(layer, BaseTunerLayer) else layer
+            parameter = getattr(base, name, None)
+            if parameter is None:
+                raise _problem(added[0][0], f"has a {name} for {component}.{path}, which has none in the base")
+            weight = parameter.data.to(self._device or parameter.device, torch.float32)
+            total = torch.zeros_like(weight)
+            for entry, change in added:
+                total += self._weight_at(entry, change.place) * self._delta(entry, change, weight)
+            self._originals.hold(component, path, base, name)
+            parameter.data.copy_(weight + total)
+
+    def _delta(self, entry: StackEntry, change: Change, weight: Tensor) -> Tensor:
+        try:
+            return self._read[entry.name].delta(change, weight)
+        except SourceError as error:
+            raise _problem(entry, reason(error)) from error
+
     def _fuse(self) -> None:
-        layers = list(self._layers())
-        self._fused = True
-        for component, module, layer in layers:
+        for component, module, layer in list(self._layers()):
             base = layer.get_base_layer()
             home = base.weight.device
             # "cuda" and "cuda:0" are unequal and one place: to move there is no move, and adding is in place.
             where = home if self._device is None or self._device.type == home.type else self._device
-            if self._restorable:
-                for name, parameter in base.named_parameters():
-                    held = parameter.data
-                    copy = held.to("cpu", copy=True) if where == home else held
-                    self._originals[component, module, name] = held, copy
+            for name, _ in base.named_parameters():
+                self._originals.hold(component, module, base, name, moved=where != home)
             layer.to(where)
             layer.merge()  # of each layer, this is what diffusers' fuse_lora does
             layer.to(home)
         # The base now carries the weights; without the wrappers each layer is called directly.
         self._pipe.unload_lora_weights()
+        self._attached = tuple(replace(one, fused=True) for one in self._attached)
 
     def _layers(self) -> Iterator[tuple[str, str, Any]]:
         for component in lora_components(self._pipe):
@@ -233,11 +302,15 @@ class LoraStack:
                 if isinstance(layer, BaseTunerLayer):
                     yield component, module, layer
 
-    def _paths(self, name: str) -> dict[str, list[str]]:
+    def _paths(self, entry: StackEntry) -> dict[str, list[str]]:
         """Where a LoRA is: paths of its modules by component."""
         paths: dict[str, list[str]] = {}
+        if self._read[entry.name].is_delta:
+            for component, path in self._read[entry.name].places.values():
+                paths.setdefault(component, []).append(path)
+            return paths
         for component, module, layer in self._layers():
-            if name in _adapters(layer):
+            if entry.adapter in _adapters(layer):
                 paths.setdefault(component, []).append(module)
         return paths
 
@@ -245,7 +318,7 @@ class LoraStack:
         problems = [
             problem
             for entry in entries
-            for problem in block_weights.problems(entry.name, entry.weight, self._pipe, self._paths(entry.adapter))
+            for problem in block_weights.problems(entry.name, entry.weight, self._pipe, self._paths(entry))
         ]
         if merge is not None:
             what = "must be one number where the LoRAs are merged (lora_stack.merge)"
@@ -254,40 +327,31 @@ class LoraStack:
                 for entry in entries
                 if isinstance(entry.weight, Mapping)
             ]
+            problems += [
+                Problem("lora_stack.merge", f"'{entry.name}' is a {read.file.kind}, which peft cannot merge")
+                for entry in entries
+                if (read := self._read[entry.name]).is_delta
+            ]
         if problems:
             raise ConfigError(problems)
 
     def _attach(self, entry: StackEntry) -> Attached:
-        self._load(entry)
-        wanted = self._check_match(entry)
-        return Attached(entry.name, {c: len(paths) for c, paths in self._paths(entry.adapter).items()}, wanted)
+        read = self._read[entry.name]
+        modules = {component: len(paths) for component, paths in self._paths(entry).items()}
+        return Attached(entry.name, modules, read.count, fused=read.is_delta)
 
-    def _check_match(self, entry: StackEntry) -> int:
-        """Return how many modules a LoRA's file has, all of which the base must have too.
+    def _check_match(self, entry: StackEntry) -> None:
+        """Check that the base has a LoRA's modules.
 
         diffusers would attach it in part or not at all with a mere warning. A file may be known to hold more than this
         base has (``partial``), but never to fit nowhere.
         """
-        with safe_open(str(entry.path), framework="pt") as file:
-            keys = list(file.keys())
-        wanted = [key for key in keys if key.endswith(_DOWN)]
-        matched = sum(len(paths) for paths in self._paths(entry.adapter).values())
-        if not wanted:
-            raise _problem(entry, f"holds no LoRA: none of its {len(keys)} keys is one, e.g. {', '.join(keys[:3])}")
-        if matched == 0 or (matched < len(wanted) and not entry.partial):
-            strange = self._unmatched(entry) or wanted
-            raise _problem(
-                entry,
-                f"matches {matched} of its {len(wanted)} modules to the base; "
-                f"unmatched are e.g. {', '.join(strange[:3])}",
-            )
-        return len(wanted)
-
-    def _unmatched(self, entry: StackEntry) -> list[str]:
-        state, *_ = self._pipe.lora_state_dict(str(entry.path.parent), weight_name=entry.path.name)
-        there = {f"{component}.{module}" for component, paths in self._paths(entry.adapter).items() for module in paths}
-        modules = {key: key.split(".lora")[0] for key in state if key.endswith(_DOWN)}
-        return [module for module in modules.values() if module not in there]
+        read = self._read[entry.name]
+        matched = len(read.places)
+        if read.strange and not (entry.partial and matched):
+            made_for = f" (a {read.file.kind} for family {read.file.family})" if read.file.family else ""
+            what = f"matches {matched} of its {read.count} modules to the base{made_for}"
+            raise _problem(entry, f"{what}; unmatched are e.g. {', '.join(read.strange[:3])}")
 
 
 def _weight(layer: Any, adapter: str) -> float:

@@ -38,5 +38,6 @@ def open_in_place(path: Path, flags: int) -> int:
         if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
             return handle
         os.close(handle)
-        path.unlink(missing_ok=True)
+        if found.st_nlink != 0:  # else it was removed meanwhile, and what is there now is another
+            path.unlink(missing_ok=True)
     raise OutputError(f"{path}: cannot be written: something else is put in its place again and again")

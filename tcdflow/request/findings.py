@@ -1,11 +1,16 @@
-"""What a run is warned of once its files are known: what its spec, weight headers and inputs show. No torch."""
+"""What the files of a run show once they are known, from weight headers and inputs. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from tcdflow.files import base_checks, memory
+from tcdflow.errors import Problem
+from tcdflow.files import base_checks, lora_file, memory
+from tcdflow.files.accelerator import missing_device
 from tcdflow.files.artifact import Artifacts
+from tcdflow.files.layout import WEIGHTS
+from tcdflow.files.lora_file import LoraFile
 from tcdflow.inputs import findings as inputs
 from tcdflow.request import embeddings, truncation
 from tcdflow.spec import rules
@@ -20,8 +25,32 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
+    if what := missing_device(spec.runtime):
+        yield what
     yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
     yield from memory.warnings(spec, files)
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
+    for name, _, file in _loras(spec, files):
+        yield from (f"loras.{name}: {warning}" for warning in file.warnings(spec.loras[name].weight))
+
+
+def problems(spec: RunSpec, files: Artifacts) -> Iterator[Problem]:
+    """Yield what of the files does not fit the others. It is asked for each cell of a sweep too.
+
+    Args:
+        spec: the run.
+        files: its local files; those that are absent yet are not read.
+    """
+    for name, path, file in _loras(spec, files):
+        if refusal := file.refusal(spec.base.family):
+            yield Problem(f"loras.{name}.source", f"'{path.name}' {refusal}")
+
+
+def _loras(spec: RunSpec, files: Artifacts) -> Iterator[tuple[str, Path, LoraFile]]:
+    for name in spec.loras:
+        artifact = files.lora(name)
+        path = artifact.root / artifact.files[0]
+        if not artifact.absent and path.suffix == WEIGHTS:
+            yield name, path, lora_file.read(path)

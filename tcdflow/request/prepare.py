@@ -16,10 +16,12 @@ from tcdflow.files.recheck import recheck
 from tcdflow.files.resolve import Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
+from tcdflow.files.text_encoder import check_clip_skip
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.inputs.findings import check_masks
-from tcdflow.request import embeddings
+from tcdflow.request import embeddings, findings
 from tcdflow.request.request import Prepared, Request
+from tcdflow.spec.model import RunSpec
 
 
 def prepare(request: Request, progress: Progress = lambda done, total: None) -> Prepared:
@@ -41,7 +43,14 @@ def fetched(prepared: Prepared, progress: Progress = lambda done, total: None) -
     Raises:
         ConfigError: naming each part that could not be had.
     """
-    return replace(prepared, files=Artifacts.of(fetch(prepared.files, progress)))
+    files = Artifacts.of(fetch(prepared.files, progress))
+    _check(prepared.spec, files)
+    return replace(prepared, files=files)
+
+
+def _check(spec: RunSpec, files: Artifacts) -> None:
+    if problems := list(findings.problems(spec, files)):
+        raise ConfigError(problems)
 
 
 @dataclass
@@ -77,6 +86,7 @@ class Preparer:
                 agree, and masks without what is to be read of them.
         """
         found = self._find(request)
+        check_clip_skip(request.spec, found.files)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
         if problems := list(embeddings.problems(request.spec, found.files)):
@@ -89,7 +99,9 @@ class Preparer:
         key = self._key(request)
         if key not in self._found:
             try:
-                self._found[key] = _Found(self._files(request))
+                files = self._files(request)
+                _check(request.spec, files)
+                self._found[key] = _Found(files)
             except ConfigError as error:
                 self._found[key] = error
         found = self._found[key]

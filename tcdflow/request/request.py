@@ -63,7 +63,8 @@ class Request:
             allow_pickle=composition.allow_pickle,
             network=network_of(composition.overrides, fetch=composition.fetch),
             overrides=composition.overrides,
-            choices=composition.choices,
+            choices=composition.choices
+            | ({"defaults": composition.personal.plain()} if composition.personal is not None else {}),
             warnings=composition.warnings,
         )
 

@@ -98,7 +98,7 @@ class Cell(_Data):
         batch: number of the batch that it is made in; None alone. Neighbours of one number share the UNet's calls.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=+-]{0,127}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\p{L}\p{M}\p{N}_.=+-]{0,127}$")
     template: int = Field(ge=0)
     values: dict[str, Any]
     overrides: tuple[str, ...]
@@ -124,6 +124,7 @@ class Plan(_Data):
     cells: tuple[Cell, ...]
     excluded: int = 0
     folded: int = 0
+    warnings: tuple[str, ...] = ()
     _allow_pickle: bool = PrivateAttr(False)
     _fetch: bool = PrivateAttr(False)
 
@@ -171,7 +172,14 @@ class Plan(_Data):
         spec = self.spec(cell)
         if problems := list(rules.problems(spec)):
             raise ConfigError(problems)
-        return Request(spec, pins, files, allow_pickle=self._allow_pickle, overrides=self.overrides_of(cell))
+        return Request(
+            spec,
+            pins,
+            files,
+            allow_pickle=self._allow_pickle,
+            overrides=self.overrides_of(cell),
+            warnings=self.warnings,
+        )
 
     def pins(self) -> Pins:
         """Return what the plan knows of its files."""
@@ -209,7 +217,8 @@ class Plan(_Data):
     def write(self, directory: Path) -> None:
         """Write ``plan.json`` atomically."""
         directory.mkdir(parents=True, exist_ok=True)
-        write_text(directory / FILE_NAME, json.dumps(self.model_dump(mode="json"), ensure_ascii=False) + "\n")
+        plain = self.model_dump(mode="json", exclude=None if self.warnings else {"warnings"})
+        write_text(directory / FILE_NAME, json.dumps(plain, ensure_ascii=False) + "\n")
 
     def difference(self, other: Plan) -> list[str]:
         """Say how another plan differs, in lines for a person; empty if it makes the same cells."""

@@ -12,12 +12,12 @@ from tcdflow.cli.main import dispatch
 from tests.helpers import Answer
 from tests.hub import StandInHub
 from tests.hub.fixtures import hub
-from tests.quick.files.fakes import pipeline, weights
+from tests.quick.files.fakes import lora, pipeline
 
 __all__ = ["hub"]
 
 WORDS = ["base=sd15", "base.source=o/sd", "loras.tcd.source=o/lora/tcd.safetensors"]
-LORA = {"tcd.safetensors": weights(1.5, "lora"), "other.safetensors": weights(2.5, "other"), "README.md": b"Two."}
+LORA = {"tcd.safetensors": lora(1.5, "lora"), "other.safetensors": lora(2.5, "other"), "README.md": b"Two."}
 
 
 Tcdflow = Callable[..., Answer]

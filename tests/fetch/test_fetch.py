@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shlex
@@ -22,7 +23,7 @@ from tcdflow.record import document
 from tests.fetch.conftest import LORA, WORDS, Tcdflow, cached
 from tests.helpers import environment, left_behind, until
 from tests.hub import FaultKind, StandInHub
-from tests.quick.files.fakes import needed, pipeline, weights
+from tests.quick.files.fakes import lora, needed, pipeline
 
 ALL = {f"o/sd/{name}": pipeline()[name] for name in needed()} | {"o/lora/tcd.safetensors": LORA["tcd.safetensors"]}
 LARGE = {name for name in ALL if name.endswith(".safetensors")}
@@ -140,7 +141,7 @@ class TestCheck:
 class TestCutOff:
     """Files of three pieces, as the client writes them."""
 
-    BIG = weights(1.0, *(f"w{number:04d}" for number in range(300)))
+    BIG = lora(1.0, *(f"w{number:04d}" for number in range(150)))
 
     @pytest.fixture(autouse=True)
     def pieces(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +179,12 @@ class TestCutOff:
 
     def test_a_killed_process_has_not_worked_for_nothing(self, hub: StandInHub, tmp_path: Path) -> None:
         count = 21 * 2**20  # of which the client has written ten megabytes once half has come
-        header = f'{{"x": {{"dtype": "U8", "shape": [{count}], "data_offsets": [0, {count}]}}}}'.encode()
+        half = {"dtype": "F32", "shape": [count // 8]}
+        parts = {
+            f"x.lora_{part}.weight": half | {"data_offsets": [at, at + count // 2]}
+            for part, at in (("down", 0), ("up", count // 2))
+        }
+        header = json.dumps(parts).encode()
         big = struct.pack("<Q", len(header)) + header + random.Random(0).randbytes(count)
         hub.add("o/big", {"x.safetensors": big})
         hub.fail("stall", CDN, times=1)

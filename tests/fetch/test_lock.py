@@ -16,7 +16,7 @@ from tcdflow.record import document, lockfile
 from tests.fetch.conftest import LORA, WORDS, Tcdflow, cached
 from tests.helpers import Write, left_behind
 from tests.hub import StandInHub
-from tests.quick.files.fakes import needed, pipeline, spec, weights
+from tests.quick.files.fakes import lora, needed, pipeline, spec
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 HELD = [*WORDS, "lock=tcdflow.lock.json"]
@@ -25,7 +25,7 @@ HELD = [*WORDS, "lock=tcdflow.lock.json"]
 def moved(hub: StandInHub) -> None:
     """Move both branches to other bytes."""
     hub.repos["o/sd"].commit({**pipeline(mark="moved"), "scheduler/scheduler_config.json": b'{"moved": true}'})
-    hub.repos["o/lora"].commit({"tcd.safetensors": weights(7.0, "moved")})
+    hub.repos["o/lora"].commit({"tcd.safetensors": lora(7.0, "moved")})
 
 
 def commits(path: str) -> set[tuple[str, str | None]]:

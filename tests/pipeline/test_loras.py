@@ -256,7 +256,7 @@ def test_block_weights_need_modules_in_blocks(pipes: Callable[..., Any], tmp_pat
 @pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("none_match", "holds no LoRA|matches 0 of its 6"), ("partial", r"matches \d+ of its \d+ .*attentions\.7")],
+    [("none_match", "is a LoRA for FLUX or a relative of it"), ("partial", r"matches \d+ of its \d+ .*attentions\.7")],
 )
 def test_a_lora_of_another_base_is_refused_with_counts(
     pipes: Callable[..., Any], standins: StandIns, kind: LoraKind, said: str, fuse: bool

@@ -64,5 +64,5 @@ def test_a_working_directory_that_has_gone(
         out, err = capfd.readouterr()
         assert (out, err) == (
             "",
-            "tcdflow: the working directory cannot be used (No such file or directory): change to another\n",
+            "tcdflow: the working directory is not there: No such file or directory; change to another one (cd)\n",
         )

@@ -24,6 +24,11 @@ def weights(value: float = 1.0, *names: str) -> bytes:
     return struct.pack("<Q", len(text)) + text + struct.pack(f"<{len(tensors)}f", *[value] * len(tensors))
 
 
+def lora(value: float = 1.0, *modules: str) -> bytes:
+    """A LoRA of two float32 a module."""
+    return weights(value, *(f"lora_unet_{name}.{part}.weight" for name in modules for part in ("lora_down", "lora_up")))
+
+
 def index(**entries: object) -> bytes:
     """A ``model_index.json`` of Stable Diffusion 1.5, with some entries replaced."""
     plain: dict[str, object] = {
