@@ -245,6 +245,6 @@ class TestHub:
         finally:
             signal.signal(signal.SIGINT, before)
         for thread in set(threading.enumerate()) - threads:
-            if "process_request" not in thread.name:  # of the stand-in
+            if not thread.daemon:  # which the process would wait for
                 thread.join(20)
                 assert not thread.is_alive(), thread
