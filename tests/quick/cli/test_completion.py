@@ -42,7 +42,7 @@ class TestWhat:
             ("che", ["check "]),
             ("re", ["rerun ", "resume "]),
             ("check che", []),
-            ("promp", ["prompt="]),
+            ("promp", ["prompt=", "prompt_2=", "prompt_encoding."]),
             ("samp", ["sampling.", "sampling="]),
             ("sampling.s", ["sampling.seed=", "sampling.steps="]),
             ("check sampling.ste", ["sampling.steps="]),
