@@ -37,6 +37,7 @@ class Problem:
         origin: the override or file that set it.
         nearest: a known name close to a misspelt one.
         fetchable: whether what is missing could be downloaded, were it allowed to.
+        place: path and line of a user's file that set it, which is shown in place of the origin.
     """
 
     key: str
@@ -45,12 +46,14 @@ class Problem:
     origin: str | None = None
     nearest: str | None = None
     fetchable: bool = False
+    place: str | None = None
 
     def __str__(self) -> str:
         key = shortened(unsigned(self.key), 200) or "''"
         subject = key if self.value is None else f"{key} = {_shown(self.value)}"
         meant = f"; did you mean '{self.nearest}'?" if self.nearest else ""
-        where = f" [{shortened(unsigned(self.origin), 400)}]" if self.origin else ""
+        place = self.place or self.origin
+        where = f" [{shortened(unsigned(place), 400)}]" if place else ""
         return one_line(f"{subject}: {shortened(unsigned(self.what), 1000)}{meant}{where}")
 
 
@@ -124,5 +127,8 @@ def by_interrupt(error: BaseException) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = unsigned(value if isinstance(value, str) else repr(value))
+    try:
+        text = unsigned(value if isinstance(value, str) else repr(value))
+    except ValueError:  # an integer of more digits than Python writes
+        text = "(a number of thousands of digits)"
     return f"'{text[:77]}...'" if len(text) > 80 else f"'{text}'" if isinstance(value, str) else text

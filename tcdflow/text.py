@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Iterable
 
 SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|session|^(sig|key|pwd|jwt|sas)$", re.I)
@@ -53,6 +54,28 @@ def any_of(words: Iterable[str]) -> str:
     """Return words as ``A, B or C``, each once, by the alphabet."""
     *most, last = sorted(set(words), key=str.lower)
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def slug(text: str, most: int) -> str:
+    """Return text as a part of a file's name: letters and digits of every script, ``. = + _ -``, else one hyphen.
+
+    Args:
+        text: any; a minus sign before a number stays.
+        most: characters that are kept, and half of the bytes.
+    """
+    kept = "".join(c if _names(c) else "\0" for c in unicodedata.normalize("NFC", text))
+    joined = re.sub(r"\0*-\0*|\0+", "-", re.sub(r"\0*([_=])\0*", r"\1", kept.strip("\0")))
+    joined = re.sub(r"(?<=[_=])-+(?![\d.])", "", joined)[:most]
+    return joined.encode()[: 2 * most].decode(errors="ignore").strip("._=+").rstrip("-")
+
+
+def _names(character: str) -> bool:
+    return character in ".=+_-" or unicodedata.category(character)[0] in "LMN"
+
+
+def counted(count: int, what: str) -> str:
+    """Return ``1 cell``, ``2 cells``."""
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def unsigned(text: str) -> str:

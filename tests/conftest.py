@@ -37,6 +37,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TCDFLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TCDFLOW_DEBUG", raising=False)
+        patch.setenv("TCDFLOW_DEFAULTS", "off")
         yield
 
 

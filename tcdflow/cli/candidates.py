@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,6 @@ from tcdflow.cli.words import Word, Words, words
 from tcdflow.config import places
 
 NAME = "NAME"
-_LISTS = ("loras", "embeddings", "adapters")
 _QUOTED = re.compile(r"[^\w@%+=:,./~\[\]{}-]")
 
 
@@ -131,6 +131,9 @@ class _Line:
         yield from (f"{signs}{one}" for one in _steps(self._names(), key, ends))
         chosen = (*places.groups(*self.own), *self.known.plugins)
         yield from (f"{signs}{group}{ends}" for group in chosen if group.startswith(key))
+        if word and not signs:  # a YAML that is run by its path
+            with suppress(OSError):
+                yield from (path for path in _paths(word) if _leads_to_yaml(path, word))
 
     def _names(self) -> Iterator[str]:
         """Yield the names of all keys, with the names of LoRAs and adapters filled in."""
@@ -147,12 +150,12 @@ class _Line:
                     (*places.entries(group, *self.own), *(w[1] for w in named if w[0] == group and len(w) > 2))
                 )
             )
-            for group in _LISTS
+            for group in places.LISTS
         }
 
     def _values(self, key: str, value: str) -> Iterator[str]:
         options = self._options(key)
-        if options and key in _LISTS:
+        if options and key in places.LISTS:
             yield from _listed(options, value)
         elif options:
             yield from self._chosen(options, value)
@@ -188,6 +191,10 @@ _KINDS = {
 
 def _whole(names: Iterable[str], word: str) -> Iterator[str]:
     yield from (f"{name} " for name in names if name.startswith(word))
+
+
+def _leads_to_yaml(path: str, word: str) -> bool:
+    return path.rstrip(" ").endswith((".yaml", ".yml")) or (path.endswith("/") and "/" in word)
 
 
 def _steps(names: Iterable[str], word: str, end: str) -> Iterator[str]:

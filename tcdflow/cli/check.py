@@ -47,7 +47,7 @@ def parser() -> Arguments:
 def main(argv: Sequence[str]) -> int:
     """Show what a run or a sweep would do."""
     args = flags.read(parser(), argv)
-    composer = Composer(args.config_dir)
+    composer = flags.composer(args)
     look = _Looked(as_json=args.json, arguments=[word for word in argv if word != "--json"])
     if args.multirun:
         _sweep(composer, args.overrides, look)
@@ -129,7 +129,7 @@ def _sweep(composer: Composer, overrides: Sequence[str], look: _Looked) -> None:
         sweep = HydraSweep.prepare(composer, others, by)
     except ConfigError as error:
         if all(effect(problem.key) == "files" for problem in error.problems):  # the cells are right, as far as is known
-            first = composer.compose(ends(composer, others)[0])
+            first = composer.compose(ends(composer, others)[0], of_sweep=True)
             look.show(
                 {"kind": "sweep", "by": str(by), "first": preview.of_run(first)}, first.warnings, None, str(error)
             )

@@ -8,7 +8,7 @@ from typing import Any
 from tcdflow.cli.files import file_line, megabytes
 from tcdflow.cli.progress import duration
 from tcdflow.spec.model import RunSpec
-from tcdflow.text import printable
+from tcdflow.text import counted, one_line, printable
 
 _SHOWN = 50
 
@@ -63,6 +63,7 @@ def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:
     }
     for name, text in rows.items():
         yield f"{name:<10}  {printable(text)}"
+    yield from _personal(found)
     if "time" in found:
         yield f"time        {_estimated(found['time'])}"
     if sources:
@@ -78,9 +79,10 @@ def _sides(spec: RunSpec) -> tuple[int | str, int | str]:
 
 def _plan(found: Mapping[str, Any]) -> Iterator[str]:
     cells = found["cells"]
-    yield f"sweep       {found['name']}: {len(cells)} cells in {printable(found['directory'])}"
+    yield f"sweep       {found['name']}: {counted(len(cells), 'cell')} in {printable(found['directory'])}"
+    yield from _personal(found)
     for axis in found["axes"]:
-        yield f"axis        {printable(', '.join(axis['keys']))}: {axis['values']} values"
+        yield f"axis        {printable(', '.join(axis['keys']))}: {counted(axis['values'], 'value')}"
     if found["excluded"] or found["folded"]:
         yield f"left out    {found['excluded']} excluded, {found['folded']} the same as another"
     yield "loads       " + ", ".join(f"{count} {what}" for what, count in found["loads"].items())
@@ -92,11 +94,17 @@ def _plan(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  ... and {len(cells) - _SHOWN} more"
 
 
+def _personal(found: Mapping[str, Any]) -> Iterator[str]:
+    if defaults := found["defaults"]:
+        sets = ", ".join(f"{key}={value}" for key, value in defaults["sets"].items())
+        yield f"defaults    {one_line(defaults['file'])}: {one_line(sets) or 'nothing'}; --no-defaults leaves them out"
+
+
 def _estimated(time: Mapping[str, Any]) -> str:
     if time["seconds"] is None:
         return "unknown: no such run was made on this machine yet"
-    text = f"about {duration(time['seconds'])}, by earlier runs on this machine"
-    return f"{text}, and unknown for {time['unknown']} of {time['runs']} cells" if time["unknown"] else text
+    text = f"about {duration(time['seconds'])}, by earlier runs on this machine, and the seconds that starting takes"
+    return f"{text}, and unknown for {time['unknown']} of {counted(time['runs'], 'cell')}" if time["unknown"] else text
 
 
 def _in_batches(spec: RunSpec) -> str:

@@ -12,6 +12,7 @@ from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.keytable import allowed, changes, close_to, find, table
 from tcdflow.cli.verbs import VERBS
 from tcdflow.config import places
+from tcdflow.config.compose import CONFIG_NAME
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.keys import Key
 from tcdflow.text import one_line
@@ -73,10 +74,32 @@ def _lines(key: Key) -> Iterator[str]:
         yield f"    {choice:<18}{one_line(meaning)}"
     if key.examples:
         yield f"  for example     {', '.join(key.examples)}"
-    yield f"  default         {'none, it has to be set' if key.default is None else key.default}"
+    yield f"  default         {_by_default(key) if key.default is None else key.default}"
     if presets := ", ".join(f"{preset}: {value}" for preset, value in _presets(key)):
         yield from textwrap.wrap(f"  set by presets  {presets}", _WIDTH, subsequent_indent=" " * 18)
     yield f"  changes pixels  {changes(key)}"
+
+
+def _by_default(key: Key) -> str:
+    """Say what sets a key that has no default of its own, where nothing is chosen."""
+    config = yaml.safe_load((places.conf_dir() / f"{CONFIG_NAME}.yaml").read_text("utf-8"))
+    for name, value, _ in _leaves(config, ""):
+        if key.matches(name):
+            return f"{_shown(value)}, by {CONFIG_NAME}.yaml"
+    group = key.name.partition(".")[0]
+    chosen = next((entry[group] for entry in config["defaults"] if isinstance(entry, dict) and group in entry), None)
+    names = chosen if isinstance(chosen, list) else [chosen]
+    found = dict(_presets(key))
+    set_by = [
+        f"{found[name]}, by {group}={name if names == [chosen] else f'[{name}]'}" for name in names if name in found
+    ]
+    return ", ".join(set_by) or "none, it has to be set"
+
+
+def _shown(value: object) -> str:
+    if value == "???":
+        return "has to be set"
+    return one_line(yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n...\n").strip())
 
 
 def _presets(key: Key) -> Iterator[tuple[str, str]]:
@@ -87,13 +110,13 @@ def _presets(key: Key) -> Iterator[tuple[str, str]]:
     for path in places.files(group):
         for name, value, beside in _leaves(yaml.safe_load(path.read_text("utf-8")), group):
             if key.matches(name) and (not key.kinds or beside.get("name", beside.get("kind")) in key.kinds):
-                shown = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
-                yield path.stem, one_line(shown)
+                yield path.stem, _shown(value)
 
 
 def _leaves(node: object, prefix: str) -> Iterator[tuple[str, object, dict[str, object]]]:
     """Yield each key of nested mappings with its value and the mapping that holds it."""
     if isinstance(node, dict):
         for name, value in node.items():
-            yield f"{prefix}.{name}", value, node
-            yield from _leaves(value, f"{prefix}.{name}")
+            key = f"{prefix}.{name}" if prefix else str(name)
+            yield key, value, node
+            yield from _leaves(value, key)

@@ -9,6 +9,7 @@ from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.files import DownloadBar, show_files
 from tcdflow.cli.warn import warn
+from tcdflow.config import named
 from tcdflow.config.compose import Composer
 from tcdflow.config.permission import permitted
 from tcdflow.config.vary import vary
@@ -37,6 +38,7 @@ def parser() -> Arguments:
         "Download what a config, a sweep (-m, or its directory), a run or an image needs, each file from where an "
         "earlier try was cut off. HF_HUB_OFFLINE=1 works afterwards.",
         EXAMPLES,
+        hidden=("--fetch",),
     )
 
 
@@ -49,7 +51,8 @@ def main(argv: Sequence[str]) -> int:
             raise ConfigError([Problem("fetch", "a plan or record is taken as it is, without -m and --config-dir")])
         looked = _recorded(path, overrides)
     else:
-        looked = _composed(Composer(args.config_dir), overrides, sweeping=args.multirun)
+        flags.find_file(args)
+        looked = _composed(flags.composer(args, fetch=True), args.overrides, sweeping=args.multirun)
     with DownloadBar() as bar:
         here = fetch(looked, bar.progress)
     show_files(here)
@@ -58,6 +61,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _path(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     """Return the path that is named first, if one is, and the overrides. A cell's directory has ``=`` in its name."""
+    if words and words[0].lower().endswith(named.SUFFIXES):
+        return None, list(words)
     if words and (is_there(Path(words[0])) or ("=" not in words[0] and not words[0].startswith("~"))):
         return Path(words[0]), list(words[1:])
     return None, list(words)
@@ -68,7 +73,9 @@ def _composed(composer: Composer, overrides: Sequence[str], *, sweeping: bool) -
         planned = planner.make(composer, overrides)
         warn(planned.warnings)
         return planned.artifacts
-    return Preparer()(Request.composed(composer.compose(overrides))).files
+    composition = composer.compose(overrides)
+    warn(composition.warnings)
+    return Preparer()(Request.composed(composition)).files
 
 
 def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
@@ -78,12 +85,13 @@ def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
             raise ConfigError([Problem("fetch", "a plan is taken as it is, without overrides", changes[0])])
         return _planned(path.parent if path.name == plans.FILE_NAME else path, allow_pickle=allow_pickle)
     recorded = find(path)
-    return Preparer()(recorded.request(vary(recorded.spec, changes), allow_pickle=allow_pickle)).files
+    spec = vary(recorded.spec, changes)
+    return Preparer()(recorded.request(spec, allow_pickle=allow_pickle, fetch=True, overrides=overrides)).files
 
 
 def _planned(directory: Path, *, allow_pickle: bool) -> Iterable[Artifact]:
     plan = plans.read(directory)
-    parts = [files.artifact() for files in plan.files]
+    parts = [files.artifact(fetch=True) for files in plan.files]
     refuse_pickles([] if allow_pickle else parts)
     looked = looked_up(parts)
     plan.pins().hold(lock(looked))

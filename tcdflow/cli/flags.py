@@ -8,6 +8,8 @@ from typing import Any
 
 from tcdflow.cli.arguments import Arguments, Examples
 from tcdflow.cli.suggest import unknown_words
+from tcdflow.config import named, personal
+from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, Problem
 
 _REFUSED = {
@@ -16,9 +18,16 @@ _REFUSED = {
     "config_name": "is refused: it would replace tcdflow's own config; experiment=NAME chooses a YAML",
 }
 _SWITCH: dict[str, Any] = {"action": "store_true"}
+FETCH: tuple[tuple[str, ...], dict[str, Any], str] = (
+    ("--fetch",),
+    _SWITCH,
+    "download also from addresses that only a file names: a YAML of --config-dir, a record, a plan",
+)
 _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
     (("--multirun", "-m"), _SWITCH, "a sweep: commas, range() and choice() make several values"),
     (("--config-dir", "-cd"), {"metavar": "DIR"}, "a directory laid out like conf/ that adds your own YAMLs"),
+    FETCH,
+    (("--no-defaults",), _SWITCH, f"leave out your personal defaults; {personal.VARIABLE}=off does too"),
 )
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _OF_RUNS: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
@@ -93,6 +102,33 @@ def read(parser: Arguments, argv: Sequence[str], *, words: bool = False) -> argp
             raise ConfigError([Problem("--" + name.replace("_", "-"), reason, getattr(args, name))])
     if not args.cfg and (args.resolve or args.package):
         raise ConfigError([Problem("--resolve" if args.resolve else "--package", "requires --cfg job")])
-    if not words and (found := unknown_words(args.overrides, first=not parser.verb)):
+    if not words:
+        find_file(args)
+    if not words and (found := unknown_words(args.overrides, argv, first=not parser.verb)):
         raise ConfigError(found)
     return args
+
+
+def find_file(args: argparse.Namespace) -> None:
+    """Tell a YAML that is named by its path from the overrides.
+
+    Raises:
+        ConfigError: if it is not there, or a second one is named.
+    """
+    args.words = named.read(args.overrides)
+    args.overrides = list(args.words.overrides)
+
+
+def composer(args: argparse.Namespace, *, fetch: bool = False) -> Composer:
+    """Return what composes the runs that arguments ask for: with a YAML named by its path, and personal defaults.
+
+    Args:
+        args: as they were read.
+        fetch: whether addresses may be asked that only files name, as with ``--fetch``.
+
+    Raises:
+        ConfigError: if one of the places is not what it should be.
+    """
+    words: named.Words = args.words
+    own = None if args.no_defaults else personal.find()
+    return Composer(args.config_dir or words.beside, experiment=words.file, personal=own, fetch=fetch or args.fetch)

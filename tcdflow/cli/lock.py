@@ -20,7 +20,7 @@ from tcdflow.files.lock import LockedFile, lock
 from tcdflow.files.pins import Pins
 from tcdflow.record import lockfile
 from tcdflow.request.prepare import Preparer
-from tcdflow.request.request import Request
+from tcdflow.request.request import Request, network_of
 from tcdflow.spec.paths import at_home
 from tcdflow.sweep import planner
 
@@ -49,7 +49,7 @@ def parser() -> Arguments:
 def main(argv: Sequence[str]) -> int:
     """Write a lock file."""
     args = flags.read(parser(), argv)
-    composer = Composer(args.config_dir)
+    composer = flags.composer(args)
     allow_pickle, overrides = permitted(args.overrides)
     first = ends(composer, overrides)[0] if args.multirun else overrides
     path = args.output or _place(composer, composer.load(first), overrides)
@@ -60,8 +60,10 @@ def main(argv: Sequence[str]) -> int:
         warn(planned.warnings)
         artifacts: Iterable[Artifact] = planned.artifacts
     else:
-        spec = composer.compose(overrides).spec
-        artifacts = Preparer()(Request(spec, pins, allow_pickle=allow_pickle)).files
+        composition = composer.compose(overrides)
+        warn(composition.warnings)
+        network = network_of(overrides, fetch=args.fetch)
+        artifacts = Preparer()(Request(composition.spec, pins, allow_pickle=allow_pickle, network=network)).files
     lockfile.write(path, _added(known, lock(artifacts)))
     show_files(artifacts)
     print(path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -13,11 +15,12 @@ from tcdflow import embedded
 from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.keytable import allowed, below, default, plain
+from tcdflow.config import places
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.keys import Key
 from tcdflow.spec.nearest import nearest
-from tcdflow.text import one_line
+from tcdflow.text import one_line, shortened
 
 EXAMPLES = (
     ("tcdflow ls loras", "list the LoRAs that can be chosen, with a line about each"),
@@ -33,7 +36,7 @@ def parser() -> Arguments:
         EXAMPLES,
         word="GROUP",
         about="a group (loras), the keys of one (loras.), or an embedded model (emoji); all groups if left out",
-        hidden=("--multirun",),
+        hidden=("--multirun", "--fetch"),
     )
     parser.add_argument("--json", action="store_true", help="print JSON, described in docs/json.md")
     return parser
@@ -107,18 +110,41 @@ def described(key: Key) -> str:
 
 def _options(composer: Composer, group: str) -> Iterator[tuple[str, str]]:
     for name in composer.options(group):
-        result = composer.loader.repository.load_config(f"{group}/{name}")
+        config = f"{group}/{name}"
+        try:
+            result = composer.loader.repository.load_config(config)
+        except ConfigError as error:  # one broken file hides no other
+            yield name, f"(broken) {error}"
+            continue
         content: Any = OmegaConf.to_container(result.config, resolve=False) if result else {}
-        yield name, _description(content)
+        file = composer.own_file(config) or places.conf_dir() / f"{config}.yaml"
+        described = _description(content) or _comment(file) or _text(_prompt_of(content))
+        yield name, shortened(described, 100)
 
 
 def _description(content: Any) -> str:
-    """Return what a preset says of itself: its description, that of its one entry, or its prompt."""
+    """Return what a preset says of itself: its description, or that of its one entry."""
     if not isinstance(content, dict):
         return ""
-    described = content.get("description") or content.get("prompt")
-    if described:
-        text = " ".join(str(described).split())
-        return text if len(text) <= 100 else text[:97] + "..."
+    if described := _text(content.get("description")):
+        return described
     inner = [value for value in content.values() if isinstance(value, dict)]
     return _description(inner[0]) if len(inner) == 1 else ""
+
+
+def _prompt_of(content: Any) -> object:
+    return content.get("prompt") if isinstance(content, dict) else None
+
+
+def _comment(file: Path) -> str:
+    """Return the comment that a file begins with, without what is for Hydra, editors and the command line."""
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, ValueError):
+        return ""
+    comment = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    return _text(" ".join(line for line in comment if not line.startswith(("@", "tcdflow ", "yaml-language-server"))))
+
+
+def _text(value: object) -> str:
+    return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""

@@ -20,7 +20,7 @@ from tcdflow.files.resolve import fetch
 from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.record import document
 from tcdflow.sweep.directory import alone
-from tcdflow.text import printable
+from tcdflow.text import counted, printable
 
 
 def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
@@ -47,13 +47,16 @@ def _report(sweep: HydraSweep, seconds: float) -> int:
     warn(dict.fromkeys(text for one in records if one for text in one.warnings if text not in sweep.warnings))
     statuses = [one.status if one else "failed" for one in records]
     counts = {how: statuses.count(how) for how in sorted(set(statuses))}
-    counted = ", ".join(f"{count} {how}" for how, count in counts.items())
+    listed = ", ".join(f"{count} {how}" for how, count in counts.items())
     found = sweep.directory / "optimization_results.yaml"
     if found.is_file():
         best = yaml.safe_load(found.read_text("utf-8"))
         values = ", ".join(f"{key}={value}" for key, value in best["best_params"].items())
         print(f"best {sweep.metric}: {best['best_value']:g} with {printable(values)}; {found}", file=sys.stderr)
-    print(f"{len(statuses)} jobs in {seconds:.1f} s: {counted}; {printable(str(sweep.directory))}", file=sys.stderr)
+    print(
+        f"{counted(len(statuses), 'job')} in {seconds:.1f} s: {listed}; {printable(str(sweep.directory))}",
+        file=sys.stderr,
+    )
     return int(counts.get("done", 0) != len(statuses))
 
 

@@ -6,12 +6,14 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.collector import resume_collector
 from tcdflow.cli.files import DownloadBar
+from tcdflow.cli.flags import FETCH
 from tcdflow.cli.run import summary
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import tell_seeds, warn
@@ -20,11 +22,13 @@ from tcdflow.config.run_output import RunOutput
 from tcdflow.config.seeds import RandomSeeds
 from tcdflow.config.vary import split, vary
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.record.data import is_there
+from tcdflow.record.key import effect
 from tcdflow.request.prepare import prepare
 from tcdflow.request.request import Prepared, Request
 from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec.paths import at_home
-from tcdflow.text import printable
+from tcdflow.text import counted, printable
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result
@@ -53,6 +57,7 @@ def parser() -> Arguments:
         help="key=value makes a variation; hydra.run.dir=DIR says where to write",
     )
     parser.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
+    parser.add_argument(*FETCH[0], **FETCH[1], help=FETCH[2])
     parser.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
     return parser
 
@@ -65,13 +70,13 @@ def main(argv: Sequence[str]) -> int:
     if args.verify and is_sweep(args.path):
         if overrides:
             raise ConfigError([Problem("rerun", "a sweep is verified as it is, without overrides", overrides[0])])
-        return _sweep(args.path, args.sample, allow_pickle=allow_pickle)
-    if args.sample is not None:
+        return _sweep(args.path, args.sample, allow_pickle=allow_pickle, fetch=args.fetch)
+    recorded = find(args.path) if args.sample is None or not is_there(args.path) else None
+    if recorded is None:
         raise ConfigError([Problem("--sample", "requires --verify and the directory of a sweep", args.sample)])
-    recorded = find(args.path)
     spec = vary(recorded.spec, changes)
     tell_seeds(spec.sampling.seeds if any(map(RandomSeeds.asked, changes)) else ())
-    request = recorded.request(spec, allow_pickle=allow_pickle, overrides=args.overrides)
+    request = recorded.request(spec, allow_pickle=allow_pickle, fetch=args.fetch, overrides=args.overrides)
     if args.verify and not where:
         return _verify(recorded, request)
     _keep_the_original(recorded, where)
@@ -135,7 +140,17 @@ def _verify(recorded: Recorded, request: Request) -> int:
 
 def _prepared(request: Request) -> Prepared:
     with DownloadBar() as bar:
-        return prepare(request, bar.progress)
+        try:
+            return prepare(request, bar.progress)
+        except ConfigError as error:
+            raise ConfigError([_moved(problem) for problem in error.problems]) from None
+
+
+def _moved(problem: Problem) -> Problem:
+    """Say how a file is named that lies elsewhere by now."""
+    if "no such file" not in problem.what or effect(problem.key) != "files":
+        return problem
+    return replace(problem, what=f"{problem.what}; where it was moved to is named by {problem.key}=PATH")
 
 
 def _report(verified: Verified, recorded: Recorded) -> int:
@@ -158,14 +173,14 @@ def _tell_why(verified: Verified) -> None:
         print(printable(f"  {line}"))
 
 
-def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
+def _sweep(directory: Path, size: int | None, *, allow_pickle: bool, fetch: bool) -> int:
     from tcdflow.engine.warm import WarmEngine
     from tcdflow.rerun.cells import sample, verify_cells
 
     cells, undone = sample(directory, size)
     unlike: list[Verified] = []
     engine = WarmEngine(on_loaded=resume_collector)
-    for verified in verify_cells(cells, engine, interrupted, allow_pickle=allow_pickle):
+    for verified in verify_cells(cells, engine, interrupted, allow_pickle=allow_pickle, fetch=fetch):
         if not verified.identical:
             unlike.append(verified)
             if len(unlike) <= _SHOWN:
@@ -178,7 +193,7 @@ def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
     failed = sum(verified.failed is not None for verified in unlike)
     counts = {"different": len(unlike) - failed, "could not be compared": failed, "not done": undone}
     more = "".join(f", {count} {what}" for what, count in counts.items() if count or what == "different")
-    print(f"{len(cells)} cells: {len(cells) - len(unlike)} identical{more}")
+    print(f"{counted(len(cells), 'cell')}: {len(cells) - len(unlike)} identical{more}")
     return 1 if unlike else 0
 
 

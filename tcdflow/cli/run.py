@@ -30,6 +30,7 @@ _ABOUT = """\
 tcdflow: declarative, reproducible few-step diffusion with TCD-LoRAs. Makes an image or, with -m, a sweep.
 
 Overrides are Hydra's: group=option chooses a YAML of conf/, key.subkey=value sets a value.
+  tcdflow mine.yaml             runs a YAML of your own, by its path
   hydra/sweeper=optuna          has a sweeper choose the cells of a sweep
   security.allow_pickle=true    reads the tensors of pickled weights (.bin .ckpt .pt); none of their code is run
 Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. TCDFLOW_DEBUG=1 shows tracebacks."""
@@ -38,7 +39,7 @@ Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 interrupted. T
 def parser() -> Arguments:
     """Return the parser of runs and sweeps."""
     parser = flags.overrides_parser("", _ABOUT, EXAMPLES)
-    parser.usage = "tcdflow [OVERRIDE ...] | tcdflow -m OVERRIDE ... | tcdflow COMMAND ..."
+    parser.usage = "tcdflow [FILE.yaml] [OVERRIDE ...] | tcdflow -m [FILE.yaml] OVERRIDE ... | tcdflow COMMAND ..."
     return parser
 
 
@@ -50,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         from tcdflow.cli import completion
 
         return completion.main(args.overrides)
-    composer = Composer(args.config_dir)
+    composer = flags.composer(args)
     if args.cfg or args.info or args.hydra_help:
         return _hydra_flag(composer, args)
     if args.multirun:

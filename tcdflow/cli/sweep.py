@@ -24,12 +24,12 @@ from tcdflow.record.log import log_file
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
 from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import planner, results, timings
+from tcdflow.sweep import flat, planner, results, timings
 from tcdflow.sweep.files import bring
 from tcdflow.sweep.outcome import Outcome
 from tcdflow.sweep.plan import Plan
 from tcdflow.sweep.runner import pending
-from tcdflow.text import printable
+from tcdflow.text import counted, printable
 
 _SHOWN = 20
 
@@ -52,8 +52,10 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         fetch(planned.artifacts, download.progress)
     directory = directory_of(planned.plan)
     with sweeps.alone(directory):
-        plan = sweeps.freeze(directory, planned.plan).allowing(pickles=allow_pickle)
-        return run_plan(plan, directory, launcher, retry_failed=False, warned=planned.warnings)
+        plan = sweeps.freeze(directory, planned.plan)
+        # One that was there names files of its own.
+        allowed = plan.allowing(pickles=allow_pickle, fetch=composer.fetch or plan.files == planned.plan.files)
+        return run_plan(allowed, directory, launcher, retry_failed=False, warned=planned.warnings)
 
 
 def directory_of(plan: Plan) -> Path:
@@ -97,15 +99,18 @@ def run_plan(plan: Plan, directory: Path, launcher: Launcher, *, retry_failed: b
             _write_down(directory, plan, outcomes, finished)
         command = printable(shlex.join(["tcdflow", "resume", str(directory), *launcher.words]))
         done = sum(outcome.status in ("done", "skipped") for outcome in outcomes.values())
-        print(f"stopped with {done} of {len(before)} cells done; go on with: {command}", file=sys.stderr)
+        print(f"stopped with {done} of {counted(len(before), 'cell')} done; go on with: {command}", file=sys.stderr)
         raise
     _write_down(directory, plan, outcomes, finished)
+    sweeps.finished(directory)
     _warn(finished, warned)
     return _report(list(outcomes.values()), directory, launcher, time.perf_counter() - start)
 
 
 def _write_down(directory: Path, plan: Plan, outcomes: Mapping[str, Outcome], finished: Sequence[Outcome]) -> None:
     results.write(directory, plan, list(outcomes.values()))
+    if plan.settings.flat:
+        flat.write(directory, list(outcomes.values()))
     timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(finished) if o.record)
 
 
@@ -142,5 +147,5 @@ def _report(outcomes: Sequence[Outcome], directory: Path, launcher: Launcher, se
         command = printable(shlex.join(["tcdflow", "resume", "--retry-failed", str(directory), *launcher.words]))
         print(f"log: {log}; again: {command}", file=sys.stderr)
     listed = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
-    print(f"{len(outcomes)} cells in {seconds:.1f} s: {listed}; {table}", file=sys.stderr)
+    print(f"{counted(len(outcomes), 'cell')} in {seconds:.1f} s: {listed}; {table}", file=sys.stderr)
     return 1 if failed else 0

@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Over
 from hydra.errors import HydraException
 
 from tcdflow.config import file_axis, prompt_axis
+from tcdflow.config.axis_warnings import displaced, split_at_commas
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import FREE_TEXT, check, parse, quoted
 from tcdflow.config.permission import GROUP
@@ -72,11 +73,15 @@ class Axes:
         fixed: overrides that hold for every cell.
         axes: in the user's order, the first varying slowest.
         sweep: the settings of the sweep.
+        declared: the values that files declare, each as it would be told on the command line.
+        told: what of the overrides is probably not meant.
     """
 
     fixed: tuple[Fixed, ...]
     axes: tuple[Axis, ...]
     sweep: SweepSpec
+    declared: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
     def overrides_of(self, points: Sequence[Point]) -> tuple[str, ...]:
         """Return all overrides of a cell, in the order in which Hydra would be told."""
@@ -84,7 +89,8 @@ class Axes:
         return tuple(item.text for item in sorted(items, key=lambda item: item.place) if item.text)
 
     def warnings(self) -> Iterator[str]:
-        """Yield what varies together and probably does not belong together."""
+        """Yield what is probably not meant: what was read otherwise, what varies together and does not belong so."""
+        yield from self.told
         for axis in self.axes:
             numbers = [number for number, point in enumerate(axis[0]) if file_axis.names_files(point.key)]
             if len(numbers) > 1:
@@ -127,7 +133,9 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     if (prompts := _prompts(composer, sweep, found, fixed)) is not None:
         found["prompt"] = prompts
         fixed = [item for item in fixed if item.key != "prompt"]
-    return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep)
+        declared += [point.text for points in prompts for point in points]
+    told = (*displaced(sweep, parsed), *split_at_commas(parsed))
+    return Axes(tuple(fixed), tuple(_zipped(found, sweep.zip)), sweep, tuple(declared), told)
 
 
 def ends(composer: Composer, overrides: Sequence[str]) -> list[tuple[str, ...]]:

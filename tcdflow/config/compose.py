@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.core.default_element import GroupDefault
+from hydra.core.object_type import ObjectType
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from tcdflow.config.axis_warnings import not_swept
+from tcdflow.config.blame import blamed, missing
 from tcdflow.config.entries import explained
-from tcdflow.config.guard import TRUSTED, forbidden, walk
-from tcdflow.config.origin import chooser, origin
+from tcdflow.config.guard import forbidden, walk
+from tcdflow.config.hints import hinted, overshadowed
+from tcdflow.config.origin import origin
 from tcdflow.config.overrides import ParsedOverride, check
 from tcdflow.config.permission import ALLOW_PICKLE, GROUP, permitted
-from tcdflow.config.places import is_group
+from tcdflow.config.personal import CONFIG as PERSONAL
+from tcdflow.config.personal import PersonalDefaults
+from tcdflow.config.places import LISTS, is_group
 from tcdflow.config.references import multiplying, referenced
+from tcdflow.config.resolved import resolved
 from tcdflow.config.search import config_loader
 from tcdflow.config.seeds import RandomSeeds
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Hydra, application
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.nearest import nearest
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import first_line, joined
@@ -37,16 +43,12 @@ from tcdflow.text import first_line, joined
 CONFIG_NAME = "config"
 _MAX_SHOWN = 10
 _LONGEST_PATH = 4096
+_DEEPEST = 3
+"""Folders within each other below a group."""
+_BESIDE = ("sweep", "lock", GROUP)
+"""Keys beside those of a run, which change nothing of it."""
 _SELECTORS = ("experiment",)
 """Groups that are packed into the whole config and have no field of their own."""
-
-
-_MENTIONS: tuple[Callable[[ParsedOverride, str], bool], ...] = (
-    lambda item, message: (text := item.hydra_text.lstrip("~+")) != "" and text in message,
-    lambda item, message: re.search(rf"(?<![\w.]){re.escape(item.key)}\b", message) is not None,
-    lambda item, message: f"'{item.key.rpartition('.')[2]}'" in message,
-)
-"""How an error of Hydra's may name an override, the surest way first."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Composition:
         sweep: what the config says of a sweep.
         lock: lock file that pins its sources, if any.
         allow_pickle: whether the user lets pickled weights be read.
+        fetch: whether the user lets addresses be asked that files of others name.
+        personal: the personal defaults that it was composed with, if any.
     """
 
     spec: RunSpec
@@ -72,6 +76,8 @@ class Composition:
     sweep: SweepSpec = field(default_factory=SweepSpec)
     lock: str | None = None
     allow_pickle: bool = False
+    fetch: bool = False
+    personal: PersonalDefaults | None = None
 
 
 @dataclass(frozen=True)
@@ -96,12 +102,33 @@ class Draft:
 
 
 class Composer:
-    """Composes runs from tcdflow's configs and a user's own."""
+    """Composes runs from tcdflow's configs and a user's own.
 
-    def __init__(self, config_dir: str | Path | None = None, *, config_name: str = CONFIG_NAME) -> None:
+    Args:
+        config_dir: a directory laid out like ``conf/``.
+        experiment: a YAML that ``experiment=`` can choose by its name, wherever it lies.
+        personal: a YAML with personal defaults.
+        config_name: of the config that all begins with.
+        fetch: whether the user lets addresses be asked that files of others name.
+
+    Raises:
+        ConfigError: if the directory is not laid out so, or would hide a file of tcdflow's.
+    """
+
+    def __init__(
+        self,
+        config_dir: str | Path | None = None,
+        *,
+        experiment: Path | None = None,
+        personal: Path | None = None,
+        config_name: str = CONFIG_NAME,
+        fetch: bool = False,
+    ) -> None:
         setup_globals()
+        self.fetch = fetch
         self.config_name = config_name
-        self.loader = config_loader(Path(config_dir) if config_dir is not None else None)
+        self._user_dir = Path(config_dir) if config_dir is not None else None
+        self.loader = config_loader(self._user_dir, experiment, personal)
         self.seeds = RandomSeeds()
         self._options: dict[str, tuple[str, ...]] = {}
 
@@ -114,34 +141,55 @@ class Composer:
         """Names that can be chosen from a group; empty for what is not a group."""
         if group not in self._options:
             known = bool(group) and "." not in group and self.loader.repository.group_exists(group)
-            self._options[group] = tuple(self.loader.repository.get_group_options(group)) if known else ()
+            self._options[group] = tuple(self._names(group)) if known else ()
         return self._options[group]
+
+    def _names(self, group: str, depth: int = _DEEPEST) -> list[str]:
+        """Return the names of a group, those in folders of it too, such as ``sub/deep``."""
+        repository = self.loader.repository
+        names = repository.get_group_options(group)
+        if depth and is_group(group.partition("/")[0]) and group not in LISTS:
+            for folder in repository.get_group_options(group, ObjectType.GROUP):
+                names += [f"{folder}/{name}" for name in self._names(f"{group}/{folder}", depth - 1)]
+        return sorted(names)
 
     def groups(self) -> tuple[str, ...]:
         """Names of tcdflow's groups, Hydra's own left out."""
         return tuple(name for name in self.loader.list_groups("") if is_group(name))
 
     def own_file(self, config: str) -> Path | None:
-        """Return the user's file of a config that was composed last, such as ``experiment/mine``; None for ours."""
-        loaded = self.loader.merged.get(config)
-        if loaded is None or loaded.provider in TRUSTED:
+        """Return the user's file of a config, such as ``experiment/mine``; None for ours."""
+        return self.loader.repository.own_file(config)
+
+    @property
+    def personal(self) -> PersonalDefaults | None:
+        """The personal defaults that the last run was composed with."""
+        file, loaded = self.own_file(PERSONAL), self.loader.merged.get(PERSONAL)
+        if file is None or loaded is None:
             return None
-        return Path(loaded.path.removeprefix("file://")) / f"{config}.yaml"
+        listed = loaded.defaults_list or ()
+        chosen = {e.group.strip("/"): e.value for e in listed if isinstance(e, GroupDefault) and e.group}
+        return PersonalDefaults.of(file, loaded.config, chosen)
 
     def hydra_texts(self, overrides: Sequence[str]) -> list[str]:
         """Return overrides as Hydra is to read them."""
         parsed, _ = check(overrides, options=self.options)
         return [item.hydra_text for item in parsed if item.hydra_text]
 
-    def compose(self, overrides: Sequence[str] = ()) -> Composition:
+    def compose(self, overrides: Sequence[str] = (), *, of_sweep: bool = False) -> Composition:
         """Compose, type and judge one run.
+
+        Args:
+            overrides: as the user wrote them.
+            of_sweep: whether it is a run of a sweep; else one that declares a sweep is warned.
 
         Raises:
             ConfigError: with every violation found.
         """
         allow_pickle, others = permitted(overrides)
         draft, problems = self._draft([self.seeds.override(text) for text in others])
-        return self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
+        composition = self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
+        return composition if of_sweep else replace(composition, warnings=tuple(not_swept(draft.sweep)))
 
     def typed(self, config: DictConfig, overrides: Sequence[str]) -> Composition:
         """Type and judge a run that Hydra itself has composed, with this composer's loader.
@@ -164,7 +212,7 @@ class Composer:
         """
         draft, problems = self._draft(overrides)
         if problems:
-            raise ConfigError(_unique(problems))
+            raise self._error(problems)
         return draft
 
     def sweep_of(self, overrides: Sequence[str]) -> SweepSpec:
@@ -178,7 +226,7 @@ class Composer:
         assert isinstance(plain, dict)
         sweep = self._sweep(plain.get("sweep"), parsed, problems)
         if problems:
-            raise ConfigError(problems)
+            raise self._error(problems)
         return sweep
 
     def load(self, overrides: Sequence[str], *, sweeping: bool = False) -> DictConfig:
@@ -190,7 +238,7 @@ class Composer:
         parsed, problems = check(overrides, options=self.options, sweeping=sweeping)
         config = self._load(parsed, problems, RunMode.MULTIRUN if sweeping else RunMode.RUN)
         if problems or config is None:
-            raise ConfigError(problems)
+            raise self._error(problems)
         return config
 
     def value(self, key: str, overrides: Sequence[str]) -> Any:
@@ -205,17 +253,29 @@ class Composer:
             raise ConfigError([Problem(key, joined(first_line(error)))]) from None
 
     def judge(self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
-        """Validate a resolved config, also by the rules; ``problems`` collects what is wrong."""
-        spec = self._validate(plain, parsed, problems)
-        if spec is not None:
-            problems += [self._placed(problem, parsed) for problem in rules.problems(spec)]
+        """Validate a resolved config, also by the rules; ``problems`` collects what is wrong.
+
+        What was refused before is left out of the config, so that nothing is said that would not be true with it.
+        """
+        refused = [problem for problem in problems if problem.key.partition(".")[0] not in _BESIDE]
+        found: list[Problem] = []
+        spec = self._validate(plain, parsed, found)
+        if spec is not None and not refused:
+            found += [self._placed(problem, parsed) for problem in rules.problems(spec)]
+        problems += [self._hinted(problem) for problem in found if not overshadowed(problem, refused)]
         return spec
+
+    def _error(self, problems: Sequence[Problem]) -> ConfigError:
+        return ConfigError(_unique([self._hinted(problem) for problem in problems]))
+
+    def _hinted(self, problem: Problem) -> Problem:
+        return hinted(problem, self.own_file, self._user_dir)
 
     def _draft(self, overrides: Sequence[str]) -> tuple[Draft, list[Problem]]:
         parsed, problems = check(overrides, options=self.options)
         config = self._load(parsed, problems)
         if config is None:
-            raise ConfigError(problems)
+            raise self._error(problems)
         return self._drafted(config, parsed, problems), problems
 
     def _drafted(self, config: DictConfig, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> Draft:
@@ -234,7 +294,7 @@ class Composer:
     ) -> Composition:
         spec = self.judge(draft.plain, draft.parsed, problems)
         if problems or spec is None:
-            raise ConfigError(_unique(problems))
+            raise self._error(problems)
         return Composition(
             spec,
             tuple(overrides),
@@ -244,6 +304,8 @@ class Composer:
             draft.sweep,
             draft.lock,
             allow_pickle,
+            self.fetch,
+            self.personal,
         )
 
     def _lock(self, value: Any, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> str | None:
@@ -275,42 +337,20 @@ class Composer:
     ) -> DictConfig | None:
         texts = [item.hydra_text for item in parsed if item.hydra_text]
         try:
-            return self.loader.load_configuration(self.config_name, texts, run_mode=mode)
+            config = self.loader.load_configuration(self.config_name, texts, run_mode=mode)
+            problems += self.loader.repository.mistakes
+            return config
         except ConfigError as error:
             problems += error.problems
         except MissingConfigException as error:
-            problems.append(self._missing(error))
+            problems.append(missing(error, self.options, self.loader.repository.loaded))
         except RecursionError:
             last = next(reversed(self.loader.repository.loaded), "config")
             problems.append(Problem("defaults", "config files choose each other in a circle", origin=f"{last}.yaml"))
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-            problems.append(self._blamed(error, parsed))
+            problems.append(blamed(error, parsed, self.loader.repository.loaded))
+        problems += self.loader.repository.mistakes
         return None
-
-    def _blamed(self, error: BaseException, parsed: Sequence[ParsedOverride]) -> Problem:
-        """Say what Hydra found, of the override or file that it names, else of a user's file that was read last."""
-        message = str(error)
-        longest = sorted(parsed, key=lambda item: -len(item.key))  # "loras.tcd" mentions "loras", too
-        item = next((item for mentions in _MENTIONS for item in longest if mentions(item, message)), None)
-        bare = message == "" or message.startswith("Error merging override")
-        cause = error.__cause__ if bare and error.__cause__ else error
-        what = joined(str(cause).partition("full_key")[0])
-        if item is not None:
-            return Problem(item.key, what, origin=item.text)
-        if placed := re.match("In '(.*?)': ", what):
-            return Problem("defaults", what[placed.end() :], origin=f"{placed[1]}.yaml")
-        theirs = [path for path, result in self.loader.repository.loaded.items() if result.provider not in TRUSTED]
-        return Problem(f"{theirs[-1]}.yaml" if theirs else "configuration", what)
-
-    def _missing(self, error: MissingConfigException) -> Problem:
-        missing = error.missing_cfg_file or ""
-        group, _, name = missing.rpartition("/")
-        names = self.options(group)
-        where = first_line(error).partition(":")[0].removeprefix("In ").strip("'")
-        where = chooser(group, name, self.loader.repository.loaded) or f"{where}.yaml"
-        if not names:
-            return Problem(missing, "there is no such config", origin=where)
-        return Problem(group, f"must be one of {', '.join(names)}", name, origin=where, nearest=nearest(name, names))
 
     def _resolve(self, task: DictConfig, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> dict[str, Any]:
         plain = OmegaConf.to_container(task, resolve=False)
@@ -320,17 +360,17 @@ class Composer:
             if (reason := forbidden(key, value))
         ]
         if refused:
-            raise ConfigError([*problems, *refused])
+            raise self._error([*problems, *refused])
         if bombs := multiplying(task)[:_MAX_SHOWN]:
             what = "its interpolations lead back to it, or to too many others"
-            raise ConfigError([*problems, *(Problem(key, what, origin=self._origin(key, parsed)) for key in bombs)])
-        resolved = _resolved(task, "", problems)
-        assert isinstance(resolved, dict)
+            raise self._error([*problems, *(Problem(key, what, origin=self._origin(key, parsed)) for key in bombs)])
+        resolved_ = resolved(task, "", problems)
+        assert isinstance(resolved_, dict)
         for name in _SELECTORS:
-            if resolved.pop(name, None) is not None:
+            if resolved_.pop(name, None) is not None:
                 what = "must begin with the line '# @package _global_', and hold keys of the whole config"
                 problems.append(Problem(name, what, origin=self._origin(name, parsed)))
-        return resolved
+        return resolved_
 
     def _validate(
         self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]
@@ -338,9 +378,8 @@ class Composer:
         try:
             return RunSpec.model_validate(plain)
         except ValidationError as error:
-            known = {problem.key for problem in problems}
             found = problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
-            problems += [explained(p, plain, parsed, self.options) for p in found if p.key not in known]
+            problems += [explained(problem, plain, parsed, self.options) for problem in found]
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:
@@ -356,31 +395,6 @@ def _without_hydra(config: DictConfig) -> DictConfig:
     OmegaConf.set_struct(task, False)
     task.pop("hydra", None)
     return task
-
-
-def _resolved(node: DictConfig | ListConfig, prefix: str, problems: list[Problem]) -> Any:
-    """Resolve node by node, so that one broken interpolation does not hide the next."""
-    keys = range(len(node)) if isinstance(node, ListConfig) else list(node)
-    found: list[tuple[Any, Any]] = []
-    for name in keys:
-        key = f"{prefix}.{name}" if prefix else str(name)
-        try:
-            value = node[name]
-        except OmegaConfBaseException as error:
-            problems.append(_unresolved(node, str(name), key, error))
-            continue
-        container = isinstance(value, DictConfig | ListConfig)
-        found.append((name, _resolved(value, key, problems) if container else value))
-    return [value for _, value in found] if isinstance(node, ListConfig) else dict(found)
-
-
-def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: OmegaConfBaseException) -> Problem:
-    if isinstance(error, MissingMandatoryValue):
-        return Problem(key, f"must be given, as {key}=...")
-    sources = node.get("sources") if isinstance(node, DictConfig) and name == "source" else None
-    if sources and isinstance(error, InterpolationKeyError):
-        return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
-    return Problem(key, joined(first_line(error)))
 
 
 def _unique(problems: Sequence[Problem]) -> list[Problem]:

@@ -8,24 +8,30 @@ nothing but other keys. The person at the command line may still choose director
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import ConfigDefault
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from tcdflow.config.defaults_list import DefaultsList
+from tcdflow.config.named_file import NamedFile
+from tcdflow.config.personal import CONFIG as PERSONAL
+from tcdflow.config.places import groups, within
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Loader, Repository
-from tcdflow.text import reason
+from tcdflow.text import joined, reason
 
 TRUSTED = frozenset({"hydra", "main", "schema"})
 """Providers whose files ship with hydra and tcdflow; all others are a user's, or untrusted."""
 
+_HEADER = re.compile(r"\ufeff\s*#\s*@package\s+(\S+)")
 _PLAIN_INTERPOLATION = re.compile(r"\$\{[^${}:]*\}")
 _INTERPOLATION_DEPTH = 4
 _FORBIDDEN_KEYS = frozenset({"_target_", "_args_", "_partial_", "_recursive_", "_convert_"})
@@ -39,17 +45,41 @@ _FORBIDDEN_HYDRA = (
     "hydra.output_subdir",
     "hydra.job.chdir",
 )
+_LONGEST_NUMBER = 64
+_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxobeE_.:+-]*")
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 
 
 class GuardedRepository(Repository):
-    """Hydra's config repository, which refuses files that are more than data and remembers what it read."""
+    """Hydra's config repository, which refuses files that are more than data and remembers what it read.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    Attributes:
+        loaded: the files of the latest composition.
+        mistakes: in their lists of defaults; what was wrong is left out of what is composed.
+    """
+
+    def __init__(self, search_path: ConfigSearchPath, named: Sequence[NamedFile] = ()) -> None:
+        self._named = tuple(named)
+        super().__init__(search_path)
         self.loaded: dict[str, ConfigResult] = {}
+        self.mistakes: list[Problem] = []
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        """Look into the named files first, as nothing else was named by its path."""
+        super().initialize_sources(config_search_path)
+        self.sources[:0] = self._named
+
+    def own_file(self, config_path: str) -> Path | None:
+        """Return a user's file of a config, such as ``experiment/mine``; None if it is one of ours, or not there."""
+        source = next((s for s in self.sources if s.is_config(config_path)), None)
+        if source is None or source.provider in TRUSTED:
+            return None
+        if isinstance(source, NamedFile):
+            return source.file
+        name = config_path if config_path.endswith(".yaml") else f"{config_path}.yaml"
+        return Path(source.path.removeprefix("file://")) / name
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Load a config, unless it comes from a user and is more than data.
@@ -58,10 +88,10 @@ class GuardedRepository(Repository):
         """
         if "\\" in config_path or any(part in ("", ".", "..") for part in config_path.split("/")):
             raise ConfigError([Problem("defaults", "a config is named by its group and name alone", config_path)])
-        source = next((s for s in self.sources if s.is_config(config_path)), None)
-        if source is not None and source.provider not in TRUSTED:
-            name = config_path if config_path.endswith(".yaml") else f"{config_path}.yaml"
-            _check_file(Path(source.path.removeprefix("file://")) / name, name)
+        own = self.own_file(config_path)
+        if own is not None:
+            self._check_place(own, f"{config_path}.yaml")
+        package = _check_file(own, f"{config_path}.yaml") if own is not None else None
         try:
             result = super().load_config(config_path)
         except (yaml.YAMLError, OSError) as error:
@@ -70,9 +100,31 @@ class GuardedRepository(Repository):
             raise ConfigError([Problem(f"{config_path}.yaml", reason(error, 1000))]) from None
         if result is not None:
             self.loaded[config_path] = result
+            if package is not None:
+                result.header["package"] = package
             if not _trusted(result):
                 _check_defaults(result, f"{config_path}.yaml")
+                listed = DefaultsList(config_path, self).mended(result.defaults_list or (), self.mistakes)
+                result.defaults_list = listed
+            elif config_path == "config" and any(file.config == PERSONAL for file in self._named):
+                self._add_personal(result)
         return result
+
+    def _check_place(self, own: Path, shown: str) -> None:
+        """Refuse a file that a link takes from elsewhere: whoever wrote a directory must not choose what is read.
+
+        One that is named by its path is what the person at the command line has chosen.
+        """
+        sources = [source for source in self.sources if source.provider not in TRUSTED]
+        roots = [Path(source.path.removeprefix("file://")) for source in sources if not isinstance(source, NamedFile)]
+        if not any(file.file == own for file in self._named) and not any(within(own, root) for root in roots):
+            raise ConfigError([Problem(shown, "is a link that leads out of its config directory; copy the file there")])
+
+    def _add_personal(self, result: ConfigResult) -> None:
+        """Have personal defaults composed after tcdflow's own config and before an experiment."""
+        listed = list(result.defaults_list or ())
+        place = next(place for place, element in enumerate(listed) if getattr(element, "group", "") == "experiment")
+        result.defaults_list = [*listed[:place], ConfigDefault(path=PERSONAL), *listed[place:]]
 
 
 def _trusted(result: ConfigResult) -> bool:
@@ -88,36 +140,59 @@ class GuardedLoader(Loader):
         merged: the files of the latest composition, each where its content lands, later ones winning.
     """
 
-    def __init__(self, search_path: ConfigSearchPath) -> None:
+    def __init__(self, search_path: ConfigSearchPath, named: Sequence[NamedFile] = ()) -> None:
         super().__init__(search_path)
-        self.repository: GuardedRepository = GuardedRepository(search_path)
+        self.repository: GuardedRepository = GuardedRepository(search_path, named)
         self.merged: dict[str, ConfigResult] = {}
 
     def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
         """Compose a config, as Hydra does."""
         self.merged.clear()
         self.repository.loaded.clear()
+        self.repository.mistakes.clear()
         return super().load_configuration(*args, **kwargs)
 
     def merging(self, path: str, result: ConfigResult) -> None:
         """Remember a file, and refuse it if it is more than data where it lands."""
         self.merged[path] = result
+        if not _trusted(result) and isinstance(result.config, DictConfig):
+            self.repository.mistakes += _lists_for_mappings(result.config, f"{path}.yaml")
         hydras = path == "config" or path.startswith("hydra/")
         _check_data(result, f"{path}.yaml", may_set_hydra=_trusted(result) and hydras)
 
 
-def _check_file(path: Path, shown: str) -> None:
-    """Refuse what must not even reach the YAML loader: huge files, tags that build objects, alias bombs."""
+def _lists_for_mappings(config: DictConfig, shown: str) -> list[Problem]:
+    """Take out lists that stand where a group's settings do, which Hydra cannot merge."""
+    problems = []
+    for name in groups():
+        if name in config and not OmegaConf.is_interpolation(config, name) and OmegaConf.is_list(config.get(name)):
+            listed = OmegaConf.to_container(config[name], resolve=False)
+            value = f"[{', '.join(map(str, listed if isinstance(listed, list) else ()))}]"
+            problems.append(Problem(name, "must be a mapping", value, shown))
+            with open_dict(config):
+                del config[name]
+    return problems
+
+
+def _check_file(path: Path, shown: str) -> str | None:
+    """Refuse what must not even reach the YAML loader: huge files, tags that build objects, alias bombs.
+
+    Returns:
+        The package of its header, if Hydra would overlook that behind a byte order mark.
+    """
     size = path.stat().st_size if path.is_file() else 0
     if size > MAX_FILE_BYTES:
         raise ConfigError([Problem(shown, f"the file has {size} bytes; allowed are {MAX_FILE_BYTES}")])
     try:
         # Event by event: the parser needs minutes for what the first few events already give away.
-        events = yaml.parse(path.read_text("utf-8"), Loader=yaml.SafeLoader) if size else iter(())
+        text = path.read_text("utf-8") if size else ""
+        events = yaml.parse(text, Loader=yaml.SafeLoader)
         if what := next(_suspicious(events), None):
             raise ConfigError([Problem(shown, what)])
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise _no_yaml(shown, error) from None
+    header = _HEADER.match(text)
+    return header[1] if header else None
 
 
 def _suspicious(events: Iterator[yaml.Event]) -> Iterator[str]:
@@ -133,10 +208,27 @@ def _suspicious(events: Iterator[yaml.Event]) -> Iterator[str]:
             yield f"YAML anchors and aliases are not allowed: *{event.anchor}"
         if isinstance(event, yaml.NodeEvent) and (tag := getattr(event, "tag", None)) and tag != "!":
             yield f"YAML tags are not allowed: {tag}"
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _is_huge(event.value):
+            yield f"a number of {len(event.value)} characters; quote it if it is text"
+
+
+def _is_huge(text: str) -> bool:
+    """Say whether a plain scalar is a number longer than any setting: some are of base 60, and grow with each digit."""
+    return len(text) > _LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
 
 
 def _no_yaml(shown: str, error: Exception) -> ConfigError:
-    return ConfigError([Problem(shown, f"is not valid YAML: {reason(error, 1000)}")])
+    """Say where a file is no YAML, without the lines themselves: they may be another file's, and hold secrets."""
+    what = reason(error, 1000)
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = joined(f"{error.context or ''} {error.problem or ''}{where}")
+    elif isinstance(error, yaml.YAMLError | UnicodeDecodeError):
+        what = "it holds bytes that are no text"
+    elif isinstance(error, OSError):
+        what = error.strerror or what
+    return ConfigError([Problem(shown, f"is not valid YAML: {what}")])
 
 
 def _check_data(result: ConfigResult, shown: str, *, may_set_hydra: bool) -> None:

@@ -4,15 +4,16 @@ Three things differ from plain Hydra, each because the typed spec checks keys be
 
 * ``key=value`` may name a key that no file mentions (``loras.mine.source=...``); a misspelt one is found when the
   spec is validated, together with all other mistakes;
-* in a single run a prompt is taken as it stands, commas, backslashes and all, since no sweep can be meant; only a
-  pair of quotes around the whole of it goes, as it does in Hydra;
+* in a single run prompts, paths and addresses are taken as they stand, commas, backslashes and all, since no sweep can
+  be meant; only a pair of quotes around the whole of it goes, as it does in Hydra;
 * a group is distinguished from a value first, so that a misspelt option can be answered with the nearest one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,14 +24,27 @@ from hydra.errors import HydraException
 
 from tcdflow.config.guard import forbidden, walk
 from tcdflow.errors import Problem
+from tcdflow.spec.free_text import free_text
 from tcdflow.spec.nearest import nearest
 from tcdflow.text import first_line
 
-FREE_TEXT = ("prompt", "negative_prompt")
-_PATH_KEYS = ("hydra.run.dir", "hydra.sweep.dir")
+_OF_THE_WHOLE = ("hydra.run.dir", "hydra.sweep.dir", "lock", "sweep.prompts_from")
+"""Paths that are one for all cells of a sweep: their commas separate nothing."""
+
+
+class _FreeText(Container[str]):
+    def __contains__(self, key: object) -> bool:
+        return key in _OF_THE_WHOLE or (isinstance(key, str) and free_text(key) is not None)
+
+
+FREE_TEXT: Container[str] = _FreeText()
+"""Keys that take any text: prompts, paths and addresses."""
 _USER_HYDRA = re.compile(
     r"hydra[./](run\.dir|sweep\.(dir|subdir)|launcher\b.*|sweeper\b.*|verbose|mode|searchpath|job\.num|job\.id)$"
 )
+
+_CALL = re.compile(r"\s*(choice|range|glob|interval|sort|shuffle|tag)\(")
+"""What makes several values in a sweep."""
 
 PLUGINS = dict.fromkeys(("optuna", "joblib", "submitit_local", "submitit_slurm"), "sweepers") | {"ray": "ray"}
 """Sweepers and launchers that an extra of tcdflow's brings: ``pip install 'tcdflow[...]'``."""
@@ -52,23 +66,36 @@ def _parser() -> OverridesParser:
 
 
 def parse(text: str, *, sweeping: bool = False) -> Override:
-    """Parse one override, taking free text and directories literally where Hydra's grammar would not.
+    """Parse one override, taking free text literally where Hydra's grammar would not.
+
+    In a sweep, where commas separate values, only what has none and Hydra's grammar cannot read is taken literally.
 
     Raises:
         ValueError: with a one-line reason, if the text is not an override.
     """
-    key, eq, value = text.partition("=")
-    literal = eq and key.removeprefix("+").removeprefix("+") in (*_PATH_KEYS, *(() if sweeping else FREE_TEXT))
+    name, equals, value = text.partition("=")
+    key = name.lstrip("+")
+    free = bool(equals) and key in FREE_TEXT
+    splits = sweeping and key not in _OF_THE_WHOLE
     try:
         parsed = _parser().parse_override(text)
-        literal_value = parsed.value()
-        quoted_whole = isinstance(literal_value, str) and value.lstrip()[:1] in ("'", '"')
-        if not literal or literal_value is None or quoted_whole:
-            return parsed
     except HydraException as error:
-        if not literal:
-            raise ValueError(_syntax(text, error)) from None
-    return _parser().parse_override(f"{key}={quoted(value)}")
+        if not free or (splits and ("," in value or _CALL.match(value))) or _is_list(key, value):
+            raise ValueError(_syntax(text, error, splits=splits)) from None
+    else:
+        if not free or splits or _is_read(key, value, parsed):
+            return parsed
+    return _parser().parse_override(f"{name}={quoted(value)}")
+
+
+def _is_read(key: str, value: str, parsed: Override) -> bool:
+    """Say whether free text was meant as Hydra's grammar has read it: no value, a whole in quotes, a list."""
+    read = parsed.value()
+    return read is None or (isinstance(read, str) and value.lstrip()[:1] in ("'", '"')) or _is_list(key, value)
+
+
+def _is_list(key: str, value: str) -> bool:
+    return value.lstrip().startswith("[") and free_text(key) == "list"
 
 
 def quoted(text: str) -> str:
@@ -78,11 +105,31 @@ def quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _syntax(text: str, error: Exception) -> str:
-    if "=" not in text and not text.startswith("~"):
+def as_typed(key: str, *values: str) -> str:
+    """Return an override of texts as it is typed in a shell, each text in quotes."""
+    marked = [f'"{value}"' if not re.search(r'["\\]', value) else quoted(value) for value in values]
+    return shlex.quote(f"{key}={','.join(marked)}")
+
+
+def _syntax(text: str, error: Exception, *, splits: bool) -> str:
+    """Say why an override cannot be read, and for free text what to type instead."""
+    name, equals, value = text.partition("=")
+    if not equals and not text.startswith("~"):
         return "unknown override; write key=value"
-    hint = "; put quotes around text: key=\"'...'\"" if re.search(r"[,:'\"(){}\[\]]", text) else ""
-    return f"cannot be read: {first_line(error)}{hint}"
+    key = name.lstrip("+")
+    if key not in FREE_TEXT:
+        hint = "; put quotes around text: key=\"'...'\"" if re.search(r"[,:'\"(){}\[\]]", value) else ""
+        return f"cannot be read: {first_line(error)}{hint}"
+    if _is_list(key, value):
+        items = value.strip().removeprefix("[").removesuffix("]").split(",")
+        listed = ",".join(f'"{item.strip()}"' for item in items)
+        return f"cannot be read as a list; write {shlex.quote(f'{key}=[{listed}]')}"
+    if splits and _CALL.match(value):
+        return f"cannot be read: {first_line(error)}; as text it is written {as_typed(key, value)}"
+    pieces = [piece.strip().strip("'\"") for piece in value.split(",")]
+    several = f", or several: {as_typed(key, *pieces)}" if splits and all(pieces) else ""
+    why = "cannot be read, since commas separate the values of a sweep"
+    return f"{why}; write one value: {as_typed(key, value)}{several}"
 
 
 def check(

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.paths import at_home
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class RunOutput:
         if chosen and not hydra.run.dir:  # a variable that the shell does not know
             raise ConfigError([Problem("hydra.run.dir", "must not be empty; '.' is the working directory")])
         return cls(
-            directory=Path(str(hydra.run.dir)),
+            directory=at_home(str(hydra.run.dir)),
             chosen=chosen,
             log_name=f"{hydra.job.name}.log",
             verbose=tuple(_verbose(hydra.verbose)),

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from tcdflow.engine.loaded import Loaded, Needs
-from tcdflow.engine.sampler import Sampled, SampleInput, Sampler, Step
+from tcdflow.engine.sampler import Made, Sampled, SampleInput, Sampler, Step
 from tcdflow.engine.watch import Stopwatch, peak_memory
+from tcdflow.files.opened import opened
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import adapters, device, optimizations, schedulers
@@ -45,12 +46,16 @@ class Engine:
         reusable: keep what is needed to move on to another LoRA stack. A process that makes one run and ends
             can do without.
         on_loaded: called after a base was loaded, when the long imports are over.
+
+    Attributes:
+        on_made: called for each image once its call has ended, by its number among all of a run's.
     """
 
     def __init__(self, *, reusable: bool = True, on_loaded: Callable[[], None] | None = None) -> None:
         self._reusable = reusable
         self._on_loaded = on_loaded
         self._loaded: Loaded | None = None
+        self.on_made: Made | None = None
         self.bases_loaded = 0
 
     def run(self, spec: RunSpec, artifacts: Artifacts, on_step: Step | None = None) -> Generated:
@@ -102,7 +107,8 @@ class Engine:
         with watches[0].stage("inputs"):
             inputs = loaded.inputs.inputs(pipe, first, artifacts)
             adapters.configure(pipe, first)
-        maker = Sampler(pipe, loaded.device, first, inputs, inference=loaded.optimizations.still, on_step=on_step)
+        still = loaded.optimizations.still
+        maker = Sampler(pipe, loaded.device, first, inputs, inference=still, on_step=on_step, on_made=self.on_made)
         sampled = maker.make(wanted)
         generated = []
         for spec, watch, batch in zip(specs, watches, batches_of(specs), strict=True):
@@ -116,11 +122,14 @@ class Engine:
         optimizations.check(spec.runtime, where)
         needs = Needs.of(spec, artifacts, where, dtype)
         try:
-            if self._loaded is not None and self._loaded.leads_to(needs):
-                self._loaded.move(spec, artifacts, needs, watch)
+            if self._loaded is not None and self._loaded.needs == needs:
                 return self._loaded
-            self.close()
-            self._loaded = Loaded.load(spec, artifacts, needs, watch, reusable=self._reusable)
+            with opened(artifacts) as files:
+                if self._loaded is not None and self._loaded.leads_to(needs):
+                    self._loaded.move(spec, files, needs, watch)
+                    return self._loaded
+                self.close()
+                self._loaded = Loaded.load(spec, files, needs, watch, reusable=self._reusable)
         except BaseException:
             self.close()
             raise

@@ -24,6 +24,10 @@ Step = Callable[[int, int, int], None]
 """Progress: number of the image (of several in a call the first), steps done of it, steps in all."""
 
 
+Made = Callable[[int, Sample], None]
+"""Told of each image once its call has ended: its number among all that are made together, and itself."""
+
+
 @dataclass(frozen=True)
 class SampleInput:
     """One image to make: the seed of its noise, and its prompt's embeddings with a batch dimension of 1."""
@@ -59,6 +63,7 @@ class Sampler:
         inputs: what it is given beside the prompt.
         inference: compute in torch's inference mode, which is faster (3 % on the embedded model) and has the same bits.
         on_step: called after each step.
+        on_made: called for each image.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Sampler:
         *,
         inference: bool = False,
         on_step: Step | None = None,
+        on_made: Made | None = None,
     ) -> None:
         self._pipe = pipe
         self._device = device
@@ -82,6 +88,7 @@ class Sampler:
         self._arguments = {**inputs.arguments, **settings}
         self._inference = inference
         self._on_step = on_step
+        self._on_made = on_made
 
     def make(self, wanted: Sequence[SampleInput]) -> list[Sampled]:
         """Make images in order, ``runtime.batch_size`` to a call; neighbours with longer prompts take one of their own.
@@ -93,11 +100,13 @@ class Sampler:
         calls = [list(alike) for call in calls for _, alike in itertools.groupby(call, key=_shape)]
         firsts = itertools.accumulate(map(len, calls), initial=0)
         with DenoiserWatch(self._spec.family.denoiser(self._pipe)) as denoiser, DecoderWatch(self._pipe.vae) as decoder:
-            return [
-                sampled
-                for first, call in zip(firsts, calls, strict=False)
-                for sampled in self._call(first, call, denoiser, decoder)
-            ]
+            made: list[Sampled] = []
+            for first, call in zip(firsts, calls, strict=False):
+                made += self._call(first, call, denoiser, decoder)
+                if self._on_made is not None:
+                    for number in range(first, len(made)):
+                        self._on_made(number, made[number].sample)
+            return made
 
     def _call(
         self, first: int, wanted: Sequence[SampleInput], denoiser: DenoiserWatch, decoder: DecoderWatch

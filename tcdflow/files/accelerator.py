@@ -26,6 +26,15 @@ def computes_in_half(runtime: RuntimeSpec) -> bool:
     return _has_cuda() or _has_mps()
 
 
+def missing_device(runtime: RuntimeSpec) -> str | None:
+    """Say that the device of a run is not on this machine, as far as a look at it tells; None if it is."""
+    kind = runtime.device.partition(":")[0]
+    there = {"cuda": _has_cuda, "mps": _has_mps}
+    if kind not in there or there[kind]():
+        return None
+    return f"runtime.device={runtime.device}: no such device is seen on this machine; auto takes what is there"
+
+
 def _has_cuda() -> bool:
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False

@@ -25,7 +25,7 @@ _REFINER_WIDTH = 1280
 _PLAIN, _INPAINTING = 4, 9
 """Channels that a UNet takes: of the latents, and of these with an image and a mask."""
 
-_VAE = "AutoencoderKL"
+_VAE, _TINY = "AutoencoderKL", "AutoencoderTiny"
 _SCALING = 0.18215
 """What the config of a VAE means that names no ``scaling_factor``, as those of SD 1.5 do."""
 
@@ -98,8 +98,8 @@ def check_vae(vae: Artifact, found: Contents | None, layout: Artifact, spec: Bas
         return
     config = _config(vae, "config.json")
     kind = config.get("_class_name", _VAE)
-    if kind == "AutoencoderTiny":
-        raise SourceError("is an AutoencoderTiny; give it as runtime.tiny_vae")
+    if kind == _TINY:
+        raise SourceError(f"is an {_TINY}; give it as runtime.tiny_vae")
     if kind != _VAE:
         raise SourceError(f"is a {str(kind)[:60]}; an {_VAE} is needed")
     for field, default in (("latent_channels", _PLAIN), ("scaling_factor", _SCALING)):
@@ -115,7 +115,10 @@ def problems(spec: RunSpec, files: Mapping[str, Artifact]) -> Iterator[Problem]:
         spec: the run.
         files: what was found, by role.
     """
-    base, config = files.get("base"), files.get("base.config")
+    base, config, tiny = (files.get(role) for role in ("base", "base.config", "runtime.tiny_vae"))
+    if tiny is not None and (kind := _config(tiny, "config.json").get("_class_name", _TINY)) != _TINY:
+        place = "; give it as base.vae" if kind == _VAE else ""
+        yield Problem("runtime.tiny_vae", f"is an {str(kind)[:60]}, and an {_TINY} is needed{place}", tiny.source)
     if base is None or (base.single and config is None):
         return
     says = _config(config or base, "unet/config.json").get("in_channels", _PLAIN)
@@ -136,7 +139,7 @@ def problems(spec: RunSpec, files: Mapping[str, Artifact]) -> Iterator[Problem]:
 def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     """Yield what a base holds and a run does not use, or uses otherwise than its spec says."""
     base = files.by_role.get("base")
-    if base is None or not base.is_here:
+    if base is None or base.absent:
         return
     found = _local(base) if base.single else None
     yield from _names(spec)

@@ -19,7 +19,16 @@ from tcdflow.files.stamp import Stamp
 from tcdflow.spec.family import FAMILIES
 
 Kind = Literal[
-    "checkpoint", "vae", "tiny_vae", "lora", "ip_adapter", "controlnet", "motion_adapter", "other", "unknown"
+    "checkpoint",
+    "vae",
+    "tiny_vae",
+    "lora",
+    "ip_adapter",
+    "controlnet",
+    "motion_adapter",
+    "embedding",
+    "other",
+    "unknown",
 ]
 
 _PLACES: dict[Kind, tuple[str, str]] = {
@@ -30,6 +39,7 @@ _PLACES: dict[Kind, tuple[str, str]] = {
     "ip_adapter": ("an IP-Adapter", "adapters.NAME.source of kind ip_adapter"),
     "controlnet": ("a ControlNet", "adapters.NAME.source of kind controlnet"),
     "motion_adapter": ("a motion module of AnimateDiff", "adapters.NAME.source of kind motion_adapter"),
+    "embedding": ("a textual inversion embedding", "embeddings.NAME.source"),
 }
 """What kinds are called, and the key that names one."""
 
@@ -41,7 +51,7 @@ _RULES: tuple[tuple[Kind, str, str], ...] = (
     ("ip_adapter", "", r"^ip_adapter\."),
     ("controlnet", "", r"^control_model\.|^controlnet_(cond_embedding|down_blocks|mid_block)|^input_hint_block\."),
     ("motion_adapter", "", r"motion_modules\."),
-    ("other", "a textual inversion embedding", r"^(emb_params|clip_[lg]|string_to_param\..*|<[^>]*>)$"),
+    ("embedding", "", r"^(emb_params|clip_[lg]|string_to_param\..*|<[^>]*>)$"),
     ("other", "a HunyuanVideo checkpoint", r"^(model\.)*txt_in\.individual_token_refiner\."),
     ("other", "a FLUX checkpoint", r"^(model\.diffusion_model\.)?double_blocks\.\d"),
     ("other", "a Stable Diffusion 3 checkpoint", r"^(model\.diffusion_model\.)?joint_blocks\.\d"),

@@ -116,7 +116,7 @@ class HydraSweep:
         settings = composer.sweep_of(first)
         _check_settings(settings, hydra, by)
         planned = planner.make(composer, overrides) if by.sweeper == BASIC else None  # all cells are known, or two
-        composed = [composer.compose(texts) for texts in (first, last)]
+        composed = [composer.compose(texts, of_sweep=True) for texts in (first, last)]
         jobs = [Preparer()(Request.composed(composition)) for composition in composed]
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
         artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]
@@ -192,7 +192,14 @@ def _directory(composition: Composition, settings: SweepSpec) -> Path:
     if next(directory.rglob(FILE_NAME), None) is not None:
         what = "holds runs already, and such a sweep cannot go on with them; choose another"
         raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])
+    if any(_is_linked(path) for path in directory.rglob("*")):
+        what = "holds links, through which Hydra would write elsewhere; choose another"
+        raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])
     return directory
+
+
+def _is_linked(path: Path) -> bool:
+    return path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1)
 
 
 def _bare(item: ParsedOverride, config: DictConfig) -> str:

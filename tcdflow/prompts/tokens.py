@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,11 +40,11 @@ class Tokenizer:
     @classmethod
     def read(cls, folder: Path) -> Tokenizer | None:
         """Read a tokenizer's folder; None if it holds none of CLIP's kind, as loading the base will say."""
-        try:
-            stamps = tuple((name, (folder / name).stat().st_mtime_ns) for name in FILES if (folder / name).is_file())
-        except OSError:
-            return None
-        return _read(folder, stamps)
+        stamps = []
+        for name in FILES:
+            with suppress(OSError):
+                stamps.append((name, os.stat(f"{folder}/{name}").st_mtime_ns))  # noqa: PTH116  for each cell of a sweep
+        return _read(folder, tuple(stamps))
 
 
 @lru_cache(maxsize=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import stat
 from collections.abc import Iterator
@@ -22,8 +23,8 @@ _FIXED = rf"grid\.png|control_[A-Za-z0-9_-]{{1,100}}\.png|{INPUTS}/[A-Za-z][A-Za
 def remove_earlier(directory: Path) -> None:
     """Remove the files that the record in ``directory`` lists and a run writes, and nothing else.
 
-    The record may be untrusted: names that no run gives are left alone, and a symbolic link, be it the record, an
-    image or ``inputs``, is removed itself and never followed.
+    The record may be untrusted: names that no run gives are left alone, unless the record knows the content, and a
+    symbolic link, be it the record, an image or ``inputs``, is removed itself and never followed.
 
     Raises:
         OutputError: if the directory cannot be written; nothing was removed then.
@@ -36,6 +37,10 @@ def remove_earlier(directory: Path) -> None:
     if record.status == "done":
         record.status = "running"  # or whoever is killed now leaves one that says done, without its images
         record.write(directory)
+    for output in record.outputs:  # the run chose its name (output.name); the content is nobody else's
+        if _has_hash(directory / output.file, output.sha256):
+            with contextlib.suppress(OSError):
+                (directory / output.file).unlink()
     inputs = directory / INPUTS
     remove_link(inputs)
     ours = _ours()
@@ -54,6 +59,16 @@ def would_replace(directory: Path, path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return _ours().fullmatch(name) is not None
+
+
+def folder_in_the_way(directory: Path) -> str | None:
+    """Return the name of a folder there that has the name of a file that runs write."""
+    ours = _ours()
+    try:
+        names = sorted(path.name for path in directory.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:
+        return None
+    return next((name for name in names if name == document.FILE_NAME or ours.fullmatch(name)), None)
 
 
 def remove_partial(directory: Path) -> None:
@@ -92,6 +107,16 @@ def _listed(record: Record) -> Iterator[str]:
         yield given.file
     if record.grid:
         yield record.grid.file
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
 
 
 def _kind(path: Path) -> int | None:

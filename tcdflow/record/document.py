@@ -21,7 +21,7 @@ MAX_BYTES = 16_000_000
 Status = Literal["running", "done", "failed", "interrupted"]
 
 
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+FileName = Annotated[str, Field(pattern=r"^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.=+-]{0,127}$")]
 
 
 class Output(BaseModel):

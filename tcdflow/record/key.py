@@ -85,8 +85,7 @@ def effect(key: str) -> Effect:
 
 def pixel_part(spec: RunSpec) -> dict[str, Any]:
     """Return the part of a spec that decides pixels."""
-    plain = spec.model_dump(mode="json")
-    del plain["output"]
+    plain = spec.model_dump(mode="json", exclude={"output"})
     for part in ("runtime", "base"):
         plain[part] = {name: plain[part][name] for name in _CHOSEN[part]}
     # The size of an image counts, not whether it was said or is the base's own.
@@ -110,10 +109,8 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
             name: value for name, value in plain[part].items() if name not in names or value != defaults[name].default
         }
     # Settings that schedulers got since then count where they are set.
-    plain["scheduler"] = {
-        **dict.fromkeys(_FIRST_SCHEDULER_SETTINGS),
-        **spec.scheduler.model_dump(mode="json", exclude_none=True),
-    }
+    chosen = {name: value for name, value in plain["scheduler"].items() if value is not None}
+    plain["scheduler"] = dict.fromkeys(_FIRST_SCHEDULER_SETTINGS) | chosen
     return plain | {part: _without_places(plain[part]) for part in ("task", "scheduler", "sampling")}
 
 

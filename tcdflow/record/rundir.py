@@ -17,14 +17,16 @@ from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt
 from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.files.lock import LockedFile
 from tcdflow.record.atomic import Room
-from tcdflow.record.cleanup import INPUTS, remove_earlier, remove_link, remove_partial
+from tcdflow.record.cleanup import INPUTS, folder_in_the_way, remove_earlier, remove_link, remove_partial
 from tcdflow.record.document import FILE_NAME, Failure, Record
 from tcdflow.record.environment import versions
 from tcdflow.record.images import save_animation, save_image, save_input, save_sheet
 from tcdflow.record.key import run_key
 from tcdflow.record.recipe import texts_of
 from tcdflow.record.sample import Sample
+from tcdflow.spec import output_name
 from tcdflow.spec.batch import Batch
+from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tcdflow.spec.model import RunSpec
 from tcdflow.text import unsigned
 
@@ -41,6 +43,7 @@ class RunDirectory:
         self.path = path
         self.record = record
         self._spec = spec
+        self._kept: set[int] = set()
         self._held = contextlib.ExitStack()
         self._room: Room | None = None
 
@@ -66,9 +69,12 @@ class RunDirectory:
             derived_from: key of the run that is made again.
 
         Raises:
-            ConfigError: if another run is under way there.
+            ConfigError: if another run is under way there, or a folder is in the way.
             OutputError: if the directory cannot be written. An earlier run in it is as it was if that is known at once.
         """
+        if (name := folder_in_the_way(path)) is not None:
+            what = f"holds the folder {name}, where a run writes a file; remove it, or choose another directory"
+            raise ConfigError([Problem("hydra.run.dir", what, str(path))])
         record = Record(
             started=_now(),
             derived_from=derived_from,
@@ -114,8 +120,9 @@ class RunDirectory:
         """Write what was made, and what it was made from, and list it in the record. What is flawed is left out.
 
         Images become ``000.png`` and so on, with the suffix of their format; animations ``animation.gif``, or
-        ``animation_000.gif`` and so on if there are several. Where the spec asks for it and there are several of them
-        or inputs, ``grid.png`` shows all, inputs first, with first, middle and last frame of animations.
+        ``animation_000.gif`` and so on if there are several; or what ``output.name`` says. Where the spec asks for it
+        and there are several of them or inputs, ``grid.png`` shows all, inputs first, with first, middle and last frame
+        of animations.
 
         Args:
             samples: in the order of their seeds.
@@ -134,21 +141,50 @@ class RunDirectory:
         numbers = {True: itertools.count(), False: itertools.count()}
         for place, one in enumerate(samples):
             number = next(numbers[one.still])
-            if one.invalid is not None:
-                continue
-            shared = batch.of_image(place) if batch is not None else None
-            texts = texts_of(self._spec, record.lock, one.seed, shared) if output.metadata == "full" else None
-            if one.still:
-                record.outputs.append(save_image(one, self.path, f"{number:03d}", output, texts))
-            else:
-                stem = "animation" if animations == 1 else f"animation_{number:03d}"
-                record.outputs.append(save_animation(one, self.path, stem, output, texts))
+            if place not in self._kept:
+                stem = f"{number:03d}" if one.still else "animation" if animations == 1 else f"animation_{number:03d}"
+                self._save(one, place, stem, batch)
         sound = [one for one in samples if one.invalid is None]
         if output.grid and (len(sound) > 1 or (sound and inputs)):
             from tcdflow.record.grid import sheet
 
             tiles = [*inputs.items(), *(tile for one in sound for tile in _tiles(one))]
             record.grid = save_sheet(sheet(tiles), self.path / "grid.png")
+
+    def keep(self, sample: Sample, place: int, batch: Batch | None = None) -> None:
+        """Write one of several images as soon as it is made, and the record with it; :meth:`save` writes the rest.
+
+        Args:
+            sample: the image.
+            place: its number, in the order of the seeds.
+            batch: what it is made together with.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        self._save(sample, place, f"{place:03d}" if sample.still else f"animation_{place:03d}", batch)
+        self._kept.add(place)
+        self.record.write(self.path)
+
+    def _save(self, sample: Sample, place: int, stem: str, batch: Batch | None) -> None:
+        """Write an image and list it; one that is invalid is left out."""
+        if sample.invalid is not None:
+            return
+        output = self._spec.output
+        shared = batch.of_image(place) if batch is not None else None
+        texts = texts_of(self._spec, self.record.lock, sample.seed, shared) if output.metadata == "full" else None
+        if output.name is not None:
+            stem = self._free(output_name.stem(self._spec, place, sample.seed), sample)
+        save = save_image if sample.still else save_animation
+        self.record.outputs.append(save(sample, self.path, stem, output, texts))
+
+    def _free(self, stem: str, sample: Sample) -> str:
+        """Return the name of a file that is not there yet: this run's, or anybody's."""
+        output = self._spec.output
+        format = IMAGE_FORMATS[output.format] if sample.still else ANIMATION_FORMATS[output.animation]
+        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        ends = (format.suffix, ".json")
+        return next(name for name in names if not any(os.path.lexists(self.path / (name + end)) for end in ends))
 
     def _save_inputs(self, inputs: Mapping[str, Image.Image]) -> None:
         for name in inputs:

@@ -16,7 +16,7 @@ from tcdflow.spec.model import RunSpec
 
 def problems(spec: RunSpec, files: Artifacts) -> Iterator[Problem]:
     """Yield each embedding that does not fit the base, as far as its file is here."""
-    widths = _widths(spec, files)
+    widths = _widths(spec, files) if spec.embeddings else None
     for name, own in spec.embeddings.items():
         artifact = files.by_role[f"embeddings.{name}"]
         if widths is None or artifact.absent:

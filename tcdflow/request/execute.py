@@ -13,13 +13,14 @@ from tcdflow.errors import InvalidOutputError
 from tcdflow.files.lock import LockedFile, lock
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.rundir import RunDirectory
+from tcdflow.record.sample import Sample
 from tcdflow.request.request import Prepared
-from tcdflow.spec.batch import batch_members
+from tcdflow.spec.batch import batch_members, batches_of
 from tcdflow.spec.model import RunSpec
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine, Generated
-    from tcdflow.engine.sampler import Step
+    from tcdflow.engine.sampler import Made, Step
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,23 @@ def execute(prepared: Prepared, run: RunDirectory, engine: Callable[[], Engine],
     """
     specs, own = batch_members(prepared.spec, prepared.request.batch)
     files = Unchanged.since_now(prepared.files)
-    if prepared.lock is not None:
-        run.lock(prepared.lock)
-        generated = generate(specs, files, engine, on_step)[own]
-    else:
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
-            locking = pool.submit(_locked, files)
-            generated = generate(specs, files, engine, on_step)[own]
-            run.lock(locking.result())
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
+        known = prepared.lock
+        locked = (lambda: known) if known is not None else pool.submit(_locked, files).result
+        batch, count = batches_of(specs)[own], len(prepared.spec.sampling.seeds)
+
+        def keep_one(number: int, sample: Sample) -> None:
+            """Write an image while the next one is made: the work of minutes is not lost with the run."""
+            if 0 <= number - batch.position < count:
+                run.lock(locked())
+                run.keep(sample, number - batch.position, batch)
+
+        several = count > prepared.spec.runtime.batch_size
+        try:
+            generated = generate(specs, files, engine, on_step, keep_one if several else None)[own]
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(f"interrupted with {len(run.record.outputs)} of {count} images made") from error
+        run.lock(locked())
     return keep(generated, run)
 
 
@@ -58,7 +68,11 @@ def _locked(files: Unchanged) -> Sequence[LockedFile]:
 
 
 def generate(
-    specs: Sequence[RunSpec], files: Unchanged, engine: Callable[[], Engine], on_step: Step | None = None
+    specs: Sequence[RunSpec],
+    files: Unchanged,
+    engine: Callable[[], Engine],
+    on_step: Step | None = None,
+    on_made: Made | None = None,
 ) -> list[Generated]:
     """Make the images of runs that share files and calls; an interrupt that a library has caught is raised again.
 
@@ -73,7 +87,9 @@ def generate(
             on_step(image, done, of)
 
     with Interrupts() as interrupts:
-        return engine().run_together(specs, files.artifacts, interrupts.at_each(after_step))
+        maker = engine()
+        maker.on_made = on_made
+        return maker.run_together(specs, files.artifacts, interrupts.at_each(after_step))
 
 
 def keep(generated: Generated, run: RunDirectory) -> Result:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tcdflow.errors import Problem
-from tcdflow.files import base_checks, lora_file
+from tcdflow.files import base_checks, lora_file, memory
+from tcdflow.files.accelerator import missing_device
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.layout import WEIGHTS
 from tcdflow.files.lora_file import LoraFile
@@ -24,8 +25,11 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
+    if what := missing_device(spec.runtime):
+        yield what
     yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
+    yield from memory.warnings(spec, files)
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
     for name, _, file in _loras(spec, files):

@@ -16,6 +16,7 @@ from tcdflow.files.recheck import recheck
 from tcdflow.files.resolve import Progress, fetch, look
 from tcdflow.files.sizes import resolve_size
 from tcdflow.files.store import Stores
+from tcdflow.files.text_encoder import check_clip_skip
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.inputs.findings import check_masks
 from tcdflow.request import embeddings, findings
@@ -85,6 +86,7 @@ class Preparer:
                 agree, and masks without what is to be read of them.
         """
         found = self._find(request)
+        check_clip_skip(request.spec, found.files)
         if hashed or request.pins is not FREE:
             self._hash(request, found)
         if problems := list(embeddings.problems(request.spec, found.files)):
@@ -109,7 +111,8 @@ class Preparer:
 
     def _files(self, request: Request) -> Artifacts:
         if request.files is None:
-            return look(request.spec, Finder(self._stores, request.allow_pickle), request.pins)
+            finder = Finder(self._stores, request.allow_pickle)
+            return look(request.spec, finder, request.pins, network=request.network)
         base = request.spec.base
         return Artifacts.of(
             recheck(artifact, safety_checker=base.safety_checker, own_vae=base.vae is None)
@@ -132,5 +135,5 @@ class Preparer:
         if request.files is not None:
             return request.pins, tuple(request.files), base.safety_checker, base.vae
         asked = (base.family, base.variant, base.safety_checker, spec.task.name)
-        chosen = (*asked, self._half(spec.runtime), request.allow_pickle)
+        chosen = (*asked, self._half(spec.runtime), request.allow_pickle, request.network)
         return request.pins, chosen, tuple(spec.needs())

@@ -24,6 +24,7 @@ from tcdflow.spec.types import (
     Description,
     FilledText,
     Float,
+    FreeText,
     Int,
     LoraWeight,
     PredictionType,
@@ -244,6 +245,11 @@ class OutputSpec(Settings):
         10, ge=1, le=60, description="frames per second of animations; gif rounds to hundredths of a second a frame"
     )
     loop: bool = Field(True, description="whether animations repeat; mp4 leaves that to the player")
+    name: Annotated[str, Field(min_length=1, max_length=500), FreeText] | None = Field(
+        None,
+        description="names of the files: text with keys in braces, such as {prompt}-{sampling.seed}, and {number}; "
+        "null numbers them 000, 001 and so on",
+    )
     grid: bool = Field(True, description="write a labelled sheet (grid.png) if there are several images or inputs")
     metadata: Literal["full", "none"] = Field(
         "full", description="what the files carry: spec, lock and A1111 text, or nothing"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from tcdflow.errors import Problem
-from tcdflow.spec.nearest import nearest
+from tcdflow.spec.nearest import called_here, nearest
 from tcdflow.spec.registry import OneOf
 from tcdflow.spec.types import Settings
 
@@ -49,7 +49,8 @@ def _problem(
         known = [*siblings, *(also if len(loc) == 1 else ())]
         if has := [name for name, other in others.items() if loc[-1] in other.model_fields]:
             return Problem(key, f"has no effect here; it is for {', '.join(has)}", item.get("input"), origin(key))
-        near = (_inside(model, str(loc[0])) if len(loc) == 1 else None) or nearest(str(loc[-1]), known)
+        inside = _inside(model, called_here(str(loc[0]))) if len(loc) == 1 else None
+        near = inside or nearest(str(loc[-1]), known)
         what = "unknown key" if near else f"unknown key; known are {', '.join(known)}"
         return Problem(key, what, origin=origin(key), nearest=near)
     if kind == "union_tag_not_found":
@@ -66,6 +67,11 @@ def _problem(
         key = f"{key}.{item['ctx']['discriminator'].strip(chr(39))}"
         near = nearest(tag, re.findall(r"'([^']*)'", allowed))
         return Problem(key, f"must be one of {allowed}", tag, origin(key), near)
+    if kind == "string_pattern_mismatch" and field is not None and field.examples:
+        allowed = [str(example) for example in field.examples]
+        return Problem(
+            key, f"must be one of {', '.join(allowed)}", str(value), origin(key), nearest(str(value), allowed)
+        )
     shown = "" if value is None else value if isinstance(value, str | int | float | bool) else repr(value)
     if kind in ("greater_than_equal", "less_than_equal", "greater_than") and (bounds := _bounds(field)):
         return Problem(key, bounds, shown, origin(key))

@@ -32,6 +32,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._package = package
         self._parts: dict[str, T] = {}
+        self._names: tuple[str, ...] = ()
         self._loaded = False
 
     def add(self, name: str, part: T) -> T:
@@ -43,6 +44,7 @@ class Registry(Generic[T]):
         if name in self._parts:
             raise ValueError(f"two parts of kind {self.kind} are called {name!r}")
         self._parts[name] = part
+        self._names = tuple(sorted(self._parts))
         return part
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -58,6 +60,7 @@ class Registry(Generic[T]):
             yield part
         finally:
             del self._parts[name]
+            self._names = tuple(sorted(self._parts))
 
     def __getitem__(self, name: str) -> T:
         self._load()
@@ -69,7 +72,7 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         self._load()
-        return iter(sorted(self._parts))
+        return iter(self._names)
 
     def items(self) -> list[tuple[str, T]]:
         """Return names and parts, by name."""
@@ -77,7 +80,7 @@ class Registry(Generic[T]):
 
     def values(self) -> list[T]:
         """Return the parts, by name."""
-        return [part for _, part in self.items()]
+        return [self._parts[name] for name in self]
 
     def _load(self) -> None:
         if self._loaded:

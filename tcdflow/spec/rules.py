@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcdflow.errors import Problem
-from tcdflow.spec import prompt_rules, runtime_rules
+from tcdflow.spec import output_name, prompt_rules, runtime_rules
 from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.formats import ANIMATION_FORMATS
 from tcdflow.spec.model import RunSpec
@@ -25,6 +25,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
     yield from _adapters(spec)
     yield from prompt_rules.problems(spec)
     yield from runtime_rules.problems(spec)
+    yield from output_name.problems(spec)
     for name, lora in spec.loras.items():
         if lora.families and spec.base.family not in lora.families:
             fits = ", ".join(lora.families)

@@ -78,6 +78,10 @@ class SweepSpec(Settings):
         (), description="combinations to leave out: a value, or a list of values, by the key of an axis"
     )
     sample: SampleSpec | None = Field(None, description="run a random sample of the cells; null runs all")
+    flat: bool = Field(
+        False,
+        description="put the images of all cells into one folder, images/, too: named by output.name, or as the cells",
+    )
     on_error: Literal["continue", "stop"] = Field(
         "continue", description="what a failed cell does to the rest of the sweep"
     )

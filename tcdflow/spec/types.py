@@ -127,8 +127,12 @@ def _filled(value: str) -> str:
     return value
 
 
-Text = Annotated[str, Field(max_length=20_000)]
+class FreeText:
+    """Marks a type whose values are text of any form: on the command line they are taken as they stand."""
+
+
+Text = Annotated[str, Field(max_length=20_000), FreeText]
 Description = Annotated[Text, Field(description="one line about this preset, shown by tcdflow ls")]
 FilledText = Annotated[Text, BeforeValidator(lambda v: _filled(v) if isinstance(v, str) else v)]
-SourceText = Annotated[str, Field(min_length=1, max_length=4096)]
+SourceText = Annotated[str, Field(min_length=1, max_length=4096), FreeText]
 """A place where weights are: see ``tcdflow.files.source``."""

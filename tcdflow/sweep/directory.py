@@ -18,6 +18,7 @@ from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.record import document
 from tcdflow.record.cleanup import remove_link, remove_partial
 from tcdflow.record.document import Record
+from tcdflow.record.in_place import open_in_place
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.plan import CELLS, Cell, Plan
 
@@ -98,20 +99,42 @@ def alone(directory: Path) -> Iterator[None]:
         raise ConfigError([Problem("hydra.sweep.dir", what)])
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        remove_link(directory / LOCK)
-        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        file = _held(directory)
     except OSError as error:
         raise OutputError.of(directory, error) from error
     with os.fdopen(file):
-        try:
-            if not lock(file):
-                log.warning("%s: cannot be locked here: see to it that no other process runs it", directory)
-        except BusyError:
-            what = f"another process is running {directory}; wait for it, or choose another directory"
-            raise ConfigError([Problem("hydra.sweep.dir", what)]) from None
         _outlive_workers(directory)
         remove_partial(directory)
         yield
+
+
+def finished(directory: Path) -> None:
+    """Take away the lock file of a sweep that has ended; the caller holds it."""
+    with contextlib.suppress(OSError):
+        (directory / LOCK).unlink()
+
+
+def _held(directory: Path) -> int:
+    """Return the open lock file, locked. One that its last holder has just removed holds nobody off: it is made anew.
+
+    Raises:
+        ConfigError: if another process is running the sweep.
+    """
+    path = directory / LOCK
+    while True:
+        file = open_in_place(path, os.O_RDWR)
+        try:
+            if not lock(file):
+                log.warning("%s: cannot be locked here: see to it that no other process runs it", directory)
+            if os.path.samestat(path.stat(), os.fstat(file)):
+                return file
+        except BusyError:
+            os.close(file)
+            what = f"another process is running {directory}; wait for it, or choose another directory"
+            raise ConfigError([Problem("hydra.sweep.dir", what)]) from None
+        except FileNotFoundError:
+            pass
+        os.close(file)
 
 
 def _outlive_workers(directory: Path) -> None:

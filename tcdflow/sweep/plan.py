@@ -78,9 +78,10 @@ class PlannedFiles(_Data):
         fields = {name: getattr(artifact, name) for name in cls.model_fields}
         return cls.model_validate(fields | {"root": str(artifact.root)})
 
-    def artifact(self, *, allow_pickle: bool = False) -> Artifact:
+    def artifact(self, *, allow_pickle: bool = False, fetch: bool = False) -> Artifact:
         """Return the artifact, where this machine has it: a plan may come from another."""
-        return moved_here(Artifact(**(self.model_dump() | {"root": Path(self.root)}), unpickle=allow_pickle))
+        fields = self.model_dump() | {"root": Path(self.root)}
+        return moved_here(Artifact(**fields, unpickle=allow_pickle, fetch=fetch))
 
 
 class Cell(_Data):
@@ -97,7 +98,7 @@ class Cell(_Data):
         batch: number of the batch that it is made in; None alone. Neighbours of one number share the UNet's calls.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=+-]{0,127}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\p{L}\p{M}\p{N}_.=+-]{0,127}$")
     template: int = Field(ge=0)
     values: dict[str, Any]
     overrides: tuple[str, ...]
@@ -123,7 +124,9 @@ class Plan(_Data):
     cells: tuple[Cell, ...]
     excluded: int = 0
     folded: int = 0
+    warnings: tuple[str, ...] = ()
     _allow_pickle: bool = PrivateAttr(False)
+    _fetch: bool = PrivateAttr(False)
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Plan:
@@ -169,7 +172,14 @@ class Plan(_Data):
         spec = self.spec(cell)
         if problems := list(rules.problems(spec)):
             raise ConfigError(problems)
-        return Request(spec, pins, files, allow_pickle=self._allow_pickle, overrides=self.overrides_of(cell))
+        return Request(
+            spec,
+            pins,
+            files,
+            allow_pickle=self._allow_pickle,
+            overrides=self.overrides_of(cell),
+            warnings=self.warnings,
+        )
 
     def pins(self) -> Pins:
         """Return what the plan knows of its files."""
@@ -184,10 +194,15 @@ class Plan(_Data):
         """Whether pickled weights may be read."""
         return self._allow_pickle
 
-    def allowing(self, *, pickles: bool) -> Plan:
+    @property
+    def allows_fetch(self) -> bool:
+        """Whether the hub may be asked for what is missing."""
+        return self._fetch
+
+    def allowing(self, *, pickles: bool, fetch: bool) -> Plan:
         """Return the plan as the person at the command line lets it be run, which no file can say."""
         plan = self.model_copy()
-        plan._allow_pickle = pickles
+        plan._allow_pickle, plan._fetch = pickles, fetch
         return plan
 
     def batches(self) -> Iterator[tuple[Cell, ...]]:
@@ -202,7 +217,8 @@ class Plan(_Data):
     def write(self, directory: Path) -> None:
         """Write ``plan.json`` atomically."""
         directory.mkdir(parents=True, exist_ok=True)
-        write_text(directory / FILE_NAME, json.dumps(self.model_dump(mode="json"), ensure_ascii=False) + "\n")
+        plain = self.model_dump(mode="json", exclude=None if self.warnings else {"warnings"})
+        write_text(directory / FILE_NAME, json.dumps(plain, ensure_ascii=False) + "\n")
 
     def difference(self, other: Plan) -> list[str]:
         """Say how another plan differs, in lines for a person; empty if it makes the same cells."""

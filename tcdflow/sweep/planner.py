@@ -22,6 +22,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
+from tcdflow.request.request import Prepared, network_of
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import order
 from tcdflow.sweep.files import SweepFiles
@@ -31,6 +32,7 @@ from tcdflow.sweep.problems import ProblemCollector
 
 MAX_CELLS = 1_000_000
 MAX_WARNINGS = 40
+SEED = "sampling.seed"
 
 Points = tuple[Point, ...]
 
@@ -67,7 +69,9 @@ def make(composer: Composer, overrides: Sequence[str], pins: Pins | None = None)
     """
     allow_pickle, others = permitted(overrides)
     found = axes(composer, others)
-    return _Planner(composer, found, SweepFiles(allow_pickle=allow_pickle, pins=pins)).plan(overrides)
+    network = network_of(overrides, fetch=composer.fetch)
+    files = SweepFiles(allow_pickle=allow_pickle, pins=pins, network=network)
+    return _Planner(composer, found, files).plan(overrides)
 
 
 class _ComposeAnew(Exception):  # noqa: N818  a signal, no error
@@ -88,6 +92,7 @@ class _Planner:
         self._merged: list[dict[str, Any]] = []
         self._problems = ProblemCollector()
         self._warnings: dict[str, None] = {}
+        self._warned: set[tuple[str, ...]] = set()
         self._hows: dict[Any, str] = {}
 
     def plan(self, overrides: Sequence[str]) -> Planned:
@@ -132,9 +137,12 @@ class _Planner:
         names = cell_names([cell.fields["overrides"] for cell in ordered])
         batches = order.batches([(cell.costs, cell.images, cell.batch_size) for cell in ordered])
         keys = [point.key for axis in self._axes.axes for point in axis[0]]
+        personal = self._composer.personal
+        contents = [*self._axes.declared, *map(str, self._composer.seeds.drawn)]
+        contents += [personal.sha256] if personal else []
         plan = Plan.model_construct(
-            environment=versions(),
-            name=self._axes.sweep.name or sweep_name(keys, (*overrides, *map(str, self._composer.seeds.drawn))),
+            environment=versions() | ({"defaults": personal.plain()} if personal else {}),
+            name=self._axes.sweep.name or sweep_name(keys, overrides, contents),
             overrides=tuple(overrides),
             fixed=tuple(PlannedOverride(place=item.place, text=item.text) for item in self._axes.fixed),
             settings=self._axes.sweep,
@@ -148,9 +156,10 @@ class _Planner:
             ),
             excluded=excluded,
             folded=len(points) - len(cells),
+            warnings=tuple(self._axes.warnings()),
         )
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
-        return Planned(plan, [*unused, *self._axes.warnings(), *self._warnings], self._files.artifacts)
+        return Planned(plan, [*unused, *plan.warnings, *self._warnings], self._files.artifacts)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)
@@ -173,8 +182,7 @@ class _Planner:
         except ConfigError as error:
             self._problems.add(error.problems, texts)
             return None
-        if len(self._warnings) < MAX_WARNINGS:
-            self._warnings |= dict.fromkeys(prepared.warnings)
+        self._warn(prepared, texts, [point.key == SEED for point in points])
         sized = prepared.spec
         fields = {
             "template": number,
@@ -186,10 +194,18 @@ class _Planner:
         }
         return _Sketch(fields, order.costs(sized), len(sized.sampling.seeds), sized.runtime.batch_size)
 
+    def _warn(self, prepared: Prepared, texts: Sequence[str], is_seed: Sequence[bool]) -> None:
+        """Collect the warnings of a cell, unless those of one were that differs in its seed alone."""
+        kind = tuple(text for text, seed in zip(texts, is_seed, strict=True) if not seed)
+        if kind not in self._warned and len(self._warnings) < MAX_WARNINGS:
+            self._warned.add(kind)
+            self._warnings |= dict.fromkeys(prepared.warnings)
+
     def _how(self, spec: RunSpec) -> str:
         parts = (spec.runtime, spec.output)
         if parts not in self._hows:
-            text = "\n".join(part.model_dump_json() for part in parts)
+            new = None if spec.output.name is not None else {"name"}  # earlier plans do not know it
+            text = "\n".join(part.model_dump_json(exclude=new) for part in parts)
             self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._hows[parts]
 
@@ -234,7 +250,7 @@ class _Planner:
     def _all_problems(self, points: Points) -> Sequence[Problem]:
         """Say all that is wrong with a cell that cannot even be drafted."""
         try:
-            self._composer.compose(self._axes.overrides_of(points))
+            self._composer.compose(self._axes.overrides_of(points), of_sweep=True)
         except ConfigError as error:
             return error.problems
         raise AssertionError("what cannot be drafted cannot be composed")

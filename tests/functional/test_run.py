@@ -228,6 +228,26 @@ class TestEnds:
         again = run_composed(composition, engine)
         assert (again.record.status, hashes(again.record)) == ("done", hashes(heart.record))
 
+    def test_an_interrupt_keeps_the_images_that_are_made(self, heart: tcdflow.Result, tmp_path: Path) -> None:
+        engine = WarmEngine()
+
+        def interrupt(image: int, done: int, of: int) -> None:
+            if image == 2:
+                raise KeyboardInterrupt
+
+        composition = Composer().compose([*HEART, "sampling.num_images=3", f"hydra.run.dir={tmp_path}"])
+        with pytest.raises(KeyboardInterrupt):
+            run_composed(composition, engine, interrupt)
+        record = document.read(tmp_path)
+        assert record.status == "interrupted"
+        assert record.error is not None
+        assert record.error.message == "interrupted with 2 of 3 images made"
+        assert [output.file for output in record.outputs] == ["000.png", "001.png"]
+        assert record.outputs[0].pixel_sha256 == heart.record.outputs[0].pixel_sha256
+        whole = run_composed(composition, engine).record
+        assert whole.outputs[:2] == record.outputs
+        assert (whole.status, len(whole.outputs)) == ("done", 3)
+
     def test_a_failure_on_the_command_line(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:

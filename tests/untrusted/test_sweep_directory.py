@@ -245,10 +245,10 @@ def test_links_in_a_cell_lead_nowhere(
 def test_nobody_waits_at_a_pipe(name: str, theirs: Path, resume: Resume, original: dict[str, Any]) -> None:
     assert resume().status == 0
     place = theirs / name.replace("CELL", original["cells"][0]["name"])
-    place.unlink()
+    place.unlink(missing_ok=True)  # the lock file goes with the end of the sweep
     os.mkfifo(place)
     assert resume().status == 0
-    assert place.is_file()
+    assert place.is_file() or (name == ".running" and not place.exists())
 
 
 def test_results_run_no_formula(theirs: Path, original: dict[str, Any], resume: Resume) -> None:

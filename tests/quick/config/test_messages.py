@@ -11,6 +11,7 @@ from tcdflow.text import printable
 from tests.helpers import GLOBAL, Write, problems
 
 SEED = "must be a whole number from 0 to 2^63 - 1, or a list of them"
+DEVICE = "must be one of auto, cpu, mps, cuda, cuda:0"
 WEIGHT = "must be a number, or numbers by component and block: {unet: {down: 0.5, mid: 1}}"
 
 # One mistake each: the override is the origin, and the rest is what is said of it.
@@ -61,7 +62,15 @@ MISTAKES = [
     ("sampling.generator=gpu", Problem("sampling.generator", "must be 'cpu' or 'device'", "gpu", nearest="cpu")),
     ("scheduler.name=tdc", Problem("scheduler.name", "", "tdc", nearest="tcd")),
     ("runtime.dtype=flaot16", Problem("runtime.dtype", "", "flaot16", nearest="float16")),
-    ("runtime.device=gpu", Problem("runtime.device", r"must match ^(auto|cpu|mps|cuda(:\d{1,3})?)$", "gpu")),
+    ("runtime.device=gpu", Problem("runtime.device", DEVICE, "gpu", nearest="cuda")),
+    ("runtime.dtype=fp16", Problem("runtime.dtype", "", "fp16", nearest="float16")),
+    ("cfg_scale=5", Problem("cfg_scale", "unknown key", nearest="sampling.guidance_scale")),
+    ("steps=8", Problem("steps", "unknown key", nearest="sampling.steps")),
+    ("sampler=euler", Problem("sampler", "unknown key", nearest="scheduler")),
+    ("lora=tcd", Problem("lora", "unknown key", nearest="loras")),
+    ("output.name={promt}", Problem("output.name", "", "{promt}", nearest="prompt")),
+    ("output.name=a/b", Problem("output.name", "names files, not folders; hydra.run.dir names the directory", "a/b")),
+    ("output.name={prompt", Problem("output.name", "", "{prompt")),
     ("lora_stack.fuse=2", Problem("lora_stack.fuse", "must be true or false", 2)),
     ("loras.tcd.weight=[1]", Problem("loras.tcd.weight", WEIGHT, "[1]")),
     ("loras.tcd.weight=101", Problem("loras.tcd.weight", "must lie between -100 and 100", 101)),
@@ -191,6 +200,105 @@ class TestFiles:
         assert "'# @package _global_'" in problem.what
 
 
+class TestDefaultsLists:
+    """Mistakes of a list of defaults, which Hydra answers with its own classes, and one at a time."""
+
+    @pytest.mark.parametrize(
+        ("entry", "said"),
+        [
+            ("override base: sdxl", "defaults = 'override base: sdxl': write 'override /base: sdxl', with a slash"),
+            ("/base: sdxl", "defaults = '/base: sdxl': write 'override /base: sdxl': a preset of this group is chosen"),
+            ("base: sdxl", "write 'override /base: sdxl'"),
+            ("override /loras: [tcd, papercat]", "loras = 'papercat': must be one of"),
+            ("override /bsae: sdxl", "unknown group; there are adapters, base"),
+            ("override /bsae: sdxl", "did you mean 'override /base: sdxl'?"),
+            ("sdxl", "there is no config experiment/sdxl.yaml; did you mean 'override /base: sdxl'?"),
+            ("/experiment: quickstart", "an experiment takes another by its name alone, first in the list: '- quick"),
+            ("override /experiment: quickstart", "an experiment takes another by its name alone"),
+            ("quikstart", "did you mean 'quickstart'?"),
+            ("{override /base: sdxl, override /loras: [tcd]}", "Too many keys in default item"),
+        ],
+    )
+    def test_what_to_write_instead_is_said(self, entry: str, said: str, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": f"{GLOBAL}defaults:\n  - {entry}\nprompt: a fox\n"})
+        (problem,) = problems(Composer(mine), "experiment=mine")
+        assert said in str(problem)
+        assert f"{mine}/experiment/mine.yaml" in str(problem)
+
+    def test_they_hide_no_other_mistake(self, configs: Write) -> None:
+        text = (
+            "defaults: [override base: sdxl, override /loras: [tdc]]\nsampling: {stpes: 3, eta: 2}\nscheduler: ddim\n"
+        )
+        mine = configs({"experiment/mine.yaml": GLOBAL + text})
+        found = problems(Composer(mine), "experiment=mine", "sampling.steps=0")
+        assert {problem.key for problem in found} == {
+            "defaults",
+            "loras",
+            "sampling.stpes",
+            "sampling.eta",
+            "sampling.steps",
+            "scheduler",
+        }
+
+    @pytest.mark.parametrize("order", ["[override /base: sdxl, quickstart]", "[quickstart, override /base: sdxl]"])
+    def test_what_overrides_may_stand_anywhere(self, order: str, configs: Write) -> None:
+        composer = Composer(configs({"experiment/mine.yaml": f"{GLOBAL}defaults: {order}\n"}))
+        spec = composer.compose(["experiment=mine"]).spec
+        assert (spec.base.family, spec.prompt) == ("sdxl", "a fox on a green background")
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("scheduler: ddim", "a file chooses a preset with 'defaults: [override /scheduler: ddim]'"),
+            ("loras: tcd", "a file chooses a preset with 'defaults: [override /loras: [tcd]]'"),
+            ("loras: [tcd, papercut]", "a file chooses a preset with 'defaults: [override /loras: [tcd, papercut]]'"),
+        ],
+    )
+    def test_a_preset_in_place_of_settings(self, text: str, said: str, configs: Write) -> None:
+        (problem,) = problems(Composer(configs({"experiment/mine.yaml": GLOBAL + text + "\n"})), "experiment=mine")
+        assert said in problem.what
+
+
+class TestPlaces:
+    """Where in a user's file a mistake stands."""
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("\nsampling:\n  steps: 4\n  eta: 2\n", 5),
+            ("sampling: {eta: 2}\n", 2),
+            ("defaults:\n  - override /loras: [tcd]\n  - override /base: sdlx\n", 4),
+            ("prompt: a\nloras: {tcd: {weight: heavy}}\n", 3),
+            ("sweep:\n  retry: many\n", 3),
+        ],
+    )
+    def test_path_and_line(self, text: str, line: int, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": GLOBAL + text})
+        (problem,) = problems(Composer(mine), "experiment=mine")
+        assert problem.place == f"{mine}/experiment/mine.yaml:{line}"
+        assert str(problem).endswith(f"[{problem.place}]")
+
+    def test_relative_to_where_one_is(self, configs: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        mine = configs({"sampling/mine.yaml": "steps: 4\neta: 3\nguidance_scale: 0\n"})
+        monkeypatch.chdir(mine)
+        (problem,) = problems(Composer(mine), "sampling=mine")
+        assert problem.place == "sampling/mine.yaml:2"
+
+    def test_of_a_file_that_is_no_yaml(self, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": "prompt: [\n"})
+        (problem,) = problems(Composer(mine), "experiment=mine")
+        assert problem.place == f"{mine}/experiment/mine.yaml"
+
+
+def test_what_fits_is_said(composer: Composer) -> None:
+    (problem,) = problems(composer, "base=sd15", "loras=[papercut]")
+    assert problem.what.startswith(
+        "was trained for sdxl and does not fit a base of family sd15; it fits base=animagine_xl or sdxl"
+    )
+    assert "; sd15 has loras=[" in problem.what
+    assert "[tcd]" in problem.what
+
+
 class TestText:
     """How a problem reads."""
 
@@ -235,7 +343,13 @@ class TestText:
         (["check", "lokc"], "unknown command or override 'lokc'"),
         (["check", "check"], "unknown override 'check'; did you mean 'tcdflow check'?"),
         (["base=emoji", "check"], "unknown override 'check'; did you mean 'tcdflow check base=emoji'?"),
-        (["-m", "check", "base=emoji"], "unknown override 'check'; did you mean 'tcdflow check base=emoji'?"),
+        (["-m", "check", "base=emoji"], "unknown override 'check'; did you mean 'tcdflow check -m base=emoji'?"),
+        (["--config-dir", "my dir", "check"], "did you mean 'tcdflow check --config-dir 'my dir''?"),
+        (["a red fox"], "unknown command or override 'a red fox'; did you mean 'prompt=a red fox', in quotes?"),
+        (["big", "red", "fox"], "did you mean 'prompt=big red fox', in quotes?"),
+        (["fox"], "tcdflow: unknown command or override 'fox'\n"),
+        (["heart"], "tcdflow: unknown command or override 'heart'\n"),
+        (["rerun", "no/such/place", "--sample", "3"], "no/such/place: cannot be read: No such file or directory"),
         (
             ["prompt=a", "red", "heart"],
             "unknown command or override 'heart'; did you mean 'prompt=a red heart', in quotes?",

@@ -87,7 +87,7 @@ def test_what_a_checkpoint_lacks_and_has_more() -> None:
         ("model.diffusion_model.layers.0.attention.qkv.weight", "other", "a checkpoint of another architecture"),
         ("down_blocks.0.resnets.0.conv1.weight", "other", "a UNet without text encoder and VAE"),
         ("text_model.encoder.layers.0.mlp.fc1.weight", "other", "a text encoder"),
-        ("emb_params", "other", "a textual inversion embedding"),
+        ("emb_params", "embedding", "a textual inversion embedding"),
         ("weight", "unknown", "a file of unknown tensors"),
     ],
 )

@@ -121,6 +121,14 @@ def test_a_tiny_vae_takes_its_place(sd: Path) -> None:
     assert "base.vae has no effect: runtime.tiny_vae takes its place" in list(rules.warnings(run))
 
 
+def test_a_whole_vae_is_no_tiny_one(sd: Path, tmp_path: Path) -> None:
+    run = spec(str(sd))
+    whole = str(vae(tmp_path / "whole"))
+    run = run.model_copy(update={"runtime": run.runtime.model_copy(update={"tiny_vae": whole})})
+    what = "is an AutoencoderKL, and an AutoencoderTiny is needed; give it as base.vae"
+    assert problem(run) == f"runtime.tiny_vae = '{whole}': {what}"
+
+
 def test_a_checkpoint_without_one_gets_that_of_its_layout(sd: Path, tmp_path: Path) -> None:
     file = sparse(tmp_path / "x.safetensors", unet(768) | CLIP)
     run = spec(str(file), config=str(sd))

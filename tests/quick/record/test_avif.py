@@ -14,6 +14,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.errors import RecordError
 from tcdflow.files.image_header import check_image
 from tcdflow.files.images import resolve_image
+from tcdflow.inputs.decode import decode
 from tcdflow.parts.formats import avif
 from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of
@@ -65,13 +66,11 @@ def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_an_input_may_be_turned(tmp_path: Path, orientation: int) -> None:
-    from tcdflow.engine.fit import load
-
     exif = Image.Exif()
     exif[0x0112] = orientation
     an_image(size=(12, 9)).save(tmp_path / "in.avif", exif=exif)
-    assert check_image(tmp_path / "in.avif") == load(tmp_path / "in.avif").size
-    assert load(tmp_path / "in.avif").size == ((12, 9) if orientation < 5 else (9, 12))
+    assert check_image(tmp_path / "in.avif") == decode(tmp_path / "in.avif").image.size
+    assert decode(tmp_path / "in.avif").image.size == ((12, 9) if orientation < 5 else (9, 12))
     assert resolve_image("task.image", str(tmp_path / "in.avif")).files == ("in.avif",)
 
 

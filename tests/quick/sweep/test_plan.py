@@ -19,9 +19,11 @@ from tcdflow.sweep import plan as plans
 from tcdflow.sweep import planner
 from tcdflow.sweep.directory import freeze
 from tcdflow.sweep.names import cell_names, sweep_name
+from tcdflow.sweep.plan import Cell
 from tests.helpers import GLOBAL, Write
 from tests.sweep.fake import Sweep
 
+CELL = {"template": 0, "values": {}, "overrides": (), "key": "", "how": "", "files": ()}
 ZIP = "sweep.zip=[[sampling.steps,sampling.eta]]"
 DECLARED = """
 sweep:
@@ -162,7 +164,26 @@ class TestCells:
     def test_names_are_plain_sorted_and_unique(self, prompts: list[str]) -> None:
         names = cell_names([(f"prompt={text}", f"loras=[{text}]") for text in prompts])
         assert names == sorted(set(names)) and len(names) == len(prompts)
-        assert all(re.fullmatch(r"[A-Za-z0-9][\w.=+-]{0,127}", name, re.ASCII) for name in names)
+        for name in names:
+            assert len(name.encode()) <= 250
+            Cell.model_validate(CELL | {"name": name})
+
+    @pytest.mark.parametrize(
+        ("override", "name"),
+        [
+            ("loras.tcd.weight=-0.5", "000_weight=-0.5"),
+            ("prompt='- a - b -'", "000_prompt=a-b"),
+            ("prompt='a-b, c'", "000_prompt=a-b-c"),
+            ("prompt='ein grünes Herz'", "000_prompt=ein-grünes-Herz"),
+            ("prompt='赤いハート'", "000_prompt=赤いハート"),
+            ("prompt='दिल की'", "000_prompt=दिल-की"),
+            ("prompt='قلب أحمر'", "000_prompt=قلب-أحمر"),
+            ("prompt='e\u0301'", "000_prompt=é"),
+            ("prompt='🙂 \u202e../../x'", "000_prompt=..-..-x"),
+        ],
+    )
+    def test_names_keep_signs_and_letters(self, override: str, name: str) -> None:
+        assert cell_names([(override,)]) == [name]
 
     def test_many_names_sort(self) -> None:
         names = cell_names([("sampling.seed=1",)] * 1200)
@@ -171,6 +192,22 @@ class TestCells:
     def test_names_say_the_values(self, composer: Composer) -> None:
         plan = planner.make(composer, ["loras=[tcd],[]", "prompt='a red heart',x"]).plan
         assert plan.cells[0].name == "000_loras=tcd_prompt=a-red-heart"
+
+    def test_prompts_that_changed_have_a_directory_of_their_own(self, composer: Composer, tmp_path: Path) -> None:
+        file = tmp_path / "prompts.txt"
+        names = []
+        for text in ("a fox\na cat\n", "a fox\na dog\n", "a fox\na cat\n"):
+            file.write_text(text)
+            names.append(planner.make(composer, [f"sweep.prompts_from={file}"]).plan.name)
+        assert names[0] == names[2] != names[1]
+
+    def test_a_declared_axis_that_changed_has_too(self, configs: Write) -> None:
+        names = set()
+        for values_ in ("[2, 4]", "[2, 8]"):
+            text = f"{GLOBAL}sweep: {{axes: {{sampling.steps: {values_}}}}}\n"
+            composer = Composer(configs({"experiment/mine.yaml": text}))
+            names.add(planner.make(composer, ["experiment=mine"]).plan.name)
+        assert len(names) == 2
 
     def test_the_name_of_a_sweep_is_stable(self) -> None:
         told = ["a.eta=0,1", "b.seed=1,2"]

@@ -1,0 +1,36 @@
+"""A composed config with its interpolations resolved, all that cannot be resolved told at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from tcdflow.errors import Problem
+from tcdflow.text import first_line, joined
+
+
+def resolved(node: DictConfig | ListConfig, prefix: str, problems: list[Problem]) -> Any:
+    """Resolve node by node, so that one broken interpolation does not hide the next."""
+    keys = range(len(node)) if isinstance(node, ListConfig) else list(node)
+    found: list[tuple[Any, Any]] = []
+    for name in keys:
+        key = f"{prefix}.{name}" if prefix else str(name)
+        try:
+            value = node[name]
+        except OmegaConfBaseException as error:
+            problems.append(_unresolved(node, str(name), key, error))
+            continue
+        container = isinstance(value, DictConfig | ListConfig)
+        found.append((name, resolved(value, key, problems) if container else value))
+    return [value for _, value in found] if isinstance(node, ListConfig) else dict(found)
+
+
+def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: OmegaConfBaseException) -> Problem:
+    if isinstance(error, MissingMandatoryValue):
+        return Problem(key, f"must be given, as {key}=...")
+    sources = node.get("sources") if isinstance(node, DictConfig) and name == "source" else None
+    if sources and isinstance(error, InterpolationKeyError):
+        return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
+    return Problem(key, joined(first_line(error)))
