@@ -262,7 +262,8 @@ class Composer:
         spec = self._validate(plain, parsed, found)
         if spec is not None and not refused:
             found += [self._placed(problem, parsed) for problem in rules.problems(spec)]
-        problems += [self._hinted(problem) for problem in found if not overshadowed(problem, refused)]
+        true = [problem for problem in found if not overshadowed(problem, refused)]
+        problems += [self._hinted(explained(problem, plain, parsed, self.options)) for problem in true]
         return spec
 
     def _error(self, problems: Sequence[Problem]) -> ConfigError:
@@ -378,8 +379,7 @@ class Composer:
         try:
             return RunSpec.model_validate(plain)
         except ValidationError as error:
-            found = problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
-            problems += [explained(problem, plain, parsed, self.options) for problem in found]
+            problems += problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:
