@@ -127,5 +127,8 @@ def by_interrupt(error: BaseException) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = unsigned(value if isinstance(value, str) else repr(value))
+    try:
+        text = unsigned(value if isinstance(value, str) else repr(value))
+    except ValueError:  # an integer of more digits than Python writes
+        text = "(a number of thousands of digits)"
     return f"'{text[:77]}...'" if len(text) > 80 else f"'{text}'" if isinstance(value, str) else text

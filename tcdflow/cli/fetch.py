@@ -38,6 +38,7 @@ def parser() -> Arguments:
         "Download what a config, a sweep (-m, or its directory), a run or an image needs, each file from where an "
         "earlier try was cut off. HF_HUB_OFFLINE=1 works afterwards.",
         EXAMPLES,
+        hidden=("--fetch",),
     )
 
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
         looked = _recorded(path, overrides)
     else:
         flags.find_file(args)
-        looked = _composed(flags.composer(args), args.overrides, sweeping=args.multirun)
+        looked = _composed(flags.composer(args, fetch=True), args.overrides, sweeping=args.multirun)
     with DownloadBar() as bar:
         here = fetch(looked, bar.progress)
     show_files(here)
@@ -84,12 +85,13 @@ def _recorded(path: Path, overrides: Sequence[str]) -> Iterable[Artifact]:
             raise ConfigError([Problem("fetch", "a plan is taken as it is, without overrides", changes[0])])
         return _planned(path.parent if path.name == plans.FILE_NAME else path, allow_pickle=allow_pickle)
     recorded = find(path)
-    return Preparer()(recorded.request(vary(recorded.spec, changes), allow_pickle=allow_pickle)).files
+    spec = vary(recorded.spec, changes)
+    return Preparer()(recorded.request(spec, allow_pickle=allow_pickle, fetch=True, overrides=overrides)).files
 
 
 def _planned(directory: Path, *, allow_pickle: bool) -> Iterable[Artifact]:
     plan = plans.read(directory)
-    parts = [files.artifact() for files in plan.files]
+    parts = [files.artifact(fetch=True) for files in plan.files]
     refuse_pickles([] if allow_pickle else parts)
     looked = looked_up(parts)
     plan.pins().hold(lock(looked))

@@ -18,9 +18,15 @@ _REFUSED = {
     "config_name": "is refused: it would replace tcdflow's own config; experiment=NAME chooses a YAML",
 }
 _SWITCH: dict[str, Any] = {"action": "store_true"}
+FETCH: tuple[tuple[str, ...], dict[str, Any], str] = (
+    ("--fetch",),
+    _SWITCH,
+    "download also from addresses that only a file names: a YAML of --config-dir, a record, a plan",
+)
 _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
     (("--multirun", "-m"), _SWITCH, "a sweep: commas, range() and choice() make several values"),
     (("--config-dir", "-cd"), {"metavar": "DIR"}, "a directory laid out like conf/ that adds your own YAMLs"),
+    FETCH,
     (("--no-defaults",), _SWITCH, f"leave out your personal defaults; {personal.VARIABLE}=off does too"),
 )
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -113,12 +119,16 @@ def find_file(args: argparse.Namespace) -> None:
     args.overrides = list(args.words.overrides)
 
 
-def composer(args: argparse.Namespace) -> Composer:
+def composer(args: argparse.Namespace, *, fetch: bool = False) -> Composer:
     """Return what composes the runs that arguments ask for: with a YAML named by its path, and personal defaults.
+
+    Args:
+        args: as they were read.
+        fetch: whether addresses may be asked that only files name, as with ``--fetch``.
 
     Raises:
         ConfigError: if one of the places is not what it should be.
     """
     words: named.Words = args.words
     own = None if args.no_defaults else personal.find()
-    return Composer(args.config_dir or words.beside, experiment=words.file, personal=own)
+    return Composer(args.config_dir or words.beside, experiment=words.file, personal=own, fetch=fetch or args.fetch)

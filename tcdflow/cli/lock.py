@@ -20,7 +20,7 @@ from tcdflow.files.lock import LockedFile, lock
 from tcdflow.files.pins import Pins
 from tcdflow.record import lockfile
 from tcdflow.request.prepare import Preparer
-from tcdflow.request.request import Request
+from tcdflow.request.request import Request, network_of
 from tcdflow.spec.paths import at_home
 from tcdflow.sweep import planner
 
@@ -62,7 +62,8 @@ def main(argv: Sequence[str]) -> int:
     else:
         composition = composer.compose(overrides)
         warn(composition.warnings)
-        artifacts = Preparer()(Request(composition.spec, pins, allow_pickle=allow_pickle)).files
+        network = network_of(overrides, fetch=args.fetch)
+        artifacts = Preparer()(Request(composition.spec, pins, allow_pickle=allow_pickle, network=network)).files
     lockfile.write(path, _added(known, lock(artifacts)))
     show_files(artifacts)
     print(path)

@@ -36,7 +36,7 @@ def parser() -> Arguments:
         EXAMPLES,
         word="GROUP",
         about="a group (loras), the keys of one (loras.), or an embedded model (emoji); all groups if left out",
-        hidden=("--multirun",),
+        hidden=("--multirun", "--fetch"),
     )
     parser.add_argument("--json", action="store_true", help="print JSON, described in docs/json.md")
     return parser

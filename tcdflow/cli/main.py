@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import shlex
 import sys
 import time
@@ -15,13 +16,15 @@ from typing import NoReturn
 from tcdflow._version import __version__
 from tcdflow.cli.leave import leave
 from tcdflow.cli.signals import INTERRUPTED, interrupted, listen
-from tcdflow.cli.streams import guard
+from tcdflow.cli.streams import guard, printable_output
 from tcdflow.cli.verbs import HELP, VERBS
 from tcdflow.errors import ConfigError, RequestError, TcdflowError, by_interrupt
-from tcdflow.text import joined, one_line, printable, unsigned
+from tcdflow.text import PrintableFormatter, joined, one_line, printable, unsigned
 
 DEBUG = "TCDFLOW_DEBUG"
 _STOPPED = "tcdflow: interrupted"
+_NO_MEMORY = re.compile(r"^MemoryError|failed to map segment|cannot allocate memory", re.IGNORECASE)
+"""How want of memory shows, also where a library is imported."""
 
 
 def main() -> NoReturn:
@@ -34,6 +37,8 @@ def main() -> NoReturn:
         # cannot be written is no reason to show a traceback.
         logging.captureWarnings(True)
         logging.raiseExceptions = False
+        if logging.lastResort is not None:  # which writes to standard error where no run has a log
+            logging.lastResort.setFormatter(PrintableFormatter())
         # Importing torch and diffusers makes a million objects and no garbage: collecting meanwhile costs over a
         # second. The run starts the collector again once all is loaded.
         gc.disable()
@@ -44,6 +49,11 @@ def main() -> NoReturn:
         status = dispatch(sys.argv[1:])
     except KeyboardInterrupt:
         print(_STOPPED, file=sys.stderr)
+    except Exception as error:  # before any command: no thread can be started, say
+        if os.environ.get(DEBUG):
+            raise
+        status = 1
+        print(_message(error), file=sys.stderr)
     leave(status)
 
 
@@ -54,7 +64,8 @@ def dispatch(argv: Sequence[str]) -> int:
         0 done, 1 the run or some cell failed, 2 the request was wrong, 130 interrupted.
     """
     try:
-        return _run(argv)
+        with printable_output():
+            return _run(argv)
     except (Exception, KeyboardInterrupt) as error:
         time.sleep(0.001)  # for the thread that listens to have its turn
         if by_interrupt(error) or interrupted():
@@ -124,6 +135,8 @@ def _message(error: BaseException) -> str:
     if isinstance(error, TcdflowError):
         return _listed(text) if "\n" in text else f"tcdflow: {printable(text)}"
     reason = joined(text) or type(error).__name__
+    if isinstance(error, MemoryError | ImportError | OSError) and _NO_MEMORY.search(f"{type(error).__name__} {text}"):
+        return f"tcdflow: failed: out of memory ({reason})"
     return f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)"
 
 

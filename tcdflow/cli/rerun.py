@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.collector import resume_collector
 from tcdflow.cli.files import DownloadBar
+from tcdflow.cli.flags import FETCH
 from tcdflow.cli.run import summary
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import tell_seeds, warn
@@ -56,6 +57,7 @@ def parser() -> Arguments:
         help="key=value makes a variation; hydra.run.dir=DIR says where to write",
     )
     parser.add_argument("--verify", action="store_true", help="compare pixels: exit status 0 if they are identical")
+    parser.add_argument(*FETCH[0], **FETCH[1], help=FETCH[2])
     parser.add_argument("--sample", type=int, metavar="N", help="of a sweep, verify N cells: the same ones each time")
     return parser
 
@@ -68,13 +70,13 @@ def main(argv: Sequence[str]) -> int:
     if args.verify and is_sweep(args.path):
         if overrides:
             raise ConfigError([Problem("rerun", "a sweep is verified as it is, without overrides", overrides[0])])
-        return _sweep(args.path, args.sample, allow_pickle=allow_pickle)
+        return _sweep(args.path, args.sample, allow_pickle=allow_pickle, fetch=args.fetch)
     recorded = find(args.path) if args.sample is None or not is_there(args.path) else None
     if recorded is None:
         raise ConfigError([Problem("--sample", "requires --verify and the directory of a sweep", args.sample)])
     spec = vary(recorded.spec, changes)
     tell_seeds(spec.sampling.seeds if any(map(RandomSeeds.asked, changes)) else ())
-    request = recorded.request(spec, allow_pickle=allow_pickle, overrides=args.overrides)
+    request = recorded.request(spec, allow_pickle=allow_pickle, fetch=args.fetch, overrides=args.overrides)
     if args.verify and not where:
         return _verify(recorded, request)
     _keep_the_original(recorded, where)
@@ -171,14 +173,14 @@ def _tell_why(verified: Verified) -> None:
         print(printable(f"  {line}"))
 
 
-def _sweep(directory: Path, size: int | None, *, allow_pickle: bool) -> int:
+def _sweep(directory: Path, size: int | None, *, allow_pickle: bool, fetch: bool) -> int:
     from tcdflow.engine.warm import WarmEngine
     from tcdflow.rerun.cells import sample, verify_cells
 
     cells, undone = sample(directory, size)
     unlike: list[Verified] = []
     engine = WarmEngine(on_loaded=resume_collector)
-    for verified in verify_cells(cells, engine, interrupted, allow_pickle=allow_pickle):
+    for verified in verify_cells(cells, engine, interrupted, allow_pickle=allow_pickle, fetch=fetch):
         if not verified.identical:
             unlike.append(verified)
             if len(unlike) <= _SHOWN:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tcdflow.cli.arguments import Arguments
+from tcdflow.cli.flags import FETCH
 from tcdflow.cli.launchers import Launcher
 from tcdflow.cli.sweep import run_plan
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
@@ -28,6 +29,7 @@ def parser() -> Arguments:
     parser = Arguments("resume", about, EXAMPLES)
     parser.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="directory of the sweep, with its plan.json")
     parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    parser.add_argument(*FETCH[0], **FETCH[1], help=FETCH[2])
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -46,5 +48,6 @@ def main(argv: Sequence[str]) -> int:
     launcher = Launcher.alone(others)
     plan = plans.read(args.directory)
     refuse_pickles([] if allow_pickle else [files.artifact() for files in plan.files])
+    allowed = plan.allowing(pickles=allow_pickle, fetch=args.fetch)
     with sweeps.alone(args.directory):
-        return run_plan(plan.allowing(pickles=allow_pickle), args.directory, launcher, retry_failed=args.retry_failed)
+        return run_plan(allowed, args.directory, launcher, retry_failed=args.retry_failed)

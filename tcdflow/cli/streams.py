@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from tcdflow.errors import OutputError
+from tcdflow.text import printable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -24,6 +27,29 @@ def guard() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout)
     sys.stderr = _text(_Messages(2, "w", closefd=False), sys.stderr)
+
+
+@contextmanager
+def printable_output() -> Iterator[None]:
+    """Escape control and bidirectional characters in whatever is printed meanwhile: names and values of others."""
+    with redirect_stdout(cast("TextIO", _Printable(sys.stdout))):
+        yield
+
+
+class _Printable:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(text if text.isprintable() else "\t".join(map(printable, text.split("\t"))))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Output(io.FileIO):

@@ -52,8 +52,10 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         fetch(planned.artifacts, download.progress)
     directory = directory_of(planned.plan)
     with sweeps.alone(directory):
-        plan = sweeps.freeze(directory, planned.plan).allowing(pickles=allow_pickle)
-        return run_plan(plan, directory, launcher, retry_failed=False, warned=planned.warnings)
+        plan = sweeps.freeze(directory, planned.plan)
+        # One that was there names files of its own.
+        allowed = plan.allowing(pickles=allow_pickle, fetch=composer.fetch or plan.files == planned.plan.files)
+        return run_plan(allowed, directory, launcher, retry_failed=False, warned=planned.warnings)
 
 
 def directory_of(plan: Plan) -> Path:

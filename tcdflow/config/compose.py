@@ -64,6 +64,7 @@ class Composition:
         sweep: what the config says of a sweep.
         lock: lock file that pins its sources, if any.
         allow_pickle: whether the user lets pickled weights be read.
+        fetch: whether the user lets addresses be asked that files of others name.
         personal: the personal defaults that it was composed with, if any.
     """
 
@@ -75,6 +76,7 @@ class Composition:
     sweep: SweepSpec = field(default_factory=SweepSpec)
     lock: str | None = None
     allow_pickle: bool = False
+    fetch: bool = False
     personal: PersonalDefaults | None = None
 
 
@@ -107,6 +109,7 @@ class Composer:
         experiment: a YAML that ``experiment=`` can choose by its name, wherever it lies.
         personal: a YAML with personal defaults.
         config_name: of the config that all begins with.
+        fetch: whether the user lets addresses be asked that files of others name.
 
     Raises:
         ConfigError: if the directory is not laid out so, or would hide a file of tcdflow's.
@@ -119,8 +122,10 @@ class Composer:
         experiment: Path | None = None,
         personal: Path | None = None,
         config_name: str = CONFIG_NAME,
+        fetch: bool = False,
     ) -> None:
         setup_globals()
+        self.fetch = fetch
         self.config_name = config_name
         self._user_dir = Path(config_dir) if config_dir is not None else None
         self.loader = config_loader(self._user_dir, experiment, personal)
@@ -257,7 +262,8 @@ class Composer:
         spec = self._validate(plain, parsed, found)
         if spec is not None and not refused:
             found += [self._placed(problem, parsed) for problem in rules.problems(spec)]
-        problems += [self._hinted(problem) for problem in found if not overshadowed(problem, refused)]
+        true = [problem for problem in found if not overshadowed(problem, refused)]
+        problems += [self._hinted(explained(problem, plain, parsed, self.options)) for problem in true]
         return spec
 
     def _error(self, problems: Sequence[Problem]) -> ConfigError:
@@ -299,6 +305,7 @@ class Composer:
             draft.sweep,
             draft.lock,
             allow_pickle,
+            self.fetch,
             self.personal,
         )
 
@@ -372,8 +379,7 @@ class Composer:
         try:
             return RunSpec.model_validate(plain)
         except ValidationError as error:
-            found = problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
-            problems += [explained(problem, plain, parsed, self.options) for problem in found]
+            problems += problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:

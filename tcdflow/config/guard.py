@@ -23,10 +23,10 @@ from omegaconf.errors import OmegaConfBaseException
 from tcdflow.config.defaults_list import DefaultsList
 from tcdflow.config.named_file import NamedFile
 from tcdflow.config.personal import CONFIG as PERSONAL
-from tcdflow.config.places import groups
+from tcdflow.config.places import groups, within
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Loader, Repository
-from tcdflow.text import reason
+from tcdflow.text import joined, reason
 
 TRUSTED = frozenset({"hydra", "main", "schema"})
 """Providers whose files ship with hydra and tcdflow; all others are a user's, or untrusted."""
@@ -45,6 +45,8 @@ _FORBIDDEN_HYDRA = (
     "hydra.output_subdir",
     "hydra.job.chdir",
 )
+_LONGEST_NUMBER = 64
+_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxobeE_.:+-]*")
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_NODES = 20_000
@@ -87,6 +89,8 @@ class GuardedRepository(Repository):
         if "\\" in config_path or any(part in ("", ".", "..") for part in config_path.split("/")):
             raise ConfigError([Problem("defaults", "a config is named by its group and name alone", config_path)])
         own = self.own_file(config_path)
+        if own is not None:
+            self._check_place(own, f"{config_path}.yaml")
         package = _check_file(own, f"{config_path}.yaml") if own is not None else None
         try:
             result = super().load_config(config_path)
@@ -105,6 +109,16 @@ class GuardedRepository(Repository):
             elif config_path == "config" and any(file.config == PERSONAL for file in self._named):
                 self._add_personal(result)
         return result
+
+    def _check_place(self, own: Path, shown: str) -> None:
+        """Refuse a file that a link takes from elsewhere: whoever wrote a directory must not choose what is read.
+
+        One that is named by its path is what the person at the command line has chosen.
+        """
+        sources = [source for source in self.sources if source.provider not in TRUSTED]
+        roots = [Path(source.path.removeprefix("file://")) for source in sources if not isinstance(source, NamedFile)]
+        if not any(file.file == own for file in self._named) and not any(within(own, root) for root in roots):
+            raise ConfigError([Problem(shown, "is a link that leads out of its config directory; copy the file there")])
 
     def _add_personal(self, result: ConfigResult) -> None:
         """Have personal defaults composed after tcdflow's own config and before an experiment."""
@@ -194,10 +208,27 @@ def _suspicious(events: Iterator[yaml.Event]) -> Iterator[str]:
             yield f"YAML anchors and aliases are not allowed: *{event.anchor}"
         if isinstance(event, yaml.NodeEvent) and (tag := getattr(event, "tag", None)) and tag != "!":
             yield f"YAML tags are not allowed: {tag}"
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _is_huge(event.value):
+            yield f"a number of {len(event.value)} characters; quote it if it is text"
+
+
+def _is_huge(text: str) -> bool:
+    """Say whether a plain scalar is a number longer than any setting: some are of base 60, and grow with each digit."""
+    return len(text) > _LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
 
 
 def _no_yaml(shown: str, error: Exception) -> ConfigError:
-    return ConfigError([Problem(shown, f"is not valid YAML: {reason(error, 1000)}")])
+    """Say where a file is no YAML, without the lines themselves: they may be another file's, and hold secrets."""
+    what = reason(error, 1000)
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = joined(f"{error.context or ''} {error.problem or ''}{where}")
+    elif isinstance(error, yaml.YAMLError | UnicodeDecodeError):
+        what = "it holds bytes that are no text"
+    elif isinstance(error, OSError):
+        what = error.strerror or what
+    return ConfigError([Problem(shown, f"is not valid YAML: {what}")])
 
 
 def _check_data(result: ConfigResult, shown: str, *, may_set_hydra: bool) -> None:

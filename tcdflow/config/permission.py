@@ -6,7 +6,10 @@ key. Whoever resumes or reruns what somebody else began has to allow it again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 
 from tcdflow.config.overrides import parse
 from tcdflow.errors import ConfigError, Problem
@@ -14,6 +17,36 @@ from tcdflow.spec.nearest import nearest
 
 GROUP = "security"
 ALLOW_PICKLE = "security.allow_pickle"
+
+
+def typed(overrides: Sequence[str]) -> frozenset[str]:
+    """Return the texts that the person wrote as values, or within them: what names a source is among them.
+
+    Args:
+        overrides: as the user wrote them; one that cannot be parsed says nothing.
+    """
+    found: set[str] = set()
+    for text in overrides:
+        value = text.partition("=")[2]
+        if "/" in value:
+            found.add(value)
+            with suppress(ValueError):
+                found.update(_texts(parse(text, sweeping=True).value()))
+    return frozenset(found)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, QuotedString):
+        yield value.text
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, ChoiceSweep):
+        yield from _texts(value.list)
+    elif isinstance(value, dict):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def permitted(overrides: Sequence[str]) -> tuple[bool, tuple[str, ...]]:

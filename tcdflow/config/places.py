@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
+_ADDRESS = re.compile(r"https?://[^\s'\",\]}]+")
 LISTS = ("loras", "embeddings", "adapters")
 """Groups of which several options are chosen, by a list."""
 
@@ -17,6 +19,13 @@ def conf_dir() -> Path:
     package = Path(__file__).resolve().parent.parent
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
+
+
+@cache
+def addresses() -> frozenset[str]:
+    """Return the http(s) addresses that tcdflow's own configs name."""
+    texts = (path.read_text("utf-8") for path in conf_dir().glob("*/*.yaml"))
+    return frozenset(address for text in texts for address in _ADDRESS.findall(text))
 
 
 def groups(*more: Path) -> tuple[str, ...]:
@@ -36,8 +45,17 @@ def is_group(name: str) -> bool:
 
 def files(group: str, *more: Path) -> Sequence[Path]:
     """Return the YAML files of a group, by name."""
-    found = [path for folder in (conf_dir(), *more) for path in (folder / group).glob("*.yaml")]
+    folders = (conf_dir(), *more)
+    found = [path for folder in folders for path in (folder / group).glob("*.yaml") if within(path, folder)]
     return sorted(found, key=lambda path: path.stem)
+
+
+def within(path: Path, folder: Path) -> bool:
+    """Say whether a file is in a folder, or in those below it, once links are followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a ring of links
+        return False
 
 
 def entries(group: str, *more: Path) -> Iterator[str]:

@@ -17,6 +17,7 @@ from PIL import Image
 from tcdflow.engine.loaded import Loaded, Needs
 from tcdflow.engine.sampler import Made, Sampled, SampleInput, Sampler, Step
 from tcdflow.engine.watch import Stopwatch, peak_memory
+from tcdflow.files.opened import opened
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import adapters, device, optimizations, schedulers
@@ -121,11 +122,14 @@ class Engine:
         optimizations.check(spec.runtime, where)
         needs = Needs.of(spec, artifacts, where, dtype)
         try:
-            if self._loaded is not None and self._loaded.leads_to(needs):
-                self._loaded.move(spec, artifacts, needs, watch)
+            if self._loaded is not None and self._loaded.needs == needs:
                 return self._loaded
-            self.close()
-            self._loaded = Loaded.load(spec, artifacts, needs, watch, reusable=self._reusable)
+            with opened(artifacts) as files:
+                if self._loaded is not None and self._loaded.leads_to(needs):
+                    self._loaded.move(spec, files, needs, watch)
+                    return self._loaded
+                self.close()
+                self._loaded = Loaded.load(spec, files, needs, watch, reusable=self._reusable)
         except BaseException:
             self.close()
             raise

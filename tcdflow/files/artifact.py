@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files.pickles import REFUSED, is_pickle
+from tcdflow.files.safetensors_header import read_header
+from tcdflow.files.stamp import Stamp
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Artifact:
         variant: variant of the weight files, None for the plain ones.
         absent: those of the files that have yet to be fetched.
         unpickle: whether the person at the command line lets pickles among the files be read.
+        fetch: whether the hub may be asked for what is absent.
+        stamps: of its files when the run began, in their order; None where nobody took them. They make no difference.
     """
 
     role: str
@@ -51,6 +57,8 @@ class Artifact:
     variant: str | None = None
     absent: tuple[Absent, ...] = ()
     unpickle: bool = False
+    fetch: bool = True
+    stamps: tuple[Stamp, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def path(self) -> Path:
@@ -67,6 +75,10 @@ class Artifact:
     def is_here(self) -> bool:
         """Whether all files lie where it says; their bytes are not looked at."""
         return all((self.root / name).is_file() for name in self.files)
+
+    def is_same(self, name: str, stamp: Stamp) -> bool:
+        """Say whether a file that was read is the one that was there when the run began."""
+        return self.stamps is None or self.stamps[self.files.index(name)] == stamp
 
     @property
     def key(self) -> str:
@@ -113,6 +125,18 @@ class Artifacts:
         """Say which pickles a run reads, for its record."""
         pickled = [(part.role, name) for part in self for name in part.files if is_pickle(name)]
         return tuple(f"{role}: {name} is a pickle; only its tensors are read (weights_only)" for role, name in pickled)
+
+    @cached_property
+    def weights(self) -> int:
+        """How many numbers the weights hold that are here."""
+        total = 0
+        for part in self:
+            absent = {file.name for file in part.absent}
+            for name in part.files:
+                if name.endswith(".safetensors") and name not in absent:
+                    with suppress(OSError, SourceError):  # said elsewhere
+                        total += sum(map(math.prod, read_header(part.root / name).shapes.values()))
+        return total
 
     def lora(self, name: str) -> Artifact:
         """The weights of one LoRA."""

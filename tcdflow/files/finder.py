@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tcdflow.errors import SourceError
-from tcdflow.files import base_checks, layout, model_index
+from tcdflow.files import base_checks, component_config, layout, lora_metadata, model_index
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.contents import Contents, check_kind, contents, contents_of
 from tcdflow.files.pickles import PICKLES, REFUSED, PickledError, is_pickle, stand_ins
-from tcdflow.files.safetensors_header import check_header
+from tcdflow.files.safetensors_header import check_header, read_header
 from tcdflow.files.source import Source
 from tcdflow.files.store import Store, Stores, promised_header, relative
 from tcdflow.spec.family import FAMILIES
@@ -32,10 +32,12 @@ class Finder:
     Attributes:
         stores: opens sources, each branch at one commit.
         unpickle: whether pickled weights are taken where there are no safetensors.
+        cached: of the hub, only what the cache has may be used.
     """
 
     stores: Stores = field(default_factory=Stores)
     unpickle: bool = False
+    cached: bool = False
     _promised: dict[Path, Contents | None] = field(default_factory=dict, repr=False)
 
     def weight_file(self, role: str, source: Source, family: str | None = None) -> Artifact:
@@ -52,7 +54,7 @@ class Finder:
             SourceError: if there is none or more than one, it is a pickle, or it is damaged.
         """
         if not _names_file(source):
-            store = self.stores.open(source)
+            store = self.stores.open(source, cached=self.cached)
             folder = f"{source.inside}/" if source.inside else ""
             listing = _listing(store, source)
             name = folder + layout.single_weights(listing, pickles=self.unpickle, likely=_likely(family))
@@ -62,7 +64,7 @@ class Finder:
             raise SourceError(f"{name} is a pickle, {REFUSED}")
         if not name.endswith((SAFETENSORS, *PICKLES)):
             raise SourceError(f"{name} is not a {SAFETENSORS} file")
-        store = self.stores.open(source)
+        store = self.stores.open(source, cached=self.cached)
         if source.kind != "path":
             _must_have(store, name)
         return self._found(role, source, store, (name,), single=True)
@@ -86,7 +88,7 @@ class Finder:
         """
         if _names_file(source):
             return self.weight_file(role, source)
-        store = self.stores.open(source)
+        store = self.stores.open(source, cached=self.cached)
         likely = _likely(family)
         files, chosen = self.choose(
             _listing(store, source),
@@ -106,7 +108,7 @@ class Finder:
                 check_kind(role, known)
                 base_checks.check_checkpoint(known, base)
             return found
-        store = self.stores.open(source)
+        store = self.stores.open(source, cached=self.cached)
         index, names = _pipeline(store, source)
         components = model_index.components(index)
         base_checks.check_class(index, components)
@@ -134,7 +136,7 @@ class Finder:
         """
         if _names_file(source):
             raise SourceError("is a weight file; the config of a single-file model is a folder or repository")
-        store = self.stores.open(source)
+        store = self.stores.open(source, cached=self.cached)
         if "config.json" not in _listing(store, source):
             raise SourceError("has no config.json")
         return self._found(role, source, store, ("config.json",))
@@ -147,7 +149,7 @@ class Finder:
         """
         if _names_file(source):
             raise SourceError("is a file; the layout of a single-file checkpoint is a folder or repository")
-        store = self.stores.open(source)
+        store = self.stores.open(source, cached=self.cached)
         index, listing = _pipeline(store, source)
         files = (model_index.FILE, *layout.config_files(listing, model_index.components(index)))
         return self._found(role, source, store, files)
@@ -184,9 +186,8 @@ class Finder:
         root, absent = store.look(tuple(prefix + name for name in files))
         unpickle = self.unpickle and any(map(is_pickle, files))
         missing = relative(absent, prefix)
-        return checked(
-            Artifact(role, source.text, store.revision, root / prefix, files, single, variant, missing, unpickle)
-        )
+        found = Artifact(role, source.text, store.revision, root / prefix, files, single, variant, missing, unpickle)
+        return checked(replace(found, fetch=not self.cached))
 
 
 def checked(artifact: Artifact) -> Artifact:
@@ -196,13 +197,17 @@ def checked(artifact: Artifact) -> Artifact:
         SourceError: naming the file that is not.
     """
     absent = {file.name for file in artifact.absent}
-    for name in artifact.files:
+    for name in sorted(artifact.files, key=lambda name: name.endswith(".json")):  # configs by headers that are whole
         path = artifact.root / name
         try:
             if name.endswith(SAFETENSORS) and name not in absent:
                 check_header(path)
                 if artifact.single:
                     check_kind(artifact.role, contents(path))
+                    if what := lora_metadata.problem(read_header(path).metadata):
+                        raise SourceError(what)
+            elif name.endswith(".json") and ".index." not in name:
+                _check_config(artifact, name, absent)
             elif ".index." in name:
                 folder = name.rpartition("/")[0]
                 weights = (other.rpartition("/") for other in artifact.files if other.endswith((SAFETENSORS, *PICKLES)))
@@ -212,6 +217,22 @@ def checked(artifact: Artifact) -> Artifact:
         except SourceError as error:
             raise SourceError(f"{name} {error}") from None
     return artifact
+
+
+def _check_config(artifact: Artifact, name: str, absent: Set[str]) -> None:
+    """Refuse a component's config that would have a library do more than load these weights."""
+    folder, _, leaf = name.rpartition("/")
+    if leaf in component_config.DATA or name == model_index.FILE:
+        return
+    config = model_index.read_json(artifact.root / name)
+    what = component_config.problem(leaf, config)
+    if what is None and leaf == "config.json":
+        here = [file for file in artifact.files if file.rpartition("/")[0] == folder and file.endswith(SAFETENSORS)]
+        if here and absent.isdisjoint(here):
+            tensors = {key: shape for file in here for key, shape in read_header(artifact.root / file).shapes.items()}
+            what = component_config.mismatch(config, tensors)
+    if what is not None:
+        raise SourceError(what)
 
 
 def _likely(family: str | None) -> re.Pattern[str] | None:

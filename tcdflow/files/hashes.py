@@ -27,16 +27,29 @@ def sha256_file(path: Path) -> str:
     Raises:
         OSError: if the file cannot be read.
     """
+    return hashed(path)[0]
+
+
+def hashed(path: Path) -> tuple[str, Stamp]:
+    """Return the hex SHA-256 of a file's bytes and the stamp of the very file that has them.
+
+    Its name may lead to another file before and after: what was opened is what is hashed and remembered.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
     memory = _memory_of(path)
     stamp = Stamp.of(path)
     if known := _recall(memory, str(stamp)):
-        return known
-    sized = not 0 <= time.time_ns() - stamp.ctime_ns < _TICK_NS
+        return known, stamp
     with path.open("rb") as file:
+        stamp = Stamp.of_open(file.fileno())
+        sized = not 0 <= time.time_ns() - stamp.ctime_ns < _TICK_NS
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if sized and Stamp.of(path) == stamp:
+        unchanged = Stamp.of_open(file.fileno()) == stamp
+    if sized and unchanged:
         _remember_digest(memory, stamp, digest)
-    return digest
+    return digest, stamp
 
 
 def know(path: Path, digest: str) -> None:

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from httpx2 import Request
-from huggingface_hub import HfApi, constants, get_cached_repo_tree, get_session, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, constants, get_cached_repo_tree, hf_hub_download, snapshot_download
 from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
 from tcdflow.errors import NotHereError, SourceError
 from tcdflow.files.artifact import Absent
 from tcdflow.files.hashes import sha256_file
 from tcdflow.files.hub_download import Progress, download, link
-from tcdflow.files.hub_errors import one_line
+from tcdflow.files.hub_errors import NOT_FETCHED, OFFLINE, one_line
+from tcdflow.files.hub_session import interruptible, limit_requests
 from tcdflow.files.hub_tree import Tree, keep, promised, recall
 from tcdflow.files.safetensors_header import Header
 
@@ -33,25 +33,32 @@ _MOST_IN_GIT = 64 * 2**20
 
 @dataclass(frozen=True)
 class HubRepo:
-    """A repository of the hub, pinned to a commit."""
+    """A repository of the hub, pinned to a commit.
+
+    Attributes:
+        repo: its name.
+        revision: the commit.
+        cached: only what the cache has may be used, since nobody at the command line wants the hub asked.
+    """
 
     repo: str
     revision: str
+    cached: bool = False
 
     @classmethod
-    def open(cls, repo: str, revision: str | None) -> HubRepo:
+    def open(cls, repo: str, revision: str | None, *, cached: bool = False) -> HubRepo:
         """Resolve a branch, tag or commit to a commit, from the cache where the hub is out of reach.
 
         Raises:
             SourceError: if the repository or revision is missing, closed to this user, or out of reach and not cached.
         """
-        with one_line(repo, revision):
-            _never_hang()
-            offline = constants.is_offline_mode()
+        with one_line(repo, revision, cached=cached):
+            limit_requests()
+            offline = cached or constants.is_offline_mode()
             commit = HfApi().resolve_revision(repo, revision=revision, local_files_only=offline).resolved
             if not _SHA1.fullmatch(commit):  # it names a folder of the cache
                 raise ValueError(commit)
-            return cls(repo, commit)
+            return cls(repo, commit, cached)
 
     @property
     def _cache(self) -> Path:
@@ -108,19 +115,19 @@ class HubRepo:
         if not absent:
             return
         first, more = absent[0], f" and {len(absent) - 1} more" if absent[1:] else ""
-        if constants.is_offline_mode():
+        if self._offline:
             if not more and (self.snapshot / first.name).exists():
-                raise NotHereError(f"{first.name} {_DAMAGED}")
+                raise NotHereError(f"{first.name} is damaged in the local cache{self._mending}")
             size = sum(file.size for file in absent) / 1e6
             verb = "are" if more else "is"
-            raise NotHereError(f"{first.name}{more} ({size:,.1f} MB) {verb} {_OFFLINE}")
+            raise NotHereError(f"{first.name}{more} ({size:,.1f} MB) {verb} not in the local cache{self._remedy}")
         for file in absent:
             for path in (self.snapshot / file.name, self._blob(file)):
                 # A dangling link is in the way too; a blob that another process has just made is not.
                 if path.is_symlink() or (path.exists() and not _is_whole(path, file)):
                     path.unlink(missing_ok=True)
         with one_line(self.repo, self.revision):
-            _never_hang()
+            limit_requests()
             download(self.repo, self.revision, [(file, self._blob(file)) for file in absent], progress)
             for file in absent:
                 link(self._blob(file), self.snapshot / file.name)
@@ -130,11 +137,11 @@ class HubRepo:
 
         It says early what is wrong with a file. None where the hub does not send it: then that is found out later.
         """
+        if self._offline:
+            return None
         try:
             with one_line(self.repo, self.revision):
-                _never_hang()
-                if constants.is_offline_mode():
-                    return None
+                limit_requests()
                 found = HfApi().parse_safetensors_file_metadata(self.repo, name, revision=self.revision)
         except SourceError:
             return None
@@ -145,25 +152,37 @@ class HubRepo:
     def _blob(self, file: Absent) -> Path:
         return self._cache / "blobs" / file.sha256
 
+    @property
+    def _offline(self) -> bool:
+        return self.cached or constants.is_offline_mode()
+
+    @property
+    def _remedy(self) -> str:
+        return OFFLINE if constants.is_offline_mode() else NOT_FETCHED
+
+    @property
+    def _mending(self) -> str:
+        return ": unset HF_HUB_OFFLINE to download it again" if constants.is_offline_mode() else NOT_FETCHED
+
     def _bring_small(self, names: Sequence[str]) -> None:
         folder = self.snapshot
-        if not all((folder / name).is_file() for name in names):
+        if not self._offline and not all((folder / name).is_file() for name in names):
             with one_line(self.repo, self.revision):
-                _never_hang()
+                limit_requests()
                 patterns = [_literally(name) for name in names]
-                snapshot_download(self.repo, revision=self.revision, allow_patterns=patterns)
+                interruptible(lambda: snapshot_download(self.repo, revision=self.revision, allow_patterns=patterns))
         for name in names:
             if not (folder / name).is_file():
                 # The client is content with an incomplete snapshot where the hub does not answer.
-                if constants.is_offline_mode():
-                    raise NotHereError(f"{name} is {_OFFLINE}")
+                if self._offline:
+                    raise NotHereError(f"{name} is not in the local cache{self._remedy}")
                 raise SourceError(f"{name} is not in the local cache, and the hub does not send it: try again later")
         self._mend([name for name, whole in zip(names, self._are_whole(names), strict=True) if not whole])
 
     def _mend(self, damaged: Sequence[str]) -> None:
         """Download damaged files of the cache again; what the hub then sends wrong again is removed from the cache."""
-        if damaged and constants.is_offline_mode():
-            raise NotHereError(f"{damaged[0]} {_DAMAGED}")
+        if damaged and self._offline:
+            raise NotHereError(f"{damaged[0]} is damaged in the local cache{self._mending}")
         with one_line(self.repo, self.revision):
             for name in damaged:
                 _log.warning("%s: %s is damaged; downloading it again", self.repo, name)
@@ -181,8 +200,10 @@ class HubRepo:
         if known is not None:
             return known
         try:
-            with one_line(self.repo, self.revision):
-                _never_hang()
+            with one_line(self.repo, self.revision, cached=self.cached):
+                if self.cached:
+                    raise CachedRepoTreeNotFoundError
+                limit_requests()
                 tree = promised(HfApi().list_repo_tree(self.repo, revision=self.revision, recursive=True))
         except SourceError:
             if not self.snapshot.is_dir():
@@ -201,10 +222,6 @@ class HubRepo:
         """Check files on as many threads as help; hashing releases the interpreter lock."""
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256") as pool:
             return list(pool.map(lambda name: _is_whole(self.snapshot / name, self._tree.get(name)), names))
-
-
-_OFFLINE = "not in the local cache, and HF_HUB_OFFLINE is set: unset it to download"
-_DAMAGED = "is damaged in the local cache: unset HF_HUB_OFFLINE to download it again"
 
 
 def _is_whole(path: Path, promised: Absent | None = None) -> bool:
@@ -233,21 +250,3 @@ def _is_whole(path: Path, promised: Absent | None = None) -> bool:
 def _literally(name: str) -> str:
     """Escape a file name for the hub's fnmatch patterns."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
-
-
-def _never_hang() -> None:
-    """Limit how long the requests of the hub's client wait.
-
-    Its 2.4 asks for a repository's commit and files without any limit, and retries a file's head with one of a minute.
-    """
-    session = get_session()
-    hooks = session.event_hooks
-    if _limit not in hooks["request"]:
-        session.event_hooks = {**hooks, "request": [*hooks["request"], _limit]}
-
-
-def _limit(request: Request) -> None:
-    given = request.extensions.get("timeout") or {}
-    most = constants.HF_HUB_DOWNLOAD_TIMEOUT
-    kinds = ("connect", "read", "write", "pool")
-    request.extensions["timeout"] = {kind: min(given.get(kind) or most, most) for kind in kinds}

@@ -24,13 +24,22 @@ from tcdflow.errors import NotHereError, SourceError
 from tcdflow.files.hub_logging import terse
 from tcdflow.text import reason
 
+OFFLINE = ", and HF_HUB_OFFLINE is set: unset it to download"
+NOT_FETCHED = ", and the hub is asked for what only a file names with --fetch alone"
+"""Why nothing is downloaded, behind what is missing."""
+
 _LOGIN = "log in with `hf auth login`"
 _NOT_HERE = (LocalEntryNotFoundError, RevisionResolutionError, OfflineModeIsEnabled)
 
 
 @contextmanager
-def one_line(repo: str, revision: str | None) -> Iterator[None]:
+def one_line(repo: str, revision: str | None, *, cached: bool = False) -> Iterator[None]:
     """Turn whatever the hub's client raises into one line, and keep it terse meanwhile.
+
+    Args:
+        repo: that is asked for.
+        revision: of it.
+        cached: the hub may not be asked, whatever its client could do.
 
     Raises:
         NotHereError: if nothing may be downloaded.
@@ -42,7 +51,10 @@ def one_line(repo: str, revision: str | None) -> Iterator[None]:
     except SourceError:
         raise
     except Exception as error:  # from another's code, which talks to a network: it can be anything
-        wanting = isinstance(error, _NOT_HERE) and constants.is_offline_mode()
+        offline = constants.is_offline_mode()
+        if cached and not offline:
+            raise NotHereError(f"is not in the local cache{NOT_FETCHED}") from error
+        wanting = isinstance(error, _NOT_HERE) and offline
         raise (NotHereError if wanting else SourceError)(explain(error, repo, revision)) from error
 
 
@@ -59,7 +71,7 @@ def explain(error: BaseException, repo: str, revision: str | None = None) -> str
             return f"the repository has no branch, tag or commit '{revision or constants.DEFAULT_REVISION}'"
         case _ if isinstance(error, _NOT_HERE):
             if constants.is_offline_mode():
-                return "is not in the local cache, and HF_HUB_OFFLINE is set: unset it to download"
+                return f"is not in the local cache{OFFLINE}"
             if error.__cause__ is not None:
                 return explain(error.__cause__, repo, revision)
             return f"the hub cannot be reached at {_endpoint()}, and the local cache does not have it"

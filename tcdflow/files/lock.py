@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Artifact
-from tcdflow.files.hashes import sha256_file
+from tcdflow.files.hashes import hashed
+from tcdflow.text import printable
 
 
 class LockedFile(BaseModel):
@@ -43,7 +43,7 @@ def lock(artifacts: Iterable[Artifact]) -> tuple[LockedFile, ...]:
 def _locked(artifact: Artifact, name: str) -> LockedFile:
     promised = next((file for file in artifact.absent if file.name == name), None)
     try:
-        size, sha256 = (promised.size, promised.sha256) if promised else _measured(artifact.root / name)
+        size, sha256 = (promised.size, promised.sha256) if promised else _measured(artifact, name)
     except OSError as error:
         back = "; tcdflow fetch brings it back" if artifact.revision and isinstance(error, FileNotFoundError) else ""
         what = f"{name} cannot be read: {error.strerror}{back}"
@@ -58,5 +58,8 @@ def _locked(artifact: Artifact, name: str) -> LockedFile:
     )
 
 
-def _measured(path: Path) -> tuple[int, str]:
-    return path.stat().st_size, sha256_file(path)
+def _measured(artifact: Artifact, name: str) -> tuple[int, str]:
+    sha256, stamp = hashed(artifact.root / name)
+    if not artifact.is_same(name, stamp):
+        raise SourceError(printable(f"{artifact.role}: {name} was changed while the run read it; start it again"))
+    return stamp.size, sha256

@@ -19,6 +19,21 @@ FILE = "model_index.json"
 MAX_BYTES = 16 * 2**20
 """Size of the largest config that is parsed; the index of a sharded model is the longest, with some megabytes."""
 
+_CLIP_TEXT = re.compile(r"CLIPTextModel(WithProjection)?")
+_CLIP_TOKENIZER = re.compile(r"CLIPTokenizer(Fast)?")
+_CLASSES = {
+    "unet": re.compile(r"UNet(2DCondition|Motion)Model"),
+    "vae": re.compile(r"Autoencoder(KL|Tiny)"),
+    "text_encoder": _CLIP_TEXT,
+    "text_encoder_2": _CLIP_TEXT,
+    "tokenizer": _CLIP_TOKENIZER,
+    "tokenizer_2": _CLIP_TOKENIZER,
+    "scheduler": re.compile(r"[A-Za-z0-9]+Scheduler"),
+    "safety_checker": re.compile(r"StableDiffusionSafetyChecker"),
+    "feature_extractor": re.compile(r"CLIP(ImageProcessor|FeatureExtractor)(Fast)?"),
+    "image_encoder": re.compile(r"CLIPVisionModelWithProjection"),
+}
+"""What a library may load for each component; it looks at no others."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")  # the last is diffusers' own module of safety checkers
 
@@ -43,6 +58,8 @@ def components(index: Mapping[str, Any]) -> dict[str, str]:
                     raise SourceError(
                         f"its {FILE} takes {name} from {library[:60]!r}; only diffusers and transformers are used"
                     )
+                if name in _CLASSES and not _CLASSES[name].fullmatch(cls):
+                    raise SourceError(f"its {FILE} makes {name} a {cls}, which is not supported")
                 found[name] = cls
             case _:
                 raise SourceError(f"its {FILE} has a damaged entry {name[:60]!r}; a component is [library, class]")

@@ -6,9 +6,11 @@ A lock file that a person keeps beside a config and the lock of a recorded run b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files.images import public_url
+from tcdflow.files.kept import kept
 from tcdflow.files.layout import is_weights
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.source import Source, at_commit, parse
@@ -26,6 +28,7 @@ class Pins:
         unknown: message for a source that the lock does not have; None leaves such a source free.
         since: of when the lock is, for messages: ``" since the plan"``.
         holds: says by its role whether a file must be the lock's; of the others it gives the commits alone.
+        directory: of the recorded run, where its input images may lie.
     """
 
     def __init__(
@@ -35,11 +38,13 @@ class Pins:
         unknown: str | None = None,
         since: str = "",
         holds: Callable[[str], bool] = lambda role: True,
+        directory: Path | None = None,
     ) -> None:
         self._name = name
         self._unknown = unknown
         self._since = since
         self._holds = holds
+        self._directory = directory
         self._files: dict[str, dict[str, LockedFile]] = {}
         for file in files:
             self._files.setdefault(file.source, {})[file.file] = file
@@ -65,6 +70,11 @@ class Pins:
             SourceError: if it does not.
         """
         self._first(public_url(text))
+
+    def kept_image(self, role: str, text: str) -> Path | None:
+        """Return the input image that the lock has, found by its hash; None if it is nowhere, or any other will do."""
+        known = self._files.get(public_url(text), {}).values() if self._holds(role) else ()
+        return next((path for file in known if file.role == role and (path := kept(file, self._directory))), None)
 
     def half(self, text: str) -> bool | None:
         """Say whether half-precision weights were read of a source; None if the lock has none of it, or others too."""

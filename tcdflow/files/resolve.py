@@ -13,6 +13,7 @@ from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files.accelerator import computes_in_half
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.finder import Finder, checked
+from tcdflow.files.network import ANY, Network
 from tcdflow.files.pins import FREE, Pins
 from tcdflow.files.resolver import Resolver, problem
 from tcdflow.files.store import fetched
@@ -24,7 +25,13 @@ Progress = Callable[[int, int], None]
 """Called from several threads with the bytes that are here and the total."""
 
 
-def look(spec: RunSpec, finder: Finder | None = None, pins: Pins = FREE, half: bool | None = None) -> Artifacts:
+def look(
+    spec: RunSpec,
+    finder: Finder | None = None,
+    pins: Pins = FREE,
+    half: bool | None = None,
+    network: Network = ANY,
+) -> Artifacts:
     """Find every file that a run reads. Large ones of the hub that are not on this machine stay absent.
 
     Args:
@@ -33,11 +40,13 @@ def look(spec: RunSpec, finder: Finder | None = None, pins: Pins = FREE, half: b
         pins: what is known of the files beforehand.
         half: whether it computes in half precision, which ``base.variant=auto`` goes by; None infers it from the spec
             and the machine.
+        network: what of it may be asked.
 
     Raises:
         ConfigError: naming each part whose source is wrong.
     """
-    resolver = Resolver(finder or Finder(), pins, computes_in_half(spec.runtime) if half is None else half)
+    half = computes_in_half(spec.runtime) if half is None else half
+    resolver = Resolver(finder or Finder(), pins, half, network)
     for need in spec.needs():
         resolver.take(need, spec.base)
     resolver.check_base(spec)

@@ -9,7 +9,8 @@ from tcdflow.errors import ConfigError, NotHereError, Problem, SourceError
 from tcdflow.files import base_checks
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.finder import Finder
-from tcdflow.files.images import public_url, resolve_image
+from tcdflow.files.images import is_url, public_url, resolve_image
+from tcdflow.files.network import Network
 from tcdflow.files.pins import Pins
 from tcdflow.files.source import Source, folder_in
 from tcdflow.spec.model import BaseModelSpec, RunSpec
@@ -27,11 +28,13 @@ class Resolver:
         finder: finds the files of a part.
         pins: what is known of them beforehand.
         half: whether the run computes in half precision, where the pins do not tell.
+        network: what of it may be asked.
     """
 
     finder: Finder
     pins: Pins
     half: bool
+    network: Network
     found: dict[str, Artifact] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -45,7 +48,12 @@ class Resolver:
         if need.form == "image":
             self._take_image(need)
             return
-        found = self._find(need.role, need.key, need.source, lambda source, half: self._files(need, source, half, base))
+        found = self._find(
+            need.role,
+            need.key,
+            need.source,
+            lambda finder, source, half: _files(finder, need, source, half, base),
+        )
         if found is None or not found.single or need.form == "weights" or need.follows_base:
             return
         key = need.config_key
@@ -59,8 +67,8 @@ class Resolver:
                 what = "a single-file checkpoint needs the folder or repository it follows"
             self.problems.append(Problem(key, what))
             return
-        config = self.finder.pipeline_config if need.form == "pipeline" else self.finder.model_config
-        self._find(key, key, need.config, lambda source, half: config(key, source))
+        config = Finder.pipeline_config if need.form == "pipeline" else Finder.model_config
+        self._find(key, key, need.config, lambda finder, source, half: config(finder, key, source))
 
     def check_base(self, spec: RunSpec) -> None:
         """Hold the base and its VAE against the run; a checkpoint without a VAE gets that of its ``base.config``."""
@@ -83,26 +91,20 @@ class Resolver:
             "base.vae",
             "base.vae",
             folder_in(config, "vae"),
-            lambda source, half: self.finder.model_folder("base.vae", source, half),
+            lambda finder, source, half: finder.model_folder("base.vae", source, half),
         )
         if self.problems[before:]:
             layout = shortened(unsigned(config), _MOST_SHOWN)
             what = f"the checkpoint holds no VAE, and neither does base.config={layout}; name one of family {family}"
             self.problems[before:] = [Problem("base.vae", what)]
 
-    def _files(self, need: Need, source: Source, half: bool, base: BaseModelSpec) -> Artifact:
-        if need.form == "weights":
-            return self.finder.weight_file(need.role, source, base.family)
-        if need.form == "pipeline":
-            return self.finder.pipeline(need.role, source, base, half)
-        if need.full_precision:
-            return self.finder.model_folder(need.role, source, False, None)
-        return self.finder.model_folder(need.role, source, half, family=base.family)
-
-    def _find(self, role: str, key: str, text: str, find: Callable[[Source, bool], Artifact]) -> Artifact | None:
+    def _find(
+        self, role: str, key: str, text: str, find: Callable[[Finder, Source, bool], Artifact]
+    ) -> Artifact | None:
+        finder = replace(self.finder, cached=not self.network.asks_hub(text))
         try:
             half = self.pins.half(text)
-            artifact = find(self.pins.source(text), self.half if half is None else half)
+            artifact = find(finder, self.pins.source(text), self.half if half is None else half)
         except SourceError as error:
             self.problems.append(problem(key, text, error))
             return None
@@ -123,9 +125,21 @@ class Resolver:
             self.problems.append(problem(need.key, shown, error))
             return
         try:
-            self.found[need.role] = resolve_image(need.role, need.source)
+            self.found[need.role] = self._image(need)
         except SourceError as error:
-            self.problems.append(Problem(need.key, str(error)))
+            self.problems.append(Problem(need.key, str(error), fetchable=isinstance(error, NotHereError)))
+
+    def _image(self, need: Need) -> Artifact:
+        """Return an input image: as named if that is here, else by its hash, else from its URL if that may be asked."""
+        try:
+            return resolve_image(need.role, need.source, "nothing")
+        except SourceError:
+            kept = self.pins.kept_image(need.role, need.source)
+            if kept is not None:
+                return replace(resolve_image(need.role, str(kept)), source=public_url(need.source))
+            if not is_url(need.source):
+                raise
+        return resolve_image(need.role, need.source, self.network.reach(need.source))
 
     def done(self) -> Artifacts:
         """Return what was found.
@@ -136,6 +150,16 @@ class Resolver:
         if self.problems:
             raise ConfigError(self.problems)
         return Artifacts(self.found)
+
+
+def _files(finder: Finder, need: Need, source: Source, half: bool, base: BaseModelSpec) -> Artifact:
+    if need.form == "weights":
+        return finder.weight_file(need.role, source, base.family)
+    if need.form == "pipeline":
+        return finder.pipeline(need.role, source, base, half)
+    if need.full_precision:
+        return finder.model_folder(need.role, source, False, None)
+    return finder.model_folder(need.role, source, half, family=base.family)
 
 
 def problem(key: str, text: str, error: SourceError) -> Problem:

@@ -110,6 +110,9 @@ def _read(path: Path) -> tuple[dict[str, Any], int]:
         raise SourceError("is damaged: its header is not JSON") from None
     if not isinstance(header, dict):
         raise SourceError("is damaged: its header is not a mapping")
+    metadata = header.get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise SourceError("is damaged: its metadata is not a mapping of texts")
     return header, size - 8 - length
 
 

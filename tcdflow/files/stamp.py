@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,19 @@ class Stamp(NamedTuple):
         Raises:
             OSError: if there is none.
         """
-        stat = path.stat()
+        return cls._of(path.stat())
+
+    @classmethod
+    def of_open(cls, handle: int) -> Stamp:
+        """Return the stamp of an open file, whatever its name leads to by now.
+
+        Raises:
+            OSError: if it is not open.
+        """
+        return cls._of(os.fstat(handle))
+
+    @classmethod
+    def _of(cls, stat: os.stat_result) -> Stamp:
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev)
 
     def __str__(self) -> str:

@@ -74,10 +74,14 @@ class Folder:
 class Stores:
     """Opens stores. A branch means one commit for all who ask for it, however it moves meanwhile."""
 
-    _repos: dict[tuple[str, str | None], Store] = field(default_factory=dict, repr=False)
+    _repos: dict[tuple[str, str | None, bool], Store] = field(default_factory=dict, repr=False)
 
-    def open(self, source: Source) -> Store:
+    def open(self, source: Source, *, cached: bool = False) -> Store:
         """Return the store that holds a source.
+
+        Args:
+            source: where it is.
+            cached: of the hub, only what the cache has may be used.
 
         Raises:
             SourceError: if there is no such embedded model, or the hub cannot be asked for the revision.
@@ -92,9 +96,9 @@ class Stores:
             return Folder(path if path.is_dir() else path.parent)
         from tcdflow.files.hub import HubRepo
 
-        wanted = (source.location, source.revision)
+        wanted = (source.location, source.revision, cached)
         if wanted not in self._repos:
-            self._repos[wanted] = HubRepo.open(*wanted)
+            self._repos[wanted] = HubRepo.open(source.location, source.revision, cached=cached)
         return self._repos[wanted]
 
 
@@ -160,7 +164,7 @@ def _in_repo(artifact: Artifact) -> tuple[HubRepo, str] | None:
 
     source = parse(pinned)
     prefix = f"{source.inside}/" if source.inside and not artifact.single else ""
-    return HubRepo(source.location, str(artifact.revision)), prefix
+    return HubRepo(source.location, str(artifact.revision), cached=not artifact.fetch), prefix
 
 
 def _files(folder: Path, prefix: str = "") -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tcdflow.errors import RunError, SourceError
 from tcdflow.files.artifact import Artifacts
@@ -17,7 +17,7 @@ class Unchanged:
     """What tells the files of a run from their changed selves, as it was at one moment.
 
     Attributes:
-        artifacts: the files.
+        artifacts: the files, with their stamps.
         stamps: of each, by role and name.
     """
 
@@ -32,12 +32,14 @@ class Unchanged:
             SourceError: if one has gone since it was found.
         """
         stamps = _stamps(artifacts)
+        stamped = []
         for artifact in artifacts:
-            for name in artifact.files:
-                if stamps[artifact.role, name] is None:
-                    what = f"{artifact.role}: '{artifact.source}': {name} is no longer there, or cannot be read"
-                    raise SourceError(printable(what))
-        return cls(artifacts, stamps)
+            there = [(name, stamps[artifact.role, name]) for name in artifact.files]
+            if gone := next((name for name, stamp in there if stamp is None), None):
+                what = f"{artifact.role}: '{artifact.source}': {gone} is no longer there, or cannot be read"
+                raise SourceError(printable(what))
+            stamped.append(replace(artifact, stamps=tuple(stamp for _, stamp in there if stamp is not None)))
+        return cls(Artifacts.of(stamped), stamps)
 
     def check(self) -> None:
         """Look at them again. A file that has gone was read before, or whoever wanted it has failed.

@@ -192,7 +192,14 @@ def _directory(composition: Composition, settings: SweepSpec) -> Path:
     if next(directory.rglob(FILE_NAME), None) is not None:
         what = "holds runs already, and such a sweep cannot go on with them; choose another"
         raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])
+    if any(_is_linked(path) for path in directory.rglob("*")):
+        what = "holds links, through which Hydra would write elsewhere; choose another"
+        raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])
     return directory
+
+
+def _is_linked(path: Path) -> bool:
+    return path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1)
 
 
 def _bare(item: ParsedOverride, config: DictConfig) -> str:

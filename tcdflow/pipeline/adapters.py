@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
-from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
+from tcdflow.pipeline.loading import one_line
 from tcdflow.spec.adapter import Adapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.needs import Need
-from tcdflow.text import reason
 
 
 def models(spec: RunSpec) -> Iterator[Need]:
@@ -66,14 +65,7 @@ def configure(pipe: Any, spec: RunSpec) -> None:
         kind.configure(pipe, members, spec)
 
 
-@contextmanager
-def _one_line(members: dict[str, Adapter], artifacts: Artifacts) -> Iterator[None]:
+def _one_line(members: dict[str, Adapter], artifacts: Artifacts) -> AbstractContextManager[None]:
     """Turn what a library raises while it loads adapters of one kind into a problem of the first of them."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        role = f"adapters.{next(iter(members))}"
-        what = f"cannot be loaded: {type(error).__name__}: {reason(error)}"
-        raise ConfigError([Problem(f"{role}.source", what, artifacts.by_role[role].source)]) from error
+    role = f"adapters.{next(iter(members))}"
+    return one_line(f"{role}.source", artifacts.by_role[role].source, "cannot be loaded")

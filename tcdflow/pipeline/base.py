@@ -14,8 +14,8 @@ from tcdflow.files.contents import check_kind, contents
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import adapters, vaes
+from tcdflow.pipeline.loading import one_line
 from tcdflow.spec.model import RunSpec
-from tcdflow.text import reason
 
 
 def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch.dtype) -> Any:
@@ -29,14 +29,8 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
     if artifacts.base.single:
         _check_file(spec, artifacts)
     read = _from_file if artifacts.base.single else _from_folder
-    try:
-        with quiet():
-            pipe = read(cls, artifacts, dtype, _options(cls, spec) | parts)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        what = f"cannot be loaded as {cls.__name__}: {type(error).__name__}: {reason(error)}"
-        raise ConfigError([Problem("base.source", what, spec.base.source)]) from error
+    with one_line("base.source", spec.base.source, f"cannot be loaded as {cls.__name__}"), quiet():
+        pipe = read(cls, artifacts, dtype, _options(cls, spec) | parts)
     pipe.set_progress_bar_config(disable=True)
     adapters.attach(pipe, spec, artifacts)
     return pipe.to(device)

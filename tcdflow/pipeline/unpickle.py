@@ -49,9 +49,9 @@ def _readable(part: Artifact) -> Artifact:
         safe = {name: _converted(part, name) for name in pickled}
         if part.single:
             path = safe[part.files[0]]
-            return replace(part, root=path.parent, files=(path.name,), unpickle=False)
+            return replace(part, root=path.parent, files=(path.name,), unpickle=False, stamps=None)
         files = tuple(as_safetensors(name) if name in safe or is_pickles_index(name) else name for name in part.files)
-        return replace(part, root=_folder(part, safe), files=files, unpickle=False)
+        return replace(part, root=_folder(part, safe), files=files, unpickle=False, stamps=None)
 
 
 def _converted(part: Artifact, name: str) -> Path:

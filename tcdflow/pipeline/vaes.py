@@ -10,7 +10,7 @@ import torch
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifacts
 from tcdflow.libraries.diffusers import quiet
-from tcdflow.text import reason
+from tcdflow.pipeline.loading import one_line
 
 
 def components(artifacts: Artifacts, dtype: torch.dtype) -> dict[str, Any]:
@@ -26,28 +26,22 @@ def components(artifacts: Artifacts, dtype: torch.dtype) -> dict[str, Any]:
     found = artifacts.by_role.get("base.vae")
     if found is None:
         return {}
-    try:
-        with quiet():
-            if found.single:
-                layout = artifacts.base_config or artifacts.base
-                return {
-                    "vae": AutoencoderKL.from_single_file(
-                        str(found.path), config=str(layout.root), subfolder="vae", dtype=dtype, local_files_only=True
-                    )
-                }
-            vae, info = AutoencoderKL.from_pretrained(
-                str(found.path),
-                dtype=dtype,
-                variant=found.variant,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        what = f"cannot be loaded as AutoencoderKL: {type(error).__name__}: {reason(error)}"
-        raise ConfigError([Problem("base.vae", what, found.source)]) from error
+    with one_line("base.vae", found.source, "cannot be loaded as AutoencoderKL"), quiet():
+        if found.single:
+            layout = artifacts.base_config or artifacts.base
+            return {
+                "vae": AutoencoderKL.from_single_file(
+                    str(found.path), config=str(layout.root), subfolder="vae", dtype=dtype, local_files_only=True
+                )
+            }
+        vae, info = AutoencoderKL.from_pretrained(
+            str(found.path),
+            dtype=dtype,
+            variant=found.variant,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
     if info["missing_keys"]:
         what = f"is not an AutoencoderKL: {len(info['missing_keys'])} of its weights are missing"
         raise ConfigError([Problem("base.vae", what, found.source)])
@@ -62,12 +56,10 @@ def load_tiny(path: Path, dtype: torch.dtype) -> Any:
     """
     from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 
-    try:
+    with one_line("runtime.tiny_vae", path.name, "cannot be loaded"):
         vae, info = AutoencoderTiny.from_pretrained(
             str(path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ConfigError([Problem("runtime.tiny_vae", f"cannot be loaded: {reason(error)}", path.name)]) from error
     if info["missing_keys"]:
         what = f"is not an AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
         raise ConfigError([Problem("runtime.tiny_vae", what, path.name)])

@@ -61,6 +61,16 @@ def would_replace(directory: Path, path: Path) -> bool:
     return _ours().fullmatch(name) is not None
 
 
+def folder_in_the_way(directory: Path) -> str | None:
+    """Return the name of a folder there that has the name of a file that runs write."""
+    ours = _ours()
+    try:
+        names = sorted(path.name for path in directory.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:
+        return None
+    return next((name for name in names if name == document.FILE_NAME or ours.fullmatch(name)), None)
+
+
 def remove_partial(directory: Path) -> None:
     """Remove what a killed process has left half written there and one level below; the caller holds the directory."""
     below = [path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()]

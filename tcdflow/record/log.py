@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tcdflow.errors import OutputError
-from tcdflow.record.cleanup import remove_link
+from tcdflow.record.in_place import open_in_place
 from tcdflow.text import PrintableFormatter
 
 
@@ -17,17 +17,14 @@ def log_file(path: Path, verbose: Sequence[str] = ()) -> Iterator[None]:
     """Append what is logged to a file; several processes may, since each line is appended at once.
 
     Args:
-        path: of the file, in a directory that exists. A link there is removed and never followed.
+        path: of the file, in a directory that exists. A link there, symbolic or hard, is removed and never followed.
         verbose: names of loggers that log from DEBUG on, "" being the root; all others do from INFO on.
 
     Raises:
         OutputError: if the file cannot be opened.
     """
-    remove_link(path)
-    try:
-        handler = logging.FileHandler(path, encoding="utf-8")
-    except OSError as error:
-        raise OutputError.of(path, error) from error
+    file = os.fdopen(open_in_place(path, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8")
+    handler = logging.StreamHandler(file)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     levels = {root: logging.INFO} | {logging.getLogger(name): logging.DEBUG for name in verbose}
@@ -43,3 +40,4 @@ def log_file(path: Path, verbose: Sequence[str] = ()) -> Iterator[None]:
             logger.setLevel(level)
         with suppress(OSError):  # what could not be logged is no reason to call the run a failure
             handler.close()
+            file.close()

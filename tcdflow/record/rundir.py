@@ -17,7 +17,7 @@ from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt
 from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.files.lock import LockedFile
 from tcdflow.record.atomic import Room
-from tcdflow.record.cleanup import INPUTS, remove_earlier, remove_link, remove_partial
+from tcdflow.record.cleanup import INPUTS, folder_in_the_way, remove_earlier, remove_link, remove_partial
 from tcdflow.record.document import FILE_NAME, Failure, Record
 from tcdflow.record.environment import versions
 from tcdflow.record.images import save_animation, save_image, save_input, save_sheet
@@ -69,9 +69,12 @@ class RunDirectory:
             derived_from: key of the run that is made again.
 
         Raises:
-            ConfigError: if another run is under way there.
+            ConfigError: if another run is under way there, or a folder is in the way.
             OutputError: if the directory cannot be written. An earlier run in it is as it was if that is known at once.
         """
+        if (name := folder_in_the_way(path)) is not None:
+            what = f"holds the folder {name}, where a run writes a file; remove it, or choose another directory"
+            raise ConfigError([Problem("hydra.run.dir", what, str(path))])
         record = Record(
             started=_now(),
             derived_from=derived_from,

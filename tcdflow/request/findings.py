@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tcdflow.errors import Problem
-from tcdflow.files import base_checks, lora_file
+from tcdflow.files import base_checks, lora_file, memory
 from tcdflow.files.accelerator import missing_device
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.layout import WEIGHTS
@@ -29,6 +29,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         yield what
     yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
+    yield from memory.warnings(spec, files)
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
     for name, _, file in _loras(spec, files):

@@ -8,7 +8,7 @@ from functools import cache
 
 from tcdflow.errors import ConfigError
 from tcdflow.files.accelerator import computes_in_half
-from tcdflow.files.artifact import Artifacts
+from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.finder import Finder
 from tcdflow.files.lock import LockedFile, lock
 from tcdflow.files.pins import FREE
@@ -72,6 +72,7 @@ class Preparer:
     def __init__(self, stores: Stores | None = None) -> None:
         self._stores = stores or Stores()
         self._found: dict[Hashable, _Found | ConfigError] = {}
+        self._locks: dict[Artifact, tuple[LockedFile, ...]] = {}
         self._half = cache(computes_in_half)  # what drivers there are does not change from cell to cell
 
     def __call__(self, request: Request, *, hashed: bool = False) -> Prepared:
@@ -111,7 +112,8 @@ class Preparer:
 
     def _files(self, request: Request) -> Artifacts:
         if request.files is None:
-            return look(request.spec, Finder(self._stores, request.allow_pickle), request.pins)
+            finder = Finder(self._stores, request.allow_pickle)
+            return look(request.spec, finder, request.pins, network=request.network)
         base = request.spec.base
         return Artifacts.of(
             recheck(artifact, safety_checker=base.safety_checker, own_vae=base.vae is None)
@@ -124,9 +126,17 @@ class Preparer:
             return
         now = Unchanged.since_now(found.files) if request.files is not None else None
         if found.lock is None or found.hashed != now:
-            locked = lock(found.files)
+            locked = self._locked(found.files) if now is None else lock(found.files)
             request.pins.hold(locked)
             found.lock, found.hashed = locked, now
+
+    def _locked(self, files: Artifacts) -> tuple[LockedFile, ...]:
+        """Hash what was not hashed before: cells that differ in an input image share all else."""
+        new = [artifact for artifact in files if artifact not in self._locks]
+        locked = lock(new)
+        for artifact in new:
+            self._locks[artifact] = tuple(file for file in locked if file.role == artifact.role)
+        return tuple(file for artifact in files for file in self._locks[artifact])
 
     def _key(self, request: Request) -> Hashable:
         """Return what is the same for requests that read the same files and are held against the same pins."""
@@ -134,5 +144,5 @@ class Preparer:
         if request.files is not None:
             return request.pins, tuple(request.files), base.safety_checker, base.vae
         asked = (base.family, base.variant, base.safety_checker, spec.task.name)
-        chosen = (*asked, self._half(spec.runtime), request.allow_pickle)
+        chosen = (*asked, self._half(spec.runtime), request.allow_pickle, request.network)
         return request.pins, chosen, tuple(spec.needs())

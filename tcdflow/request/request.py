@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tcdflow.config.permission import typed
+from tcdflow.config.places import addresses
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.lock import LockedFile
+from tcdflow.files.network import ANY, Network
 from tcdflow.files.pins import FREE, Pins
 from tcdflow.record import lockfile
 from tcdflow.record.key import run_key
@@ -28,6 +31,7 @@ class Request:
         pins: what is known of its files beforehand: a lock file, or the lock of a plan or record.
         files: where a plan has found them; None to find them now.
         allow_pickle: whether the person at the command line lets pickled weights be read.
+        network: what of it the person lets be asked.
         overrides: as the user wrote them.
         choices: the option chosen of each group of configs.
         warnings: what composing it showed to be probably not meant.
@@ -39,6 +43,7 @@ class Request:
     pins: Pins = FREE
     files: Artifacts | None = None
     allow_pickle: bool = False
+    network: Network = ANY
     overrides: tuple[str, ...] = ()
     choices: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -56,11 +61,22 @@ class Request:
             composition.spec,
             lockfile.pins(composition.lock),
             allow_pickle=composition.allow_pickle,
+            network=network_of(composition.overrides, fetch=composition.fetch),
             overrides=composition.overrides,
             choices=composition.choices
             | ({"defaults": composition.personal.plain()} if composition.personal is not None else {}),
             warnings=composition.warnings,
         )
+
+
+def network_of(overrides: Sequence[str], *, fetch: bool) -> Network:
+    """Return what of the network a config may ask that the person chose.
+
+    Args:
+        overrides: with which it was chosen.
+        fetch: whether the person lets addresses be asked that files of others name.
+    """
+    return Network(typed(overrides), addresses(), fetch)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def verify_cells(
     interrupted: Callable[[], bool] = lambda: False,
     *,
     allow_pickle: bool = False,
+    fetch: bool = False,
 ) -> Iterator[Verified]:
     """Verify runs one after the other on one warm engine; what is wrong with one of them does not stop the rest.
 
@@ -54,6 +55,7 @@ def verify_cells(
         engine: gives the engine.
         interrupted: whether the user wants to stop, in case that the exception which said so was lost.
         allow_pickle: whether the user lets pickled weights be read.
+        fetch: whether the user lets be downloaded what only the records name.
     """
     preparer = Preparer()
     found: list[Recorded] = []
@@ -66,7 +68,7 @@ def verify_cells(
         runs: list[tuple[Recorded, Prepared]] = []
         for recorded in group:
             try:
-                runs.append((recorded, fetched(preparer(recorded.request(allow_pickle=allow_pickle)))))
+                runs.append((recorded, fetched(preparer(recorded.request(allow_pickle=allow_pickle, fetch=fetch)))))
             except RequestError as error:
                 yield Verified(str(recorded.path), failed=reason(error, 600))
         try:

@@ -13,8 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from tcdflow.config.guard import MAX_NODES, forbidden, walk
+from tcdflow.config.permission import typed
 from tcdflow.errors import RecordError
 from tcdflow.files.lock import LockedFile
+from tcdflow.files.network import Network
 from tcdflow.files.pins import Pins
 from tcdflow.record import document
 from tcdflow.record.data import is_directory
@@ -72,7 +74,12 @@ class Recorded:
     doubts: tuple[str, ...] = ()
 
     def request(
-        self, spec: RunSpec | None = None, *, allow_pickle: bool = False, overrides: Sequence[str] = ()
+        self,
+        spec: RunSpec | None = None,
+        *,
+        allow_pickle: bool = False,
+        fetch: bool = False,
+        overrides: Sequence[str] = (),
     ) -> Request:
         """Return the request to make it again.
 
@@ -80,18 +87,27 @@ class Recorded:
             spec: a variation; None for the run as it was. Files whose source a variation changes need not be the
                 lock's.
             allow_pickle: whether the person at the command line lets pickled weights be read.
+            fetch: whether that person lets be downloaded what only the record names.
             overrides: as the user wrote them.
         """
         spec = self.spec if spec is None else spec
         then, now = self.spec.model_dump(mode="json"), spec.model_dump(mode="json")
         return Request(
             spec,
-            Pins(self.lock, holds=lambda role: _sources(then, role) == _sources(now, role)),
+            Pins(self.lock, holds=lambda role: _sources(then, role) == _sources(now, role), directory=self._directory),
             allow_pickle=allow_pickle,
+            network=Network(typed(overrides), fetch=fetch, hub=False),
             overrides=tuple(overrides),
             derived_from=self.key,
             batch=self.batch,
         )
+
+    @property
+    def _directory(self) -> Path | None:
+        """The directory of the run; None for a bare image, which lies among others."""
+        if self.record is None:
+            return None
+        return self.path if is_directory(self.path) else self.path.parent
 
 
 def find(path: Path) -> Recorded:

@@ -18,6 +18,7 @@ from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.record import document
 from tcdflow.record.cleanup import remove_link, remove_partial
 from tcdflow.record.document import Record
+from tcdflow.record.in_place import open_in_place
 from tcdflow.sweep import plan as plans
 from tcdflow.sweep.plan import CELLS, Cell, Plan
 
@@ -98,7 +99,6 @@ def alone(directory: Path) -> Iterator[None]:
         raise ConfigError([Problem("hydra.sweep.dir", what)])
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        remove_link(directory / LOCK)
         file = _held(directory)
     except OSError as error:
         raise OutputError.of(directory, error) from error
@@ -122,7 +122,7 @@ def _held(directory: Path) -> int:
     """
     path = directory / LOCK
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        file = open_in_place(path, os.O_RDWR)
         try:
             if not lock(file):
                 log.warning("%s: cannot be locked here: see to it that no other process runs it", directory)

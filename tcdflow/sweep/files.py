@@ -8,6 +8,7 @@ from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files import store
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.lock import LockedFile
+from tcdflow.files.network import ANY, Network
 from tcdflow.files.pins import Pins
 from tcdflow.files.resolve import Progress, fetch
 from tcdflow.files.resolver import problem
@@ -24,7 +25,7 @@ def bring(plan: Plan, progress: Progress = lambda done, total: None) -> None:
     Raises:
         ConfigError: naming each source that cannot be had.
     """
-    parts = [files.artifact() for files in plan.files]
+    parts = [files.artifact(fetch=plan.allows_fetch) for files in plan.files]
     fetch(looked_up([part for part in parts if not part.is_here]), progress)
 
 
@@ -55,12 +56,13 @@ class SweepFiles:
         locked: the lock of all of them.
     """
 
-    def __init__(self, *, allow_pickle: bool = False, pins: Pins | None = None) -> None:
+    def __init__(self, *, allow_pickle: bool = False, pins: Pins | None = None, network: Network = ANY) -> None:
         self.planned: list[PlannedFiles] = []
         self.artifacts: list[Artifact] = []
         self.locked: dict[tuple[str, str, str], LockedFile] = {}
         self._prepare = Preparer()
         self._allow_pickle = allow_pickle
+        self._network = network
         self._pins = pins
         self._path: str | None = None
         self._given = pins is not None
@@ -90,7 +92,8 @@ class SweepFiles:
         """
         pins = self._pins
         assert pins is not None, "pinned with the first template"
-        prepared = self._prepare(Request(spec, pins, allow_pickle=self._allow_pickle), hashed=True)
+        request = Request(spec, pins, allow_pickle=self._allow_pickle, network=self._network)
+        prepared = self._prepare(request, hashed=True)
         same = id(prepared.files)  # the preparer keeps them
         if same not in self._numbers_of:
             self.locked |= {(file.role, file.source, file.file): file for file in prepared.lock or ()}

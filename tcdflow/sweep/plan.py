@@ -78,9 +78,10 @@ class PlannedFiles(_Data):
         fields = {name: getattr(artifact, name) for name in cls.model_fields}
         return cls.model_validate(fields | {"root": str(artifact.root)})
 
-    def artifact(self, *, allow_pickle: bool = False) -> Artifact:
+    def artifact(self, *, allow_pickle: bool = False, fetch: bool = False) -> Artifact:
         """Return the artifact, where this machine has it: a plan may come from another."""
-        return moved_here(Artifact(**(self.model_dump() | {"root": Path(self.root)}), unpickle=allow_pickle))
+        fields = self.model_dump() | {"root": Path(self.root)}
+        return moved_here(Artifact(**fields, unpickle=allow_pickle, fetch=fetch))
 
 
 class Cell(_Data):
@@ -125,6 +126,7 @@ class Plan(_Data):
     folded: int = 0
     warnings: tuple[str, ...] = ()
     _allow_pickle: bool = PrivateAttr(False)
+    _fetch: bool = PrivateAttr(False)
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Plan:
@@ -192,10 +194,15 @@ class Plan(_Data):
         """Whether pickled weights may be read."""
         return self._allow_pickle
 
-    def allowing(self, *, pickles: bool) -> Plan:
+    @property
+    def allows_fetch(self) -> bool:
+        """Whether the hub may be asked for what is missing."""
+        return self._fetch
+
+    def allowing(self, *, pickles: bool, fetch: bool) -> Plan:
         """Return the plan as the person at the command line lets it be run, which no file can say."""
         plan = self.model_copy()
-        plan._allow_pickle = pickles
+        plan._allow_pickle, plan._fetch = pickles, fetch
         return plan
 
     def batches(self) -> Iterator[tuple[Cell, ...]]:

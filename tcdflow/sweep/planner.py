@@ -22,7 +22,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
-from tcdflow.request.request import Prepared
+from tcdflow.request.request import Prepared, network_of
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweep import order
 from tcdflow.sweep.files import SweepFiles
@@ -69,7 +69,9 @@ def make(composer: Composer, overrides: Sequence[str], pins: Pins | None = None)
     """
     allow_pickle, others = permitted(overrides)
     found = axes(composer, others)
-    return _Planner(composer, found, SweepFiles(allow_pickle=allow_pickle, pins=pins)).plan(overrides)
+    network = network_of(overrides, fetch=composer.fetch)
+    files = SweepFiles(allow_pickle=allow_pickle, pins=pins, network=network)
+    return _Planner(composer, found, files).plan(overrides)
 
 
 class _ComposeAnew(Exception):  # noqa: N818  a signal, no error

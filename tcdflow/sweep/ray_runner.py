@@ -149,7 +149,8 @@ class _Gang:
 
         self._ray = ray
         self._crew = crew
-        self._arguments = (str(directory), sha256_file(directory / plans.FILE_NAME), crew.threads, plan.allows_pickles)
+        allowed = plan.allows_pickles, plan.allows_fetch
+        self._arguments = (str(directory), sha256_file(directory / plans.FILE_NAME), crew.threads, *allowed)
         self._actor: Any = ray.remote(concurrency_groups={_ASIDE: 1})(CellMaker)
         self._actors: dict[int, Any] = {}
         self._at: dict[Any, tuple[int, Task | None]] = {}

@@ -41,13 +41,14 @@ class CellMaker:
         sha256: of its plan.
         threads: CPU threads to compute with.
         allow_pickle: whether pickled weights may be read.
+        fetch: whether the hub may be asked for files that this machine lacks.
     """
 
-    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool) -> None:
+    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool, fetch: bool) -> None:
         share_processors(threads)
         self._directory = Path(directory)
         self._sha256 = sha256
-        self._allow_pickle = allow_pickle
+        self._allowed = {"pickles": allow_pickle, "fetch": fetch}
         self._stopped = threading.Event()
         self._open = ExitStack()
 
@@ -61,7 +62,7 @@ class CellMaker:
         if not same:
             return f"{path} is not there, or another: the sweep's directory has to be one that all machines share"
         self._open.enter_context(among_others(self._directory))
-        plan = plans.read(self._directory).allowing(pickles=self._allow_pickle)
+        plan = plans.read(self._directory).allowing(**self._allowed)
         try:
             bring(plan)
         except TcdflowError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tcdflow.config.compose import Composer
+from tcdflow.errors import ConfigError
 from tcdflow.record import document
 from tests.helpers import left_behind, run_composed
 
@@ -39,6 +40,28 @@ def test_links_lead_nowhere(name: str, theirs: Path) -> None:
     assert left_behind(outside) == ["precious"]
     assert (outside / "precious").read_text() == "precious"
     assert all((theirs / written).is_file() and not (theirs / written).is_symlink() for written in FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_hard_links_are_not_written_through(name: str, theirs: Path) -> None:
+    place, precious = theirs / name, theirs.parent / "outside/precious"
+    place.parent.mkdir(exist_ok=True)
+    place.hardlink_to(precious)
+    run()
+    assert document.read(theirs).status == "done"
+    assert precious.read_text() == "precious"
+    assert not place.samefile(precious)
+
+
+@pytest.mark.parametrize("name", ["000.png", "run.json", "grid.png", "animation.gif", "control_depth.png"])
+def test_a_folder_in_the_way_is_told_before_anything_is_made(name: str, theirs: Path) -> None:
+    run()
+    (theirs / "run.json").unlink(missing_ok=name == "run.json")
+    (theirs / name).mkdir()
+    before = left_behind(theirs)
+    with pytest.raises(ConfigError, match=name):
+        run()
+    assert left_behind(theirs) == before
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -74,7 +74,7 @@ class TestWhat:
             ("--mul", ["--multirun "]),
             ("check --j", ["--json "]),
             ("rerun --v", ["--verify "]),
-            ("resume --", ["--help ", "--retry-failed "]),
+            ("resume --", ["--fetch ", "--help ", "--retry-failed "]),
             ("--cfg j", ["job "]),
             ("ls sampl", ["sampling ", "sampling."]),
             ("ls sampling.et", ["sampling.eta "]),

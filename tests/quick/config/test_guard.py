@@ -18,6 +18,7 @@ from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
 from tcdflow.cli.main import dispatch
+from tcdflow.config import places
 from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
 from tcdflow.config.places import conf_dir
@@ -312,6 +313,45 @@ class TestFiles:
     def test_refused(self, content: bytes, what: str, refused: Refused) -> None:
         (problem,) = refused({EVIL: GLOBAL.encode() + content})
         assert (problem.key, what in problem.what) == (EVIL, True)
+
+    @pytest.mark.parametrize(
+        "number", ["1" + ":1" * 2000, "9" * 5000, "0x" + "f" * 5000, "0b" + "1" * 100, "-1e" + "1" * 80]
+    )
+    @pytest.mark.parametrize("key", ["sampling.seed", "hydra.x", "a"])
+    def test_numbers_that_grow(self, number: str, key: str, refused: Refused) -> None:
+        """Those of base 60 have more digits than Python writes."""
+        text = "".join(f"{'  ' * depth}{part}:\n" for depth, part in enumerate(key.split(".")))[:-1]
+        (problem,) = refused({EVIL: f"{GLOBAL}{text} {number}\n"})
+        assert problem.what == f"a number of {len(number)} characters; quote it if it is text"
+
+    def test_a_syntax_error_shows_no_line_of_the_file(self, refused: Refused) -> None:
+        (problem,) = refused({EVIL: f"{GLOBAL}prompt: x\n{SECRET}\n"})
+        assert problem.what.startswith("is not valid YAML: ")
+        assert problem.what.endswith(" in line 4, column 1")
+
+    @pytest.mark.parametrize("how", ["file", "folder"])
+    def test_links_are_not_followed_out_of_the_directory(
+        self, how: str, refused: Refused, tmp_path: Path, configs: Write
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere/evil.yaml").write_text(f"{GLOBAL}prompt: x\nroot:x:0:0\n")
+        evil = configs({"loras/mine.yaml": "mine: {source: a/b}\n"})
+        if how == "folder":
+            (evil / "experiment").symlink_to(tmp_path / "elsewhere")
+        else:
+            (evil / "experiment").mkdir()
+            (evil / EVIL).symlink_to(tmp_path / "elsewhere/evil.yaml")
+        (problem,) = refused({})
+        what = "is a link that leads out of its config directory; copy the file there"
+        assert (problem.key, problem.what) == (EVIL, what)
+        assert list(places.entries("experiment", evil)) == list(places.entries("experiment"))
+
+    def test_links_within_it_are(self, configs: Write, tmp_path: Path) -> None:
+        mine = configs({"loras/mine.yaml": "mine: {source: a/b}\n"})
+        (mine / "experiment").symlink_to(mine / "loras")
+        (tmp_path / "alias").symlink_to(mine)
+        (mine / "loras/other.yaml").symlink_to(mine / "loras/mine.yaml")
+        assert "mine" in Composer(tmp_path / "alias").compose(["loras=[other]"]).spec.loras
 
     def test_depth_that_is_allowed(self, refused: Refused) -> None:
         (problem,) = refused({EVIL: GLOBAL + "a: " + "[" * 31 + "]" * 31})

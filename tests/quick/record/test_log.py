@@ -52,12 +52,14 @@ def test_nothing_stays_in_the_process(tmp_path: Path) -> None:
     assert state() == before
 
 
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["symlink_to", "hardlink_to"])
+def test_a_link_is_not_followed(how: str, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
-    (tmp_path / "log").symlink_to(tmp_path / "precious")
+    getattr(tmp_path / "log", how)(tmp_path / "precious")
     with log_file(tmp_path / "log"):
         logging.getLogger("x").info("y")
     assert (tmp_path / "precious").read_text() == "precious"
+    assert (tmp_path / "log").read_text().endswith("INFO x: y\n")
 
 
 def test_one_that_cannot_be_opened_is_told(tmp_path: Path) -> None:

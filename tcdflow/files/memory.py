@@ -1,0 +1,44 @@
+"""The memory that a run's weights take, from their headers, against what the machine has. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from tcdflow.files.accelerator import computes_in_half
+from tcdflow.files.artifact import Artifacts
+from tcdflow.spec.model import RunSpec
+
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+_BYTES = {"float16": 2, "bfloat16": 2}
+
+
+def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
+    """Yield a warning if the weights alone take more memory than the machine has, where they are computed on its CPU.
+
+    Args:
+        spec: the run.
+        files: its local files; what is absent is not counted.
+    """
+    if spec.runtime.device != "cpu" and (spec.runtime.device != "auto" or computes_in_half(spec.runtime)):
+        return
+    dtype = spec.runtime.dtype if spec.runtime.dtype != "auto" else "float32"
+    needed = files.weights * _BYTES.get(dtype, 4)
+    there = machine_bytes()
+    if there is not None and needed > there:
+        half = "" if dtype in _BYTES else "; runtime.dtype=bfloat16 takes half of that"
+        yield f"the weights take {needed / 1e9:.1f} GB in {dtype}, and this machine has {there / 1e9:.1f} GB{half}"
+
+
+@lru_cache(maxsize=1)
+def machine_bytes() -> int | None:
+    """Return the memory of this machine, or of the container that this process is in; None if it is not known."""
+    known: list[int] = []
+    with suppress(OSError, ValueError, AttributeError):
+        known.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(OSError, ValueError):  # "max" is no number
+        known.append(int(_CGROUP.read_text("ascii")))
+    return min(known, default=None)
