@@ -6,6 +6,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|session|^(sig|key|pwd|jwt|sas)$", re.I)
 """Names of parameters of a URL whose values are secret."""
@@ -69,6 +70,7 @@ def slug(text: str, most: int) -> str:
     return joined.encode()[: 2 * most].decode(errors="ignore").strip("._=+").rstrip("-")
 
 
+@lru_cache(maxsize=4096)
 def _names(character: str) -> bool:
     return character in ".=+_-" or unicodedata.category(character)[0] in "LMN"
 

@@ -39,7 +39,7 @@ def explained(
     stack = [other for other, settings in entries.items() if isinstance(settings, Mapping) and key in settings]
     presets = list(options(group))
     if name not in presets and (near := nearest(name, stack)):
-        return Problem(entry, f"there is no such entry, but {', '.join(stack)}", origin=source, nearest=near)
+        return Problem(entry, f"is not in the stack, which has {', '.join(stack)}", origin=source, nearest=near)
     near = name if name in presets else nearest(name, presets)
     if near is None:
         return problem

@@ -8,6 +8,7 @@ float32. A weight ``w`` of the LoRA means ``W + w * delta``, for DoRA too, as A1
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -50,7 +51,7 @@ def alpha_scale(parts: Parts, rank: int) -> float:
 
 def _lora(parts: Parts, base: Tensor) -> Tensor:
     down, up = parts["down"].flatten(1), parts["up"].flatten(1)
-    product = up @ down if "mid" not in parts else _core(parts["mid"], up.T, down)
+    product = _product(up, down, base) if "mid" not in parts else _core(parts["mid"], up.T, down, base)
     return product * alpha_scale(parts, down.shape[0])
 
 
@@ -59,29 +60,42 @@ def _loha(parts: Parts, base: Tensor) -> Tensor:
     for number in "12":
         a, b = parts[f"hada_w{number}_a"], parts[f"hada_w{number}_b"]
         core = parts.get(f"hada_t{number}")
-        factors.append(a @ b if core is None else _core(core, a, b))
+        factors.append(_product(a, b, base) if core is None else _core(core, a, b, base))
     return factors[0] * factors[1] * alpha_scale(parts, parts["hada_w1_b"].shape[0])
 
 
 def _lokr(parts: Parts, base: Tensor) -> Tensor:
-    small, large = (_kronecker_factor(parts, number) for number in "12")
+    small, large = (_kronecker_factor(parts, number, base) for number in "12")
+    _check_size(small.numel() * large.numel(), base)
     small = small.reshape(*small.shape, *(1 for _ in large.shape[2:]))
     factored = [parts[name] for name in ("lokr_w1_b", "lokr_w2_b") if name in parts]
     # Of two whole factors no rank is known, and LyCORIS scales them with 1, whatever alpha the file has.
     return torch.kron(small, large) * (alpha_scale(parts, factored[-1].shape[0]) if factored else 1.0)
 
 
-def _kronecker_factor(parts: Parts, number: str) -> Tensor:
+def _kronecker_factor(parts: Parts, number: str, base: Tensor) -> Tensor:
     if f"lokr_w{number}" in parts:
         return parts[f"lokr_w{number}"]
     a, b = parts[f"lokr_w{number}_a"], parts[f"lokr_w{number}_b"]
     core = parts.get(f"lokr_t{number}")
-    return a @ b.flatten(1) if core is None else _core(core, a, b)
+    return _product(a, b.flatten(1), base) if core is None else _core(core, a, b, base)
 
 
-def _core(core: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def _product(a: Tensor, b: Tensor, base: Tensor) -> Tensor:
+    _check_size(a.shape[0] * b.shape[1], base)
+    return a @ b
+
+
+def _core(core: Tensor, a: Tensor, b: Tensor, base: Tensor) -> Tensor:
     """Multiply a kernel's core ``(i, j, height, width)`` with ``a (i, out)`` and ``b (j, in)``."""
+    _check_size(a.shape[1] * b.shape[1] * math.prod(core.shape[2:]), base)
     return torch.einsum("ijhw,io,jn->onhw", core, a, b).contiguous()
+
+
+def _check_size(count: int, base: Tensor) -> None:
+    """Refuse a product larger than the weight before it takes memory: an untrusted file may ask for any."""
+    if count > base.numel():
+        raise ValueError(f"a change of {count:,} numbers does not fit a weight of shape {tuple(base.shape)}")
 
 
 def _ia3(parts: Parts, base: Tensor) -> Tensor:

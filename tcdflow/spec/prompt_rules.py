@@ -21,7 +21,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
         if (second := getattr(spec, key)) is not None and encoders < 2:
             yield Problem(key, f"a base of family {spec.base.family} has no second text encoder", second)
     for key in ("prompt", "negative_prompt", *_SECOND):
-        if prompt := getattr(spec, key):
+        if spec.prompt_encoding.weights != "none" and (prompt := getattr(spec, key)):
             try:
                 text.read(prompt, spec.prompt_encoding.weights, {}, breaks=True)
             except ValueError as error:

@@ -42,6 +42,11 @@ class Page:
         """Return the targets of its links within the repository."""
         return [link for link in re.findall(r"\]\(([^)]+)\)", self.text) if not link.startswith("http")]
 
+    def sections(self) -> set[str]:
+        """Return its headings as links name them."""
+        headings = re.findall(r"^#+ (.+)$", self.text, re.MULTILINE)
+        return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
     def named_files(self) -> set[str]:
         """Return each path below a directory of the repository that it names, in text or in a command."""
         return set(re.findall(r"(?<![\w./-])(?:tests|tcdflow|conf|docs)/[\w./-]*\w", self.text))

@@ -105,7 +105,13 @@ def test_make_targets_exist() -> None:
 
 @by_page
 def test_links_lead_somewhere(page: Page) -> None:
-    assert [link for link in page.links() if not (page.path.parent / link).exists()] == []
+    assert [link for link in page.links() if not leads_somewhere(page.path.parent, link)] == []
+
+
+def leads_somewhere(directory: Path, link: str) -> bool:
+    name, _, section = link.partition("#")
+    path = directory / name
+    return path.exists() and (not section or section in Page(path).sections())
 
 
 @by_page

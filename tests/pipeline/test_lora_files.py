@@ -232,6 +232,16 @@ def test_stray_modules_are_named_as_the_file_names_them(pipes: Pipes, tmp_path: 
     assert str(caught.value).endswith(f"unmatched are e.g. {stray.split('.')[0]}")
 
 
+def test_a_product_larger_than_the_weight_takes_no_memory(pipes: Pipes, tmp_path: Path) -> None:
+    pipe = pipes("sd15")
+    (module,) = list(chosen(pipe, ("attn2.to_q",)))[:1]
+    factors = {f"{spelt(pipe, module, 'kohya')}.lokr_w{number}": torch.zeros(2000, 2000) for number in "12"}
+    with pytest.raises(
+        ConfigError, match=r"does not fit the base: lora_unet\S+: a change of 16,000,000,000,000 numbers"
+    ):
+        attached(LoraStack(pipe), saved(factors, tmp_path))
+
+
 def test_embeddings_beside_a_lora_do_not_hide_it(pipes: Pipes, tmp_path: Path) -> None:
     file = lora(pipe := pipes("sd15"))
     bundled = {"bundle_emb.fox.string_to_param.*": torch.zeros(2, 32)}

@@ -48,15 +48,15 @@ class FakeMaker(CellMaker):
 
 
 class Stillborn(FakeMaker):
-    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool) -> None:
+    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool, fetch: bool) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Elsewhere(FakeMaker):
     """Looks for the plan where it is not, as on a machine that does not share the directory."""
 
-    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool) -> None:
-        super().__init__(str(Path(directory) / "elsewhere"), sha256, threads, allow_pickle)
+    def __init__(self, directory: str, sha256: str, threads: int, allow_pickle: bool, fetch: bool) -> None:
+        super().__init__(str(Path(directory) / "elsewhere"), sha256, threads, allow_pickle, fetch)
 
 
 def main() -> None:

@@ -199,7 +199,7 @@ def test_to_ask_twice_is_to_ask_once(sweep: Sweep) -> None:
     engine = FakeEngine()
     plan = sweep.plan("sampling.seed=1,2")
     plan.write(sweep.directory)
-    maker = FakeMaker(str(sweep.directory), plans_hash(sweep.directory), 1, False)
+    maker = FakeMaker(str(sweep.directory), plans_hash(sweep.directory), 1, allow_pickle=False, fetch=True)
     maker.engine = engine  # type: ignore[method-assign]  # what it is asked for is itself
     before = os.environ.get("OMP_NUM_THREADS")
     try:

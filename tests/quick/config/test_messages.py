@@ -23,7 +23,7 @@ MISTAKES = [
     ("seed=3", Problem("seed", "unknown key", nearest="sampling.seed")),
     ("experimnt=quickstart", Problem("experimnt", "unknown key", nearest="experiment")),
     ("loras.tcd.wieght=1", Problem("loras.tcd.wieght", "unknown key", nearest="weight")),
-    ("loras.tdc.weight=1", Problem("loras.tdc", "there is no such entry, but tcd", nearest="tcd")),
+    ("loras.tdc.weight=1", Problem("loras.tdc", "is not in the stack, which has tcd", nearest="tcd")),
     (
         "loras.papercut.weight=1",
         Problem(
