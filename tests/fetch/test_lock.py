@@ -260,8 +260,8 @@ def test_a_damaged_lock_file_is_one_line(content: str, why: str, tcd: Tcdflow) -
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["lock=[1]"], "lock = [1]: must be the path of a lock file, as tcdflow lock writes it"),
-        (["-m", "lock=a.json,b.json"], "lock: what holds for the sweep as a whole cannot vary within it"),
+        (["lock=[1]"], "lock: [1]: cannot be read: No such file or directory; tcdflow lock writes one"),
+        (["-m", "lock=a.json,b.json"], "lock: a.json,b.json: cannot be read: No such file or directory"),
         (["lock="], "lock = '': must be the path of a lock file"),
         (["lock", "--outptu", "x"], "--outptu"),
         (["lock", "--output"], "expected one argument"),
