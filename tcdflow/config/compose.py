@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.core.default_element import GroupDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException, MissingConfigException
@@ -164,12 +163,7 @@ class Composer:
     @property
     def personal(self) -> PersonalDefaults | None:
         """The personal defaults that the last run was composed with."""
-        file, loaded = self.own_file(PERSONAL), self.loader.merged.get(PERSONAL)
-        if file is None or loaded is None:
-            return None
-        listed = loaded.defaults_list or ()
-        chosen = {e.group.strip("/"): e.value for e in listed if isinstance(e, GroupDefault) and e.group}
-        return PersonalDefaults.of(file, loaded.config, chosen)
+        return PersonalDefaults.of(self.own_file(PERSONAL), self.loader.merged.get(PERSONAL))
 
     def hydra_texts(self, overrides: Sequence[str]) -> list[str]:
         """Return overrides as Hydra is to read them."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.default_element import GroupDefault
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
 from tcdflow.errors import ConfigError, Problem
@@ -41,9 +43,13 @@ class PersonalDefaults:
     sets: dict[str, Any]
 
     @classmethod
-    def of(cls, file: Path, config: Any, chosen: dict[str, Any]) -> PersonalDefaults:
-        """Describe a file by its parsed content."""
-        content = OmegaConf.to_container(config, resolve=False)
+    def of(cls, file: Path | None, loaded: ConfigResult | None) -> PersonalDefaults | None:
+        """Describe a file by what was read of it; None if nothing was."""
+        if file is None or loaded is None:
+            return None
+        listed = [one for one in loaded.defaults_list or () if isinstance(one, GroupDefault) and one.group]
+        chosen = {str(one.group).strip("/"): one.value for one in listed}
+        content = OmegaConf.to_container(loaded.config, resolve=False)
         return cls(str(file), hashlib.sha256(file.read_bytes()).hexdigest(), chosen | dict(_leaves(content)))
 
     def plain(self) -> dict[str, Any]:
