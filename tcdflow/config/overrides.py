@@ -26,6 +26,7 @@ from tcdflow.config.guard import forbidden, walk
 from tcdflow.errors import Problem
 from tcdflow.spec.free_text import free_text
 from tcdflow.spec.nearest import nearest
+from tcdflow.spec.scheduler import called_elsewhere
 from tcdflow.text import first_line
 
 _OF_THE_WHOLE = ("hydra.run.dir", "hydra.sweep.dir", "lock", "sweep.prompts_from")
@@ -45,6 +46,10 @@ _USER_HYDRA = re.compile(
 
 _CALL = re.compile(r"\s*(choice|range|glob|interval|sort|shuffle|tag)\(")
 """What makes several values in a sweep."""
+
+_SOURCES = {"base": "base.source", **{group: f"{group}.NAME.source" for group in ("loras", "adapters", "embeddings")}}
+_SOURCE = re.compile(r"[/\\]|\.(safetensors|ckpt|pt|bin)$")
+"""What a name has that is a file, a folder or an id of the hub, and no option."""
 
 PLUGINS = dict.fromkeys(("optuna", "joblib", "submitit_local", "submitit_slurm"), "sweepers") | {"ray": "ray"}
 """Sweepers and launchers that an extra of tcdflow's brings: ``pip install 'tcdflow[...]'``."""
@@ -209,10 +214,21 @@ def _option_problems(group: str, value: object, names: Sequence[str], text: str)
     return [
         Problem(group, f"is not installed; pip install 'tcdflow[{PLUGINS[str(name)]}]'", str(name))
         if group.startswith("hydra/") and str(name) in PLUGINS
-        else Problem(group, f"must be one of {allowed}", str(name), origin=text, nearest=nearest(str(name), names))
+        else _no_option(group, str(name), names, text)
         for name in chosen
         if str(name) not in names
     ]
+
+
+def _no_option(group: str, name: str, names: Sequence[str], text: str) -> Problem:
+    what = f"must be one of {', '.join(names)}"
+    near, karras = (called_elsewhere(name) if group == "scheduler" else None) or (nearest(name, names), False)
+    if karras:
+        what += "; scheduler.use_karras_sigmas=true is for noise levels after Karras"
+    if group in _SOURCES and _SOURCE.search(name):
+        what += f"; a file, folder or id of the hub is given as {_SOURCES[group]}=..."
+        near = None
+    return Problem(group, what, name, origin=text, nearest=near if near in names else None)
 
 
 def _parsed(override: Override, text: str, options: Callable[[str], Sequence[str]]) -> ParsedOverride:

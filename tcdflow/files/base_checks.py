@@ -25,6 +25,7 @@ _REFINER_WIDTH = 1280
 _PLAIN, _INPAINTING = 4, 9
 """Channels that a UNet takes: of the latents, and of these with an image and a mask."""
 
+_ZERO_SNR = "scheduler.rescale_betas_zero_snr"
 _VAE, _TINY = "AutoencoderKL", "AutoencoderTiny"
 _SCALING = 0.18215
 """What the config of a VAE means that names no ``scaling_factor``, as those of SD 1.5 do."""
@@ -147,14 +148,35 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         yield f"base.source holds no VAE; that of {vae.source} takes its place (base.vae)"
     if found and found.has_ema:
         yield "base.source holds the EMA weights of its training too; the plain ones are used, as diffusers does"
-    says = _config(files.base_config or base, "scheduler/scheduler_config.json").get("prediction_type", "epsilon")
+    schedule = _config(files.base_config or base, "scheduler/scheduler_config.json")
+    says = schedule.get("prediction_type", "epsilon")
     used = spec.scheduler.prediction_type or says
     if found and found.predicts_v and used != "v_prediction":
         keys = "base.prediction_type=v_prediction and scheduler.prediction_type=v_prediction"
+        keys += f" and {_ZERO_SNR}=true" if found.zero_snr else ""
         yield f"base.source says that its UNet predicts v, and the run takes that for {used}; set {keys}"
     elif used != spec.base.prediction_type:
         own = f"base.prediction_type={spec.base.prediction_type}, but the base's scheduler config says {used}"
         yield f"{own}, which is used; scheduler.prediction_type overrides it"
+    if used == "v_prediction":
+        yield from _zero_snr(spec, found is not None and found.zero_snr, schedule)
+
+
+def _zero_snr(spec: RunSpec, tensors: bool, schedule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a run does not do for a base whose schedule ends in pure noise (arXiv 2305.08891).
+
+    Args:
+        spec: the run.
+        tensors: whether the checkpoint says so.
+        schedule: the base's scheduler config, which may say so.
+    """
+    own = schedule.get("rescale_betas_zero_snr") is True
+    field = _ZERO_SNR.rpartition(".")[2]
+    if field not in type(spec.scheduler).model_fields:
+        if tensors or own:
+            yield f"base.source was trained with zero terminal SNR, which scheduler {spec.scheduler.name} does not know"
+    elif (tensors or own) and not (own if (asked := getattr(spec.scheduler, field)) is None else asked):
+        yield f"base.source says that it was trained with zero terminal SNR; set {_ZERO_SNR}=true"
 
 
 def _names(spec: RunSpec) -> Iterator[str]:

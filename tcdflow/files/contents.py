@@ -88,6 +88,7 @@ class Contents:
         has_text_encoder: whether a checkpoint has one, under names that diffusers reads.
         has_ema: whether a checkpoint has a second UNet, the running average of its training.
         predicts_v: whether a checkpoint says that its UNet predicts v.
+        zero_snr: whether a checkpoint says that its training schedule ends in pure noise.
     """
 
     kind: Kind
@@ -99,6 +100,7 @@ class Contents:
     has_text_encoder: bool = False
     has_ema: bool = False
     predicts_v: bool = False
+    zero_snr: bool = False
 
     @property
     def place(self) -> str:
@@ -170,6 +172,7 @@ def _checkpoint(header: Header) -> Contents:
         has_text_encoder=any(name.startswith(_TEXT_ENCODERS) for name in shapes),
         has_ema=any(name.startswith("model_ema.diffusion_model") for name in shapes),
         predicts_v="v_pred" in shapes or says.startswith("v"),
+        zero_snr="ztsnr" in shapes,
     )
 
 

@@ -27,6 +27,8 @@ def names(shapes: Mapping[str, tuple[int, ...]], widths: Sequence[int]) -> list[
         SourceError: if the file holds no embedding, or one for other text encoders.
     """
     found = _names(shapes)
+    if len(widths) > 1 and found[0] in (half for both in _BOTH for half in both) and len(found) == 1:
+        raise SourceError(f"holds {found[0]} alone; this base has {len(widths)} text encoders and needs one for each")
     if len(found) != len(widths):
         kinds = {1: "one text encoder (SD 1.5, SD 2.1)", 2: "two text encoders (SDXL)"}
         raise SourceError(f"is for bases with {kinds[len(found)]}, and this base has {len(widths)}")

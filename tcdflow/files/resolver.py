@@ -115,7 +115,7 @@ class Resolver:
     def _take_image(self, need: Need) -> None:
         """Find an input image; a URL with a secret in it is refused, since records name the URL."""
         shown = public_url(need.source)
-        if shown != need.source.partition("#")[0]:
+        if is_url(need.source) and shown != need.source.partition("#")[0]:
             what = "carries a password or token, which would be recorded; download the image and give its path"
             self.problems.append(Problem(need.key, f"'{shown}' {what}"))
             return

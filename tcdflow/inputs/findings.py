@@ -24,6 +24,12 @@ _ASPECT = 0.02
 """Change of an aspect from which on it is seen."""
 
 _ENLARGED = 2.0
+_DARK = 32
+"""Greys, of 256, that are black or white enough for a drawing of lines."""
+
+_LINES, _LINE, _MOST_LINES = 0.95, 0.002, 0.25
+"""Shares of the pixels of such a drawing: black or white, and least and most in its lines."""
+
 _GREY = 0.1
 """Share of a mask's pixels that may be neither black nor white, as edges are."""
 
@@ -42,8 +48,37 @@ def warnings(spec: RunSpec, artifacts: Artifacts) -> Iterator[str]:
     for use in spec.image_uses():
         with suppress(SourceError, OSError):  # whoever loads it says what is wrong with it
             file = artifacts.by_role[use.role]
-            name = printable(shortened(PurePath(file.source).name, 60))
-            yield from (f"{use.role} {note}" for note in _of_file(file.path, Stamp.of(file.path), name, use, size))
+            yield from (f"{use.role} {note}" for note in of_image(file.path, use, size, file.source))
+            if isinstance(use, MaskUse):
+                yield from _of_itself(use, file.path, artifacts)
+
+
+def of_image(path: Path, use: ImageUse, size: Size, source: str | None = None) -> tuple[str, ...]:
+    """Return what is to be told of one image: continuations of a sentence that begins with its role.
+
+    Args:
+        path: of its file.
+        use: what a run makes of it.
+        size: of the run in pixels, width first.
+        source: what its user calls it; None is its path.
+
+    Raises:
+        SourceError: if it cannot be read.
+    """
+    name = printable(shortened(PurePath(source or path).name, 60))
+    return _of_file(path, Stamp.of(path), name, use, size)
+
+
+def _of_itself(use: MaskUse, path: Path, artifacts: Artifacts) -> Iterator[str]:
+    """Yield that a mask is the image itself and selects other than what is transparent in it."""
+    image = artifacts.by_role.get("task.image")
+    if image is None or image.path != path or (use.channel == "alpha" and use.invert) or not decode.has_alpha(path):
+        return
+    what = "what is opaque in it" if use.channel == "alpha" else "what is bright in it"
+    yield (
+        f"{use.role} is the image itself and selects {what}; task.mask_from=alpha task.mask_invert=true selects what "
+        "is transparent"
+    )
 
 
 def check_masks(spec: RunSpec, artifacts: Artifacts) -> None:
@@ -70,12 +105,16 @@ def _of_file(path: Path, stamp: Stamp, name: str, use: ImageUse, size: Size) -> 
         seen = decode.notes(path, use.behind, managed=False) if use.channel == "luminance" else ()
         return tuple(f"({name}) {note}" for note in (*seen, *_of_mask(path, use, size)))
     notes = (f"({name}) {note}" for note in decode.notes(path, use.behind))
-    return (*notes, *_of_size(check_image(path), use, size))
+    lines = (f"({name}) {note}" for note in _of_lines(path, use)) if use.ground else ()
+    return (*notes, *lines, *_of_size(check_image(path), use, size))
 
 
 def _of_size(own: Size, use: ImageUse, size: Size) -> Iterator[str]:
     """Yield what bringing an image to its size does to it."""
-    if use.side == 0 or use.unfitted:
+    if use.unfitted:
+        return
+    if use.side == 0:
+        yield from _of_square(own, use)
         return
     (width, height), (wide, high) = own, (use.side, use.side) if use.side else size
     sizes = f"from {width} x {height} to {wide} x {high} pixels"
@@ -84,11 +123,36 @@ def _of_size(own: Size, use: ImageUse, size: Size) -> Iterator[str]:
         how = f"{abs(change - 1):.0%}".replace("%", " %") + (" wider" if change > 1 else " narrower")
         instead = f"{use.fit_key}=crop cuts it instead, sampling.width=aspect sampling.height=aspect keeps its shape"
         if use.side:
-            instead = f"{use.fit_key}=null leaves its shape"
+            instead = f"{use.fit_key}=null reads its middle square instead"
         yield f"is stretched {sizes}, {how}; {instead}"
     larger = max(wide / width, high / height)
     if larger > _ENLARGED:
         yield f"is enlarged {larger:.2g} times, {sizes}, and comes out soft"
+
+
+def _of_square(own: Size, use: ImageUse) -> Iterator[str]:
+    """Yield what a model that reads squares does not see of an image."""
+    short, long = sorted(own)
+    if (lost := 1 - short / long) > _ASPECT:
+        where = "at its left and right" if own[0] == long else "at its top and bottom"
+        yield (
+            f"has {own[0]} x {own[1]} pixels, and the image encoder reads its middle square: {decode.percent(lost)}, "
+            f"{where}, is cut off; {use.fit_key}=512 stretches it instead"
+        )
+
+
+def _of_lines(path: Path, use: ImageUse) -> Iterator[str]:
+    """Yield that a drawing of lines has the ground that makes nothing of it."""
+    histogram = decode.decode(path, use.behind).image.convert("L").histogram()
+    total, dark, light = sum(histogram), sum(histogram[:_DARK]), sum(histogram[-_DARK:])
+    ground = "white" if light > dark else "black"
+    if dark + light < _LINES * total or not _LINE * total < min(dark, light) < _MOST_LINES * total:
+        return
+    key = f"{use.role.removesuffix('.image')}.preprocessor"
+    if ground == "white" and use.ground == "black":
+        yield f"is dark lines on white; ControlNets of lines read white on black, which {key}.name=invert makes of it"
+    elif ground == "black" and use.ground == "white":
+        yield f"is white lines on black already; {key}=null takes them as they are"
 
 
 def _of_mask(path: Path, use: MaskUse, size: Size) -> Iterator[str]:

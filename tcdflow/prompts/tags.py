@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+from tcdflow.text import shortened
+
 _TAG = re.compile(r"<(lora|lyco|hypernet):([^:<>]+)((?::[^<>]*)?)>", re.IGNORECASE)
 _NUMBER = re.compile(r"^:([+-]?(?:\d+\.?\d*|\.\d+))(?:$|:)")
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
@@ -22,6 +24,7 @@ _OFF = (
 )
 _BREAK = re.compile(r"(?<!\S)BREAK(?!\S)")
 _WILDCARD = re.compile(r"(?<!\w)__[^\W_][\w/-]*?__(?!\w)|\{[^{}|]*\|[^{}]*\}")
+_EMBEDDING = re.compile(r"(?<!\w)embedding:([^\s,:()<>\[\]]+)", re.IGNORECASE)
 _EDITING = re.compile(rf"\[[^\[\]:|]*(?::[^\[\]:|]*:{_AMOUNT}|\|[^\[\]]*)\]|(?<!\S)AND(?!\S)")
 
 
@@ -68,6 +71,12 @@ def unread(text: str, *, weights: str, breaks: bool) -> Iterator[str]:
         for syntax, key in _OFF:
             if found := syntax.search(plain):
                 yield f"{_shown(found)} is read as text and weighs nothing; {key} turns weights on"
+    if found := _EMBEDDING.search(plain):
+        name = shortened(found[1].removesuffix(".safetensors").removesuffix(".pt"), 40)
+        yield (
+            f"{_shown(found)} is read as words; write {name} alone, and give its file as embeddings.NAME.source with "
+            f"embeddings.NAME.token={name}"
+        )
     if weights == "a1111" and (found := _EDITING.search(plain)):
         yield f"{_shown(found)} is not read as the web UI does: prompts are neither switched nor joined"
     if not breaks and _BREAK.search(plain):

@@ -29,8 +29,11 @@ def parameters(spec: RunSpec, lock: Sequence[LockedFile], seed: int) -> str:
         **_model(spec, lock),
         "Eta": f"{sampling.eta:g}",
     }
+    if getattr(spec.scheduler, "use_karras_sigmas", None):
+        pairs["Schedule type"] = "Karras"
     if sampling.clip_skip:
-        pairs["Clip skip"] = str(sampling.clip_skip + 1)
+        # There the last layer of the text encoder is 1, and SDXL's usual one is 2.
+        pairs["Clip skip"] = str(sampling.clip_skip + 1 + spec.family.layers_left_out)
     loras = {f.role.removeprefix("loras."): f.sha256 for f in lock if f.role.startswith("loras.")}
     if loras:
         pairs["Lora hashes"] = json.dumps(", ".join(f"{name}: {digest[:12]}" for name, digest in loras.items()))

@@ -31,7 +31,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
         if found is None:
             if path.suffix.lower() != ".json" and not sidecar.exists():
                 raise ValueError(
-                    "carries no recipe: written with output.metadata=none, by another tool, or stripped on its way"
+                    "carries no recipe: written with output.metadata=none, stripped on its way, or by another tool, "
+                    "whose settings can be given as keys (prompt=..., sampling.steps=...)"
                 )
             path = sidecar
             with opened(sidecar) as file:

@@ -32,6 +32,7 @@ class Family(ABC):
         text_width: width of the text embeddings that the published models' denoiser takes, by which a file's family is
             known; None where files are not told apart by it.
         in_file_names: what of a weight file's name says that it is for this family.
+        layers_left_out: layers of a text encoder, as published, that pipelines leave out at its end.
         few_steps: sampling steps below which a base that is not distilled looks unfinished; 0 for a family that is
             made for few.
     """
@@ -43,6 +44,7 @@ class Family(ABC):
     tokenizers: ClassVar[tuple[str, ...]] = ()
     text_width: ClassVar[int | None] = None
     in_file_names: ClassVar[re.Pattern[str] | None] = None
+    layers_left_out: ClassVar[int] = 0
     few_steps: ClassVar[int] = 10
 
     @abstractmethod

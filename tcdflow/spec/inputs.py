@@ -29,9 +29,10 @@ class ImageUse:
         role: of the image, such as ``task.image``.
         fit: how it comes to the size of the run.
         fit_key: key of the spec that says so; None if no key does.
-        side: pixels a side of the square that it is stretched to instead; 0 leaves it at its own size, None is the
-            size of the run.
+        side: pixels a side of the square that it is stretched to instead; 0 leaves it at its own size, and the model
+            that is given it reads its middle square; None is the size of the run.
         behind: colour that shows through where it is transparent.
+        ground: of a drawing of lines, where one is of use only with that ground.
     """
 
     role: str
@@ -39,6 +40,7 @@ class ImageUse:
     fit_key: str | None = None
     side: int | None = None
     behind: Background = "white"
+    ground: Background | None = None
 
     @property
     def unfitted(self) -> bool:

@@ -143,7 +143,11 @@ class SamplingSpec(Settings):
     width: Side = Field(None, description=f"width in pixels; {_SIDES}")
     height: Side = Field(None, description=f"height in pixels; {_SIDES}")
     clip_skip: Int | None = Field(
-        None, ge=1, le=11, description="layers to skip at the end of the text encoder; null skips none"
+        None,
+        ge=1,
+        le=11,
+        description="layers to skip at the end of the text encoder, beyond what its pipeline skips; null skips none; "
+        "what other tools call clip skip N is N - 1 here, and N - 2 with SDXL, where their 2 is null",
     )
     generator: Literal["cpu", "device"] = Field(
         "cpu", description="where noise is drawn: cpu gives the same noise everywhere, device draws on the GPU"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from tcdflow.errors import Problem
-from tcdflow.spec.inputs import Size
+from tcdflow.spec.inputs import Background, Size
 from tcdflow.spec.needs import Need
 from tcdflow.spec.registry import Registry
 from tcdflow.spec.types import Settings
@@ -25,9 +25,11 @@ class Preprocessor(Settings):
     Attributes:
         resizes: it takes the image at its own size and returns one of the run's size. Else it is given the image at
             the run's size, and keeps it.
+        ground: of a drawing of lines that it can be given, if it makes lines of something; None if it does not.
     """
 
     resizes: ClassVar[bool] = False
+    ground: ClassVar[Background | None] = None
 
     name: str = Field(description="what is made of the image")
 

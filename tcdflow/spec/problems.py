@@ -49,8 +49,7 @@ def _problem(
         known = [*siblings, *(also if len(loc) == 1 else ())]
         if has := [name for name, other in others.items() if loc[-1] in other.model_fields]:
             return Problem(key, f"has no effect here; it is for {', '.join(has)}", item.get("input"), origin(key))
-        inside = _inside(model, called_here(str(loc[0]))) if len(loc) == 1 else None
-        near = inside or nearest(str(loc[-1]), known)
+        near = _meant(model, str(loc[-1]), known, top=len(loc) == 1)
         what = "unknown key" if near else f"unknown key; known are {', '.join(known)}"
         return Problem(key, what, origin=origin(key), nearest=near)
     if kind == "union_tag_not_found":
@@ -78,16 +77,39 @@ def _problem(
     return Problem(key, _describe(item), shown if value is not None else "null", origin(key), near)
 
 
+def _meant(model: type[Settings], name: str, known: Sequence[str], *, top: bool) -> str | None:
+    """Return the key that was probably meant by an unknown one.
+
+    Args:
+        model: the whole.
+        name: the last part of the unknown key.
+        known: names that are allowed in its place.
+        top: whether it stands at the top.
+    """
+    here = called_here(name)
+    if here.startswith("hydra."):
+        return here
+    elsewhere = _inside(model, here) or _inside(model, name)
+    if top:
+        return elsewhere or nearest(name, known)
+    # The same name, or what other tools call a name, is meant rather than one that is spelt alike.
+    same = nearest(name, known, likeness=1.0)
+    at_top = here if here in model.model_fields else None
+    return same or at_top or elsewhere or nearest(name, known)
+
+
 def _inside(model: type[Settings], name: str) -> str | None:
     """Return the one group of a model that has a key of this name, with the key: ``sampling.eta`` for ``eta``."""
-    groups = [
+    groups = {
         group
         for group, field in model.model_fields.items()
         if get_origin(field.annotation) is not dict
-        for member in members(field.annotation).values()
+        for member in members(
+            Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        ).values()
         if name in member.model_fields and name != "description"
-    ]
-    return f"{groups[0]}.{name}" if len(groups) == 1 else None
+    }
+    return f"{groups.pop()}.{name}" if len(groups) == 1 else None
 
 
 def _bounds(field: FieldInfo | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -96,3 +97,29 @@ class Scheduler(Settings):
 
 
 SCHEDULERS: Registry[type[Scheduler]] = Registry("scheduler", "tcdflow.parts.schedulers")
+
+
+def called_elsewhere(name: str) -> tuple[str, bool] | None:
+    """Return the scheduler that other tools call ``name``: the web UI, k-diffusion or diffusers, in any spelling.
+
+    Returns:
+        Its name here, and whether noise levels after Karras et al. were asked for; None for a name of none.
+    """
+    word = _plain(name)
+    plain = word.removesuffix("karras")
+    for own, part in SCHEDULERS.items():
+        module, _, diffusers = part.diffusers_class.partition(":")
+        # One class of diffusers is several samplers, which its settings tell apart.
+        names = [
+            own,
+            part.a1111_name,
+            *(() if "algorithm_type" in part.fixed else (diffusers, module.removeprefix("scheduling_"))),
+        ]
+        if plain in map(_plain, names):
+            return own, plain != word
+    return None
+
+
+def _plain(name: str) -> str:
+    """Write ``DPM++ 2M``, ``dpm++_2m`` and ``k_dpmpp_2m`` alike."""
+    return re.sub(r"[^a-z0-9]", "", name.lower().replace("+", "p").removeprefix("k_"))

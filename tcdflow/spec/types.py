@@ -57,7 +57,7 @@ def _seed(value: object) -> int | tuple[int, ...]:
 
 def _one_seed(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
-        raise ValueError("must be a whole number from 0 to 2^63 - 1, or a list of them")
+        raise ValueError("must be a whole number from 0 to 2^63 - 1, a list of them, or random, which draws one")
     return value
 
 

@@ -46,7 +46,9 @@ class Controlled(Adapter):
         # What resizes by itself has no image that keeps its size.
         fit: Fit = "resize" if how is not None and how.resizes and self.fit == "none" else self.fit
         # A control image that is drawn by hand is light on black; where it is transparent there is nothing.
-        return ImageUse(f"{role}.image", fit, f"{role}.fit", behind="black" if how is None else "white")
+        if how is None:
+            return ImageUse(f"{role}.image", fit, f"{role}.fit", behind="black", ground="black")
+        return ImageUse(f"{role}.image", fit, f"{role}.fit", ground=how.ground)
 
     def problems(self, role: str, spec: RunSpec) -> Iterator[Problem]:
         """Yield what is wrong with the preprocessor."""

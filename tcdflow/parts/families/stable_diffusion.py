@@ -87,6 +87,7 @@ class SD21(StableDiffusion):
 
     summary = "Stable Diffusion 2.1-base and its fine-tunes, 512 × 512"
     text_width = 1024
+    layers_left_out = 1  # the text encoder is saved without it
     in_file_names = re.compile(r"sd[-_ ]?v?2|v2[-_.][01]|ft[-_]mse|taesd(?!xl|3)", re.I)
 
 

@@ -23,6 +23,7 @@ class SDXL(StableDiffusion):
     architecture = "sdxl"
     tokenizers = ("tokenizer", "tokenizer_2")
     text_width = 2048
+    layers_left_out = 1
     in_file_names = re.compile(r"xl", re.I)
     pipelines: ClassVar = {
         "text_to_image": f"{_XL}:StableDiffusionXLPipeline",

@@ -24,6 +24,8 @@ class Canny(Preprocessor):
     Thresholds are L1 norms of the gradient, in grey levels.
     """
 
+    ground = "white"
+
     name: Literal["canny"]
     low: Int = Field(100, ge=0, le=10_000, description="gradients below are not edges")
     high: Int = Field(200, ge=0, le=10_000, description="gradients above are edges; between, if they touch one")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Invert(Preprocessor):
     """The negative of an image: ControlNets for lines read white on black, and people draw black on white."""
 
+    ground = "white"
+
     name: Literal["invert"]
 
     def __call__(self, image: Image.Image, size: Size, models: Mapping[str, Path], device: Any) -> Image.Image:

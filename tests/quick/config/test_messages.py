@@ -7,10 +7,11 @@ import pytest
 from tcdflow.cli.main import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.errors import Problem
+from tcdflow.spec.scheduler import SCHEDULERS, called_elsewhere
 from tcdflow.text import printable
 from tests.helpers import GLOBAL, Write, problems
 
-SEED = "must be a whole number from 0 to 2^63 - 1, or a list of them"
+SEED = "must be a whole number from 0 to 2^63 - 1, a list of them, or random, which draws one"
 DEVICE = "must be one of auto, cpu, mps, cuda, cuda:0"
 WEIGHT = "must be a number, or numbers by component and block: {unet: {down: 0.5, mid: 1}}"
 
@@ -68,6 +69,18 @@ MISTAKES = [
     ("steps=8", Problem("steps", "unknown key", nearest="sampling.steps")),
     ("sampler=euler", Problem("sampler", "unknown key", nearest="scheduler")),
     ("lora=tcd", Problem("lora", "unknown key", nearest="loras")),
+    ("image=a.png", Problem("image", "unknown key", nearest="task.image")),
+    ("init_image=a.png", Problem("init_image", "unknown key", nearest="task.image")),
+    ("mask=a.png", Problem("mask", "unknown key", nearest="task.mask")),
+    ("strength=0.5", Problem("strength", "unknown key", nearest="task.strength")),
+    ("size=512", Problem("size", "unknown key", nearest="sampling.width")),
+    ("outdir=x", Problem("outdir", "unknown key", nearest="hydra.run.dir")),
+    ("sampling.strength=0.5", Problem("sampling.strength", "unknown key", nearest="task.strength")),
+    ("sampling.sampler=x", Problem("sampling.sampler", "unknown key", nearest="scheduler")),
+    ("sampling.negative_prompt=x", Problem("sampling.negative_prompt", "unknown key", nearest="negative_prompt")),
+    ("sampling.batch_size=2", Problem("sampling.batch_size", "unknown key", nearest="runtime.batch_size")),
+    ("loras.tcd.strength=1", Problem("loras.tcd.strength", "unknown key", nearest="weight")),
+    ("base.ckpt=x", Problem("base.ckpt", "unknown key", nearest="source")),
     ("output.name={promt}", Problem("output.name", "", "{promt}", nearest="prompt")),
     ("output.name=a/b", Problem("output.name", "names files, not folders; hydra.run.dir names the directory", "a/b")),
     ("output.name={prompt", Problem("output.name", "", "{prompt")),
@@ -370,3 +383,48 @@ class TestText:
 def test_a_wrong_command_is_answered(argv: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert dispatch(argv) == 2
     assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Euler a", "euler_ancestral"),
+        ("euler_a", "euler_ancestral"),
+        ("k_euler", "euler"),
+        ("DPM++ 2M", "dpmpp_2m"),
+        ("dpm++_2m", "dpmpp_2m"),
+        ("DPMSolverMultistepScheduler", "dpmpp_2m"),
+        ("DPMSolverSinglestepScheduler", "dpmpp_2s"),
+        ("EulerDiscreteScheduler", "euler"),
+    ],
+)
+def test_a_sampler_by_the_name_that_other_tools_give_it(composer: Composer, written: str, meant: str) -> None:
+    (problem,) = problems(composer, f"scheduler='{written}'")
+    assert (problem.nearest, "karras" in problem.what) == (meant, False)
+
+
+@pytest.mark.parametrize("written", ["DPM++ 2M Karras", "dpmpp_2m_karras"])
+def test_the_noise_levels_in_a_sampler_s_name(composer: Composer, written: str) -> None:
+    (problem,) = problems(composer, f"scheduler='{written}'")
+    assert problem.nearest == "dpmpp_2m"
+    assert "scheduler.use_karras_sigmas=true" in problem.what
+
+
+def test_every_sampler_is_found_by_its_name_in_the_web_ui() -> None:
+    assert {part.a1111_name: called_elsewhere(part.a1111_name) for part in SCHEDULERS.values()} == {
+        part.a1111_name: (name, False) for name, part in SCHEDULERS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("base=runwayml/stable-diffusion-v1-5", "base.source=..."),
+        ("base=sd_xl_base_1.0.safetensors", "base.source=..."),
+        ("loras=[ink.safetensors]", "loras.NAME.source=..."),
+    ],
+)
+def test_a_file_in_place_of_a_preset(composer: Composer, text: str, key: str) -> None:
+    (problem,) = problems(composer, text)
+    assert problem.what.endswith(f"; a file, folder or id of the hub is given as {key}")
+    assert problem.nearest is None

@@ -58,7 +58,8 @@ def test_what_a_checkpoint_lacks_and_has_more() -> None:
     assert tell(unet(768, 9) | CLIP | VAE).channels == 9
     ema = {"model_ema.diffusion_modelinput_blocks00weight": (320, 4, 3, 3), "model_ema.decay": ()}
     assert tell(SD15 | ema).has_ema
-    assert tell(SDXL | {"v_pred": (0,), "ztsnr": (0,)}).predicts_v
+    found = tell(SDXL | {"v_pred": (0,), "ztsnr": (0,)})
+    assert (found.predicts_v, found.zero_snr) == (True, True)
     assert tell(SD21, **{"modelspec.prediction_type": "v"}).predicts_v
     assert not tell(SD21, **{"modelspec.prediction_type": "epsilon"}).predicts_v
 
@@ -186,6 +187,33 @@ def test_warnings_of_a_checkpoint(shapes: Shapes, prediction: str, warned: list[
     said = list(base_checks.warnings(run, resolve(run)))
     assert len(said) == len(warned)
     assert all(part in line for part, line in zip(warned, said, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "tensor", "config", "warned"),
+    [
+        ({"name": "tcd"}, True, None, "set scheduler.rescale_betas_zero_snr=true"),
+        ({"name": "tcd", "rescale_betas_zero_snr": True}, True, None, None),
+        ({"name": "tcd"}, True, True, None),
+        ({"name": "tcd"}, False, True, None),
+        ({"name": "tcd", "rescale_betas_zero_snr": False}, False, True, "set scheduler.rescale_betas_zero_snr=true"),
+        ({"name": "tcd"}, False, None, None),
+        ({"name": "heun"}, True, None, "which scheduler heun does not know"),
+        ({"name": "heun"}, False, True, "which scheduler heun does not know"),
+        ({"name": "heun"}, False, None, None),
+    ],
+)
+def test_a_schedule_that_ends_in_pure_noise(
+    scheduler: dict[str, object], tensor: bool, config: bool | None, warned: str | None, tmp_path: Path
+) -> None:
+    says = {"prediction_type": "v_prediction"} | ({} if config is None else {"rescale_betas_zero_snr": config})
+    layout = write(tmp_path / "sd", {**pipeline(), "scheduler/scheduler_config.json": json.dumps(says).encode()})
+    file = sparse(tmp_path / "x.safetensors", SD15 | {"v_pred": (0,)} | ({"ztsnr": (0,)} if tensor else {}))
+    run = spec(str(file), config=str(layout), prediction_type="v_prediction")
+    run = RunSpec.model_validate(run.model_dump() | {"scheduler": scheduler})
+    said = list(base_checks.warnings(run, resolve(run)))
+    assert len(said) == (warned is not None)
+    assert all(str(warned) in line for line in said)
 
 
 def sparse(path: Path, shapes: Shapes) -> Path:

@@ -151,3 +151,94 @@ def test_a_file_is_decoded_once_for_all_cells(
     planned = planner.make(composer, words)
     assert len(decoded) == 1
     assert [text.startswith(NAME) for text in planned.warnings] == [True]
+
+
+def holed() -> Image.Image:
+    image = photo().convert("RGBA")
+    image.putalpha(spot(0, 255))
+    return image
+
+
+class TestMaskOfItself:
+    @pytest.fixture
+    def said(self, tmp_path: Path, composer: Composer) -> Callable[..., str]:
+        holed().save(tmp_path / "hole.png")
+        file = tmp_path / "hole.png"
+        words = ["prompt=a red heart", "task=inpainting", f"task.image={file}", f"task.mask={file}"]
+
+        def warned(*overrides: str) -> str:
+            return "\n".join(Preparer()(Request.composed(composer.compose([*words, *overrides]))).warnings)
+
+        return warned
+
+    def test_selects_its_hole_only_where_that_is_said(self, said: Callable[..., str]) -> None:
+        assert "is the image itself and selects what is bright in it; task.mask_from=alpha" in said()
+        assert "is the image itself and selects what is opaque in it" in said("task.mask_from=alpha")
+        assert "the image itself" not in said("task.mask_from=alpha", "task.mask_invert=true")
+
+
+def drawing(ground: int) -> Image.Image:
+    image = Image.new("L", (64, 64), ground)
+    ImageDraw.Draw(image).ellipse((8, 8, 56, 56), outline=255 - ground, width=2)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "preset", "preprocessor", "found"),
+    [
+        (drawing(255), "canny_sd15", "null", "is dark lines on white; "),
+        (drawing(255), "canny_sd15", None, None),
+        (drawing(0), "canny_sd15", "null", None),
+        (drawing(0), "canny_sd15", None, "is white lines on black already; adapters.canny.preprocessor=null"),
+        (drawing(0), "lineart_sd15", None, "is white lines on black already; "),
+        (drawing(255), "lineart_sd15", None, None),
+        (drawing(255), "depth_sd15", None, None),
+        (photo(), "canny_sd15", "null", None),
+        (photo(), "canny_sd15", None, None),
+        (Image.new("L", (64, 64), 255), "canny_sd15", "null", None),
+    ],
+)
+def test_a_drawing_of_lines_has_the_ground_that_it_needs(
+    image: Image.Image, preset: str, preprocessor: str | None, found: str | None, tmp_path: Path, composer: Composer
+) -> None:
+    image.save(tmp_path / "lines.png")
+    name = preset.removesuffix("_sd15")
+    words = ["prompt=x", "base=sd15", "loras=[]", f"adapters=[{preset}]", f"adapters.{name}.image=lines.png"]
+    if preprocessor:
+        words += [f"adapters.{name}.preprocessor={preprocessor}"]
+    (use,) = composer.compose(words).spec.image_uses()
+    said = list(findings.of_image(tmp_path / "lines.png", use, (64, 64)))
+    assert len(said) == (found is not None)
+    assert all(str(found) in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("size", "words", "found"),
+    [
+        (
+            (128, 64),
+            (),
+            "middle square: 50 %, at its left and right, is cut off; adapters.ip_adapter.size=512 stretches",
+        ),
+        ((64, 80), (), "middle square: 20 %, at its top and bottom, is cut off"),
+        ((64, 65), (), None),
+        ((128, 64), ("adapters.ip_adapter.size=64",), "adapters.ip_adapter.size=null reads its middle square instead"),
+    ],
+)
+def test_what_an_image_encoder_does_not_see(
+    size: Size, words: tuple[str, ...], found: str | None, tmp_path: Path, composer: Composer
+) -> None:
+    photo(*size).save(tmp_path / "a.png")
+    own = ["prompt=x", "base=sd15", "loras=[]", "adapters=[ip_adapter_sd15]", "adapters.ip_adapter.images=[a.png]"]
+    (use,) = composer.compose([*own, "adapters.ip_adapter.size=null", *words]).spec.image_uses()
+    said = list(findings.of_image(tmp_path / "a.png", use, (64, 64)))
+    assert len(said) == (found is not None)
+    assert all(str(found) in text for text in said)
+
+
+@pytest.mark.parametrize("name", ["a#1.png", "100%.png", "me@home=x&y.png", "what?.png"])
+def test_a_path_is_no_address_whatever_its_characters(name: str, tmp_path: Path, composer: Composer) -> None:
+    photo().save(tmp_path / name)
+    words = ["prompt=a red heart", "task=image_to_image", f"task.image={tmp_path / name}"]
+    prepared = Preparer()(Request.composed(composer.compose(words)))
+    assert prepared.files.by_role["task.image"].path.name == name

@@ -46,6 +46,9 @@ def test_what_is_no_tag(text: str) -> None:
         ("a cat (orange), at 10:30 (or 11:15?)", []),
         ("well-lit, 4k, x-ray; snake_case {a} [b] a|b - c", []),
         ("<lora:x:1.2> breakfast", []),
+        ("embedding:toy, a cat", ["write toy alone, and give its file as embeddings.NAME.source with embeddings.NAME"]),
+        ("(Embedding:bad-hands-5.pt:1.2)", ["prompt_encoding.weights=a1111", "embeddings.NAME.token=bad-hands-5"]),
+        ("word embedding: a cat", []),
     ],
 )
 def test_syntax_that_is_off_is_told(text: str, found: list[str]) -> None:
@@ -101,3 +104,23 @@ def test_no_tag_of_a_lora_that_was_not_loaded_is_written(composer: Composer) -> 
     spec = compose(composer, "prompt=a <lora:ink:0.5> heart", "negative_prompt=<lyco:x:1>b", GUIDED).spec
     first, negative, _ = parameters(spec, [], 0).splitlines()
     assert (first, negative) == ("a  heart <lora:tcd:1>", "Negative prompt: b")
+
+
+@pytest.mark.parametrize(
+    ("family", "skip", "written"),
+    [("sd15", 1, "Clip skip: 2"), ("sd21_base", 1, "Clip skip: 3"), ("sdxl", 1, "Clip skip: 3"), ("sdxl", None, None)],
+)
+def test_clip_skip_is_written_as_the_web_ui_counts(
+    composer: Composer, family: str, skip: int | None, written: str | None
+) -> None:
+    """There the last layer is 1; SDXL and SD 2 use the last but one unless told otherwise."""
+    words = ["prompt=x", f"base={family}", "loras=[]", f"sampling.clip_skip={'null' if skip is None else skip}"]
+    pairs = parameters(compose(composer, *words).spec, [], 0).splitlines()[-1].split(", ")
+    assert [pair for pair in pairs if pair.startswith("Clip skip")] == ([written] if written else [])
+
+
+@pytest.mark.parametrize("karras", [True, False])
+def test_the_noise_levels_are_written_as_the_web_ui_calls_them(composer: Composer, karras: bool) -> None:
+    words = ["prompt=x", "scheduler=dpmpp_2m", "loras=[]", f"scheduler.use_karras_sigmas={karras}"]
+    text = parameters(compose(composer, *words).spec, [], 0)
+    assert ("Sampler: DPM++ 2M, " in text, "Schedule type: Karras" in text) == (True, karras)
