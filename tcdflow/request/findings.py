@@ -32,6 +32,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
     yield from memory.warnings(spec, files)
     yield from base_checks.warnings(spec, files)
     yield from inputs.warnings(spec, files)
+    yield from _twice(spec, files)
     for name, _, file in _loras(spec, files):
         yield from (f"loras.{name}: {warning}" for warning in file.warnings(spec.loras[name].weight))
 
@@ -46,6 +47,16 @@ def problems(spec: RunSpec, files: Artifacts) -> Iterator[Problem]:
     for name, path, file in _loras(spec, files):
         if refusal := file.refusal(spec.base.family):
             yield Problem(f"loras.{name}.source", f"'{path.name}' {refusal}")
+
+
+def _twice(spec: RunSpec, files: Artifacts) -> Iterator[str]:
+    """Yield LoRAs that are one file under several names, as when a preset is chosen and its file given too."""
+    first: dict[Path, str] = {}
+    for name in spec.loras if len(spec.loras) > 1 else ():
+        artifact = files.lora(name)
+        path = (artifact.root / artifact.files[0]).resolve()
+        if (other := first.setdefault(path, name)) != name:
+            yield f"loras.{name} is the same file as loras.{other}, which is added to the base twice"
 
 
 def _loras(spec: RunSpec, files: Artifacts) -> Iterator[tuple[str, Path, LoraFile]]:

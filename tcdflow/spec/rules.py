@@ -100,6 +100,11 @@ def warnings(spec: RunSpec) -> Iterator[str]:
     for key in ("negative_prompt", "negative_prompt_2"):
         if not spec.guided and getattr(spec, key):
             yield f"{key} has no effect while sampling.guidance_scale is at most 1"
+    left_out = spec.family.layers_left_out
+    if (skip := sampling.clip_skip) and (skip == 2 or left_out >= skip):
+        theirs = f"clip skip {skip + 1 + left_out} on {spec.base.family}"
+        here = "null" if left_out else 1
+        yield f"sampling.clip_skip={skip} is what other tools call {theirs}; their clip skip 2 is {here} here"
     if sampling.eta > 0 and not scheduler.uses_eta:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
     if spec.base.vae is not None and spec.runtime.tiny_vae is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tcdflow import embedded
 from tcdflow.config.compose import Composer
 from tcdflow.spec import rules
-from tests.helpers import problems
+from tests.helpers import prepared, problems
 
 SDXL_INPAINTING = ["base=sdxl_inpainting", "loras=[]", "sampling=teacher"]
 IMAGE = "task.image=a.png"
@@ -121,6 +124,10 @@ WARNINGS = [
     (["scheduler=euler", "sampling.eta=0.1"], "sampling.eta has no effect", ["scheduler=euler", "sampling.eta=0"]),
     (["scheduler=euler"], "sampling.eta has no effect", ["scheduler=ddim"]),
     (["prompt=a unicycle"], "is not one of them", ["prompt=a red heart"]),
+    (["base=sd15", "sampling.clip_skip=2"], "clip skip 3 on sd15; their clip skip 2 is 1 here", ["base=sd15"]),
+    (["base=sd15", "sampling.clip_skip=2"], "other tools call", ["base=sd15", "sampling.clip_skip=1"]),
+    (["base=sdxl", "sampling.clip_skip=2"], "clip skip 4 on sdxl; their clip skip 2 is null here", ["base=sdxl"]),
+    (["base=sdxl", "sampling.clip_skip=1"], "other tools call", ["base=sdxl", "sampling.clip_skip=3"]),
     (["base=sdxl", "loras=[hyper_sd]", "sampling.steps=5"], "was distilled for",
      ["base=sdxl", "loras=[hyper_sd]", "sampling.steps=4", "scheduler=ddim_trailing", "sampling.eta=0"]),
 ]  # fmt: skip
@@ -135,6 +142,17 @@ def test_a_warning_and_its_boundary(told: list[str], word: str, silent: list[str
 def test_what_we_ship_as_default_is_warned_of_nothing(composer: Composer) -> None:
     assert not [*rules.warnings(composer.compose([]).spec)]
     assert not [*rules.warnings(composer.compose(["experiment=quickstart"]).spec)]
+
+
+@pytest.mark.parametrize(("source", "twice"), [("embedded:emoji/tcd_lora", True), ("a.safetensors", False)])
+def test_a_lora_under_two_names(
+    source: str, twice: bool, composer: Composer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.safetensors").write_bytes(embedded.lora_path("emoji").read_bytes())
+    composition = composer.compose(["prompt=a red heart", f"loras.again.source={source}"])
+    said = [text for text in prepared(composition).warnings if "is the same file as loras.tcd" in text]
+    assert len(said) == twice
 
 
 def test_strength_decides_how_many_steps_are_run(composer: Composer) -> None:
