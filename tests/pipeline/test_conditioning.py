@@ -328,12 +328,7 @@ class TestDepth:
         assert str(copy) in str(caught.value)
         assert "\n" not in str(caught.value)
 
-    @pytest.mark.parametrize(
-        ("prefix", "fine"), [("neck.fusion_stage.layers.0.residual_layer1.", True), ("head.head.4.", False)]
-    )
-    def test_missing_weights(
-        self, folder: Path, tmp_path: Path, estimator: DepthEstimator, prefix: str, fine: bool
-    ) -> None:
+    def test_missing_weights(self, folder: Path, tmp_path: Path) -> None:
         """The published checkpoints leave out what the model never uses; anything else would be made up."""
         import torch
         from safetensors.torch import load_file, save_file
@@ -342,12 +337,8 @@ class TestDepth:
 
         copy = Path(shutil.copytree(folder, tmp_path / "model"))
         weights = load_file(copy / "model.safetensors")
-        kept = {name: value for name, value in weights.items() if not name.startswith(prefix)}
-        assert len(kept) < len(weights)
+        assert not any(name.startswith("neck.fusion_stage.layers.0.residual_layer1.") for name in weights)
+        kept = {name: value for name, value in weights.items() if not name.startswith("head.head.4.")}
         save_file(kept, copy / "model.safetensors", {"format": "pt"})
-        if fine:
-            ours = DepthEstimator(copy, torch.device("cpu"), torch.float32)(picture(), 64, 48)
-            assert ours.tobytes() == estimator(picture(), 64, 48).tobytes()
-        else:
-            with pytest.raises(SourceError, match=r"lack 2 of the model's, e\.g\. head\.head\.4\.bias"):
-                DepthEstimator(copy, torch.device("cpu"), torch.float32)
+        with pytest.raises(SourceError, match=r"lack 2 of the model's, e\.g\. head\.head\.4\.bias"):
+            DepthEstimator(copy, torch.device("cpu"), torch.float32)

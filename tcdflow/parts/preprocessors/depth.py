@@ -74,7 +74,8 @@ class DepthEstimator:
 
         try:
             _check_kind(folder)
-            with quiet():
+            # Published weights lack what the model never uses, which the library draws at random.
+            with quiet(), torch.random.fork_rng(devices=[]):
                 self._processor = DPTImageProcessorPil.from_pretrained(str(folder), local_files_only=True)
                 model, report = DPTForDepthEstimation.from_pretrained(
                     str(folder),
