@@ -75,6 +75,11 @@ def _names(character: str) -> bool:
     return character in ".=+_-" or unicodedata.category(character)[0] in "LMN"
 
 
+def has_half_character(text: str) -> bool:
+    """Say whether text holds half of a surrogate pair, as YAML and JSON can, which no file's name can hold."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def counted(count: int, what: str) -> str:
     """Return ``1 cell``, ``2 cells``."""
     return f"{count} {what}{'s' if count != 1 else ''}"

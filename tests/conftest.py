@@ -42,9 +42,10 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def hears_ctrl_c() -> None:
-    """A shell that runs the tests in the background has them ignore it, and so all processes that they start."""
+def hears_signals() -> None:
+    """A shell that runs the tests in the background, or nohup, has them ignored by all processes that they start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from tcdflow.config.personal import CONFIG as PERSONAL
 from tcdflow.config.places import groups, within
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Loader, Repository
-from tcdflow.text import joined, reason
+from tcdflow.text import has_half_character, joined, reason
 
 TRUSTED = frozenset({"hydra", "main", "schema"})
 """Providers whose files ship with hydra and tcdflow; all others are a user's, or untrusted."""
@@ -260,6 +260,8 @@ def _check_defaults(result: ConfigResult, shown: str) -> None:
     for element in result.defaults_list or ():
         texts = [text for value in vars(element).values() for text in (value if isinstance(value, list) else [value])]
         place = str(getattr(element, "group", None) or getattr(element, "path", None) or "")
+        if any(isinstance(text, str) and has_half_character(text) for text in texts):
+            problems.append(Problem("defaults", "holds half of a character (a lone surrogate)", place, origin=shown))
         if "hydra" in place.split("/"):
             problems.append(Problem("defaults", "a config file may not choose parts of Hydra", place, origin=shown))
         problems += [Problem("defaults", why, text, shown) for text in texts if (why := forbidden("defaults", text))]

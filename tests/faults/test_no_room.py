@@ -39,7 +39,7 @@ def test_the_real_model_on_a_full_disk(zygote: Zygote, at: Path, mount: Mount) -
         said = zygote.run("sampling.num_images=3", f"hydra.run.dir={disk}/run", cwd=at)
         (record,) = records(disk)
         assert said.status == 1 and FULL in said.line()
-        assert record.status == "failed" and record.key and record.lock and record.execution["unet_calls"] == 12
+        assert record.status == "failed" and record.key and record.lock
 
 
 def test_a_finished_run_survives_one_that_has_no_room(zygote: Zygote, at: Path, mount: Mount) -> None:

@@ -164,6 +164,11 @@ class TestHydra:
         (problem,) = refused(files)
         assert (problem.key, problem.what) == ("defaults", "a config file may not choose parts of Hydra")
 
+    @pytest.mark.parametrize("element", ['"\\uD800"', 'override /base: "\\uD800"', 'override /loras: ["\\uDFFF"]'])
+    def test_by_half_a_character(self, element: str, refused: Refused) -> None:
+        (problem,) = refused({EVIL: f"{GLOBAL}defaults:\n  - {element}\n"})
+        assert (problem.key, problem.what) == ("defaults", "holds half of a character (a lone surrogate)")
+
     @pytest.mark.parametrize(
         "key", ["hydra.sweep.dir", "hydra.searchpath", "hydra/launcher", "hydra.verbose", "+hydra.run.dir"]
     )
