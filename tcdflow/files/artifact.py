@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -135,7 +134,7 @@ class Artifacts:
             for name in part.files:
                 if name.endswith(".safetensors") and name not in absent:
                     with suppress(OSError, SourceError):  # said elsewhere
-                        total += sum(map(math.prod, read_header(part.root / name).shapes.values()))
+                        total += read_header(part.root / name).numbers
         return total
 
     def lora(self, name: str) -> Artifact:

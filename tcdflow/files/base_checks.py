@@ -7,15 +7,12 @@ predicts v fits every place of one that predicts epsilon.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from tcdflow.errors import Problem, SourceError
 from tcdflow.files import model_index
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.contents import Contents, contents, family_of
-from tcdflow.files.stamp import Stamp
 from tcdflow.spec.family import FAMILIES
 from tcdflow.spec.model import BaseModelSpec, RunSpec
 
@@ -204,11 +201,6 @@ def _config(artifact: Artifact, name: str) -> dict[str, Any]:
     """Return a small JSON of a model, empty if it has none."""
     path = artifact.root / name
     try:
-        return _read(path, Stamp.of(path)) if name in artifact.files else {}
+        return model_index.read_config(path) if name in artifact.files else {}
     except (OSError, SourceError):
         return {}
-
-
-@lru_cache(maxsize=64)
-def _read(path: Path, stamp: Stamp) -> dict[str, Any]:
-    return model_index.read_json(path)

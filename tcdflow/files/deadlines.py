@@ -101,7 +101,7 @@ class Clock:
 
 
 class Backend(httpcore2.NetworkBackend):
-    """Makes connections within the time of this thread's request, to the very addresses that were judged.
+    """Makes connections within the time of this thread's request, to the addresses that were judged.
 
     Args:
         judge: says of each host whether it may be connected to.

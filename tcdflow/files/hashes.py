@@ -8,15 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from tcdflow.files.stamp import Stamp
-
-_TICK_NS = 20_000_000
-"""The coarsest clock that Linux stamps files with ticks every 10 ms. Two writes within a tick look like one."""
 
 _LINE = re.compile(r"(?P<stamp>[0-9-]+) (?P<digest>[0-9a-f]{64}) (?P<check>[0-9a-f]{16})", re.ASCII)
 
@@ -31,7 +28,7 @@ def sha256_file(path: Path) -> str:
 
 
 def hashed(path: Path) -> tuple[str, Stamp]:
-    """Return the hex SHA-256 of a file's bytes and the stamp of the very file that has them.
+    """Return the hex SHA-256 of a file's bytes and the stamp of the file that they were read from.
 
     Its name may lead to another file before and after: what was opened is what is hashed and remembered.
 
@@ -44,12 +41,23 @@ def hashed(path: Path) -> tuple[str, Stamp]:
         return known, stamp
     with path.open("rb") as file:
         stamp = Stamp.of_open(file.fileno())
-        sized = not 0 <= time.time_ns() - stamp.ctime_ns < _TICK_NS
+        settled = stamp.settled
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         unchanged = Stamp.of_open(file.fileno()) == stamp
-    if sized and unchanged:
+    if settled and unchanged:
         _remember_digest(memory, stamp, digest)
     return digest, stamp
+
+
+def has_hash(path: Path, sha256: str) -> bool:
+    """Say whether a path is a file, and no link, whose bytes have a hash; it is read each time."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
 
 
 def know(path: Path, digest: str) -> None:

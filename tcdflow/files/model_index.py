@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tcdflow.errors import SourceError
+from tcdflow.files.stamp import Stamp
 from tcdflow.text import reason
 
 FILE = "model_index.json"
@@ -85,6 +87,21 @@ def check_shards(index: Path, shards: Collection[str]) -> None:
     if odd := sorted(named.symmetric_difference(shards)):
         verb = "names" if odd[0] in named else "does not name"
         raise SourceError(f"{verb} {odd[0][:100]!r}; the weight files beside it are {', '.join(sorted(shards))}")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a small JSON mapping; the same file is read once.
+
+    Raises:
+        SourceError: as :func:`read_json`.
+        OSError: if there is no such file.
+    """
+    return _config(path, Stamp.of(path))
+
+
+@lru_cache(maxsize=64)
+def _config(path: Path, stamp: Stamp) -> dict[str, Any]:
+    return read_json(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tcdflow.errors import SourceError
+from tcdflow.files.stamp import Stamp
 
 MAX_HEADER = 16 * 2**20
 """Bytes of the longest header that is parsed; that of SDXL as one file has a third of a million."""
@@ -29,26 +31,38 @@ class Header(NamedTuple):
         shapes: of the tensors, by name, in the header's order.
         metadata: texts by name, as whoever wrote the file chose them.
         dtypes: of the tensors, by name, such as ``F16``.
+        damage: what is wrong with the bytes that follow it; None if nothing is.
     """
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
     dtypes: dict[str, str]
+    damage: str | None = None
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the tensors hold."""
+        return sum(map(math.prod, self.shapes.values()))
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a file.
+    """Read the header of a file; that of the same file is read once.
 
     Raises:
         SourceError: if it is damaged.
         OSError: if the file cannot be read.
     """
-    header, _ = _read(path)
-    shapes = {name: tuple(header[name]["shape"]) for name, _, _ in _tensors(header)}
-    metadata = header.get("__metadata__")
-    texts = metadata.items() if isinstance(metadata, dict) else ()
+    stamp = Stamp.of(path)
+    return (_header if stamp.settled else _header.__wrapped__)(path, stamp)
+
+
+@lru_cache(maxsize=64)
+def _header(path: Path, stamp: Stamp) -> Header:
+    header, left = _read(path)
+    spans = [(start, stop, name) for name, start, stop in _tensors(header)]
+    shapes = {name: tuple(header[name]["shape"]) for _, _, name in spans}
     dtypes = {name: str(header[name]["dtype"]) for name in shapes}
-    return Header(shapes, {name: text for name, text in texts if isinstance(text, str)}, dtypes)
+    return Header(shapes, header.get("__metadata__", {}), dtypes, _damage(spans, left))
 
 
 def check_header(path: Path) -> None:
@@ -60,38 +74,22 @@ def check_header(path: Path) -> None:
         SourceError: saying what is wrong with the file.
         OSError: if it cannot be read.
     """
-    header, left = _read(path)
+    if damage := read_header(path).damage:
+        raise SourceError(damage)
+
+
+def _damage(spans: Iterable[tuple[int, int, str]], left: int) -> str | None:
+    """Say what is wrong with a file whose tensors have these places, of which so many bytes are there."""
     end = 0
-    for name, start, stop in sorted(_tensors(header), key=lambda tensor: tensor[1:]):
+    for start, stop, name in sorted(spans):
         if start != end:
-            raise SourceError(f"is damaged: the bytes of {name[:100]!r} do not follow those before")
+            return f"is damaged: the bytes of {name[:100]!r} do not follow those before"
         end = stop
     if end > left:
-        raise SourceError(f"is cut short: {end - left:,} of its bytes are missing; download or copy it again")
+        return f"is cut short: {end - left:,} of its bytes are missing; download or copy it again"
     if end < left:
-        raise SourceError(f"is damaged: it holds {left - end:,} bytes that belong to no tensor")
-
-
-def keys(path: Path) -> list[str]:
-    """Return the names of a file's tensors, in the header's order.
-
-    Raises:
-        SourceError: if the header is damaged.
-        OSError: if the file cannot be read.
-    """
-    header, _ = _read(path)
-    return [name for name in header if name != "__metadata__"]
-
-
-def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a file's tensors by name, of a file that :func:`check_header` has found to be whole.
-
-    Raises:
-        SourceError: if the header is damaged.
-        OSError: if the file cannot be read.
-    """
-    header, _ = _read(path)
-    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+        return f"is damaged: it holds {left - end:,} bytes that belong to no tensor"
+    return None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], int]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
+
+_TICK_NS = 20_000_000
+"""The coarsest clock that Linux stamps files with ticks every 10 ms."""
 
 
 class Stamp(NamedTuple):
@@ -40,6 +44,11 @@ class Stamp(NamedTuple):
     @classmethod
     def _of(cls, stat: os.stat_result) -> Stamp:
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a later write would show: two within a tick of the clock look like one."""
+        return not 0 <= time.time_ns() - self.ctime_ns < _TICK_NS
 
     def __str__(self) -> str:
         return "-".join(map(str, self))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
 from pathlib import Path
 
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files.artifact import Artifacts
+from tcdflow.files.model_index import read_config
 from tcdflow.spec.model import RunSpec
-
-_MAX_BYTES = 1_000_000
 
 
 def check_clip_skip(spec: RunSpec, artifacts: Artifacts) -> None:
@@ -34,14 +31,10 @@ def check_clip_skip(spec: RunSpec, artifacts: Artifacts) -> None:
         raise ConfigError([Problem("sampling.clip_skip", what, skip)])
 
 
-@lru_cache(maxsize=64)
 def _layers(config: Path) -> int | None:
     """Return the number of layers that a config names; None if there is no such file, or it names none."""
     try:
-        if config.stat().st_size > _MAX_BYTES:
-            return None
-        content = json.loads(config.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        layers = read_config(config).get("num_hidden_layers")
+    except (OSError, SourceError):
         return None
-    layers = content.get("num_hidden_layers") if isinstance(content, dict) else None
     return layers if isinstance(layers, int) and not isinstance(layers, bool) else None

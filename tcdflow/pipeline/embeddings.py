@@ -10,7 +10,7 @@ from safetensors import safe_open
 from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.files import embedding
 from tcdflow.files.artifact import Artifacts
-from tcdflow.files.safetensors_header import shapes
+from tcdflow.files.safetensors_header import read_header
 from tcdflow.spec.model import RunSpec
 
 
@@ -29,7 +29,7 @@ def load(pipe: Any, spec: RunSpec, artifacts: Artifacts) -> dict[str, tuple[torc
     for name, own in spec.embeddings.items():
         path = artifacts.by_role[f"embeddings.{name}"].path
         try:
-            names = embedding.names(shapes(path), widths)
+            names = embedding.names(read_header(path).shapes, widths)
         except SourceError as error:
             problems.append(Problem(f"embeddings.{name}.source", str(error), own.source))
             continue

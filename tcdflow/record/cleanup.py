@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from tcdflow.errors import RecordError
+from tcdflow.files.hashes import has_hash
 from tcdflow.record import document
 from tcdflow.record.atomic import PARTIAL
 from tcdflow.record.document import Record
@@ -38,7 +38,7 @@ def remove_earlier(directory: Path) -> None:
         record.status = "running"  # or whoever is killed now leaves one that says done, without its images
         record.write(directory)
     for output in record.outputs:  # the run chose its name (output.name); the content is nobody else's
-        if _has_hash(directory / output.file, output.sha256):
+        if has_hash(directory / output.file, output.sha256):
             with contextlib.suppress(OSError):
                 (directory / output.file).unlink()
     inputs = directory / INPUTS
@@ -107,16 +107,6 @@ def _listed(record: Record) -> Iterator[str]:
         yield given.file
     if record.grid:
         yield record.grid.file
-
-
-def _has_hash(path: Path, sha256: str) -> bool:
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except OSError:
-        return False
 
 
 def _kind(path: Path) -> int | None:

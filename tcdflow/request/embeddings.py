@@ -10,7 +10,7 @@ from pathlib import Path
 from tcdflow.errors import Problem, SourceError
 from tcdflow.files import embedding
 from tcdflow.files.artifact import Artifact, Artifacts
-from tcdflow.files.safetensors_header import shapes
+from tcdflow.files.safetensors_header import read_header
 from tcdflow.spec.model import RunSpec
 
 
@@ -22,7 +22,7 @@ def problems(spec: RunSpec, files: Artifacts) -> Iterator[Problem]:
         if widths is None or artifact.absent:
             continue
         try:
-            embedding.names(shapes(artifact.path), widths)
+            embedding.names(read_header(artifact.path).shapes, widths)
         except SourceError as error:
             yield Problem(f"embeddings.{name}.source", str(error), own.source)
 
@@ -33,7 +33,9 @@ def counts(spec: RunSpec, files: Artifacts) -> dict[str, int]:
     for name in spec.embeddings:
         artifact = files.by_role[f"embeddings.{name}"]
         if not artifact.absent:
-            found[name] = max((embedding.count(shape) for shape in shapes(artifact.path).values()), default=1)
+            found[name] = max(
+                (embedding.count(shape) for shape in read_header(artifact.path).shapes.values()), default=1
+            )
     return found
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
-import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from typing import Literal
 
 from tcdflow.errors import ConfigError, NoRoomError, OutputError, Problem, RecordError
 from tcdflow.files.exclusive import BusyError, lock
+from tcdflow.files.hashes import has_hash
 from tcdflow.record import document
 from tcdflow.record.cleanup import remove_link, remove_partial
 from tcdflow.record.document import Record
@@ -72,18 +71,8 @@ def state(directory: Path, cell: Cell) -> tuple[State, Record | None]:
         no_room = record.error is not None and record.error.type == NoRoomError.__name__
         return "open" if no_room else "failed", record
     whole = record.key == cell.key and bool(record.outputs)
-    whole = whole and all(_matches(path / output.file, output.sha256) for output in record.outputs)
+    whole = whole and all(has_hash(path / output.file, output.sha256) for output in record.outputs)
     return ("done", record) if whole else ("open", record)
-
-
-def _matches(path: Path, sha256: str) -> bool:
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager
