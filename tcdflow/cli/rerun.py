@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +22,8 @@ from tcdflow.config.run_output import RunOutput
 from tcdflow.config.seeds import RandomSeeds
 from tcdflow.config.vary import split, vary
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.images import is_url
 from tcdflow.record.data import is_there
-from tcdflow.record.key import effect
 from tcdflow.request.prepare import prepare
 from tcdflow.request.request import Prepared, Request
 from tcdflow.rerun.source import Recorded, find, is_sweep
@@ -113,7 +113,7 @@ def _rerun(recorded: Recorded, request: Request, where: Sequence[str]) -> Result
 
     start = time.perf_counter()
     output = RunOutput.alone(where)
-    prepared = _prepared(request)
+    prepared = _prepared(recorded, request)
     warn(prepared.warnings)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         engine = WarmEngine(reusable=False, on_loaded=resume_collector)
@@ -131,25 +131,31 @@ def _verify(recorded: Recorded, request: Request) -> int:
     from tcdflow.rerun.verify import comparable, verify
 
     comparable(recorded)
-    prepared = _prepared(request)
+    prepared = _prepared(recorded, request)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         engine = WarmEngine(reusable=False, on_loaded=resume_collector)
         verified = verify(recorded, prepared, engine, bar.step)
     return _report(verified, recorded)
 
 
-def _prepared(request: Request) -> Prepared:
+def _prepared(recorded: Recorded, request: Request) -> Prepared:
     with DownloadBar() as bar:
         try:
             return prepare(request, bar.progress)
         except ConfigError as error:
-            raise ConfigError([_moved(problem) for problem in error.problems]) from None
+            gone = set(_gone(recorded, request))
+            raise ConfigError([_with_hint(one) if one.key in gone else one for one in error.problems]) from None
 
 
-def _moved(problem: Problem) -> Problem:
-    """Say how a file is named that lies elsewhere by now."""
-    if "no such file" not in problem.what or effect(problem.key) != "files":
-        return problem
+def _gone(recorded: Recorded, request: Request) -> Iterator[str]:
+    """Yield the keys of folders and files that were read then and are not there now."""
+    local = {file.source for file in recorded.lock if file.revision is None and not is_url(file.source)}
+    for need in request.spec.needs():
+        if need.source in local and not at_home(need.source.removeprefix("file://")).exists():
+            yield need.key
+
+
+def _with_hint(problem: Problem) -> Problem:
     return replace(problem, what=f"{problem.what}; where it was moved to is named by {problem.key}=PATH")
 
 

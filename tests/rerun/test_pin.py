@@ -1,4 +1,4 @@
-"""The very files that were read, or none: commits of the hub, and hashes compared before anything is loaded."""
+"""The same files that were read, or none: commits of the hub, and hashes compared before anything is loaded."""
 
 from __future__ import annotations
 
@@ -55,6 +55,20 @@ def test_a_image_that_was_given_is_pinned_too(tcd: Tcdflow, here: Path) -> None:
     said = tcd("rerun", "outputs/image")
     assert said.status == 2
     assert "task.image: shape.png has changed" in said.err
+
+
+def test_a_file_that_was_moved_is_told_how_to_be_named(local: Path, tcd: Tcdflow) -> None:
+    (local / LORA).rename(local / "elsewhere.safetensors")
+    said = tcd("rerun", "outputs/local")
+    assert (said.status, said.err.count("\n")) == (2, 1)
+    assert "where it was moved to is named by loras.tcd.source=PATH" in said.err
+    assert tcd("rerun", "outputs/local", "loras.tcd.source=elsewhere.safetensors").status == 0
+
+
+def test_a_damaged_file_is_not_told_to_have_moved(local: Path, tcd: Tcdflow) -> None:
+    (local / LORA).write_bytes(b"no weights")
+    said = tcd("rerun", "outputs/local")
+    assert said.status == 2 and "loras.tcd.source" in said.err and "moved" not in said.err
 
 
 def test_another_source_lifts_the_check_of_its_part_alone(local: Path, tcd: Tcdflow) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tcdflow.files import accelerator
-from tcdflow.files.accelerator import computes_in_half
+from tcdflow.files.accelerator import computes_in_half, missing_device
 from tcdflow.files.resolve import resolve
 from tcdflow.spec.model import RuntimeSpec
 
@@ -70,3 +70,13 @@ def test_it_chooses_the_files_of_auto(machine: Path, tmp_path: Path) -> None:
     machine.touch()
     assert set(resolve(run).base.files) == needed(".fp16")
     assert set(resolve(run, half=False).base.files) == needed()
+
+
+@pytest.mark.parametrize(
+    ("device", "told"), [("cuda", True), ("cuda:1", True), ("mps", True), ("cpu", False), ("auto", False)]
+)
+def test_a_device_that_is_not_there_is_told(device: str, told: bool, machine: Path) -> None:
+    runtime = RuntimeSpec(device=device)
+    assert (f"runtime.device={device}: no such device" in (missing_device(runtime) or "")) == told
+    machine.touch()
+    assert (missing_device(runtime) is None) == (device != "mps")

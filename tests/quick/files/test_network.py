@@ -57,7 +57,6 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("http_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (64, 64), "steelblue").save(tmp_path / "given.png")
     Site.image, Site.asked[:] = (tmp_path / "given.png").read_bytes(), []

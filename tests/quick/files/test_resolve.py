@@ -21,16 +21,6 @@ from .fakes import index, model_folder, needed, pipeline, spec, weight_file, wei
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def sd(tmp_path: Path) -> Path:
-    return write(tmp_path / "sd", pipeline())
-
-
 def problems(run: RunSpec) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         resolve(run)

@@ -22,16 +22,6 @@ from .test_contents import CLIP, LORA, SD15, SDXL, VAE, Shapes, sparse, unet
 OWN = "vae/diffusion_pytorch_model.safetensors"
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def sd(tmp_path: Path) -> Path:
-    return write(tmp_path / "sd", pipeline())
-
-
 def vae(folder: Path, **config: object) -> Path:
     """A VAE in a folder of its own."""
     text = json.dumps({"_class_name": "AutoencoderKL", **config}).encode()
