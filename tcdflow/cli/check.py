@@ -11,7 +11,6 @@ from typing import Any
 from tcdflow.cli import flags, preview
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.described import lines
-from tcdflow.cli.sweep import directory_of
 from tcdflow.cli.warn import warn
 from tcdflow.config.axes import ends
 from tcdflow.config.compose import Composer, Composition
@@ -21,6 +20,7 @@ from tcdflow.errors import ConfigError, RequestError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.resolve import fetch
 from tcdflow.multirun.hydra_sweep import HydraSweep
+from tcdflow.multirun.planned import directory_of
 from tcdflow.record.key import effect
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.flags import FETCH
-from tcdflow.cli.launchers import Launcher
-from tcdflow.cli.sweep import run_plan
+from tcdflow.cli.sweep import Terminal, process, report
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.errors import RecordError
-from tcdflow.files.artifact import refuse_pickles
+from tcdflow.multirun import planned
+from tcdflow.multirun.launcher import Launcher
 from tcdflow.record.data import is_directory
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import plan as plans
 from tcdflow.text import one_line
 
 EXAMPLES = (
@@ -46,8 +44,13 @@ def main(argv: Sequence[str]) -> int:
     if not is_directory(args.directory):
         raise RecordError(f"sweep directory not found: {one_line(str(args.directory))}")
     launcher = Launcher.alone(others)
-    plan = plans.read(args.directory)
-    refuse_pickles([] if allow_pickle else [files.artifact() for files in plan.files])
-    allowed = plan.allowing(pickles=allow_pickle, fetch=args.fetch)
-    with sweeps.alone(args.directory):
-        return run_plan(allowed, args.directory, launcher, retry_failed=args.retry_failed)
+    done = planned.resume(
+        args.directory,
+        launcher,
+        process(),
+        Terminal(),
+        retry_failed=args.retry_failed,
+        pickles=allow_pickle,
+        fetch=args.fetch,
+    )
+    return report(done)

@@ -1,1 +1,1 @@
-"""Sweeps that Hydra drives, by its sweepers and launchers."""
+"""Sweeps as a whole: those that tcdflow plans, and those that Hydra's sweepers and launchers drive."""

@@ -56,7 +56,7 @@ def outside(tmp_path: Path) -> Path:
 @pytest.fixture
 def resume(theirs: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Resume:
     """Resume it with an engine that draws at once; what it did elsewhere is in the answer."""
-    monkeypatch.setattr("tcdflow.cli.launchers.WarmEngine", lambda **_: engine)
+    monkeypatch.setattr("tcdflow.cli.sweep.WarmEngine", lambda **_: engine)
     return lambda: ask(["resume", "theirs"], [theirs, Path("theirs")])
 
 

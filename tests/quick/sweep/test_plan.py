@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcdflow.cli.sweep import directory_of
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RecordError
+from tcdflow.multirun.planned import directory_of
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
 from tcdflow.sweep import plan as plans

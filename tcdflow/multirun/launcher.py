@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from tcdflow.cli.collector import resume_collector
-from tcdflow.cli.signals import interrupted
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import check
 from tcdflow.config.plugins import LAUNCHER, RAY, Drive, drive
-from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.problems import problems_of
 from tcdflow.sweep.outcome import Outcome
@@ -24,6 +21,7 @@ from tcdflow.sweep.ray_cluster import KEY, RaySettings, check_address
 from tcdflow.sweep.runner import Runner
 
 if TYPE_CHECKING:
+    from tcdflow.engine.engine import Engine
     from tcdflow.engine.sampler import Step
 
 
@@ -32,6 +30,19 @@ class Running(Protocol):
 
     def run(self, before: Sequence[Outcome]) -> Iterator[Outcome]:
         """Run the cells that are left, yielding what becomes of each."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the process that runs a sweep has for it.
+
+    Attributes:
+        engine: gives the warm engine; called once torch may be imported.
+        interrupted: whether the user wants to stop, in case that the exception which said so was lost.
+    """
+
+    engine: Callable[[], Engine]
+    interrupted: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -86,10 +97,10 @@ class Launcher:
             raise ConfigError([Problem("resume", what, text) for text in others or words])
         return launcher
 
-    def runner(self, plan: Plan, directory: Path, on_step: Step) -> Running:
+    def runner(self, plan: Plan, directory: Path, process: Process, on_step: Step) -> Running:
         """Return what makes the cells."""
         if self.ray is None:
-            return Runner(plan, directory, WarmEngine(on_loaded=resume_collector), on_step, interrupted)
+            return Runner(plan, directory, process.engine, on_step, process.interrupted)
         from tcdflow.sweep.ray_runner import RayRunner
 
-        return RayRunner(plan, directory, self.ray, interrupted)
+        return RayRunner(plan, directory, self.ray, process.interrupted)

@@ -1,0 +1,189 @@
+"""A planned sweep from its overrides to its results: the one way of the command line and the library."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tcdflow.config.compose import Composer
+from tcdflow.config.overrides import parse
+from tcdflow.config.permission import permitted
+from tcdflow.config.plugins import Drive
+from tcdflow.errors import OutputError
+from tcdflow.files.artifact import refuse_pickles
+from tcdflow.files.resolve import fetch as fetch_files
+from tcdflow.multirun.launcher import Launcher, Process
+from tcdflow.multirun.watcher import Watcher
+from tcdflow.record.environment import versions
+from tcdflow.record.log import log_file
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.paths import at_home
+from tcdflow.sweep import directory as sweeps
+from tcdflow.sweep import flat, planner, results, timings
+from tcdflow.sweep import plan as plans
+from tcdflow.sweep.files import bring
+from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweep.plan import Plan
+from tcdflow.sweep.runner import pending
+from tcdflow.text import counted, printable
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A sweep that has ended.
+
+    Attributes:
+        directory: of the sweep.
+        outcomes: of its cells, in the plan's order.
+        warnings: of its runs, as far as nobody was told of them yet.
+        launcher: that ran it.
+        seconds: that it took.
+    """
+
+    directory: Path
+    outcomes: tuple[Outcome, ...]
+    warnings: tuple[str, ...]
+    launcher: Launcher
+    seconds: float
+
+
+def sweep(composer: Composer, overrides: Sequence[str], by: Drive, process: Process, watcher: Watcher) -> Finished:
+    """Plan a sweep, freeze the plan, and run what is not done yet.
+
+    Args:
+        composer: of its cells.
+        overrides: as the user wrote them.
+        by: what drives it; planned by tcdflow.
+        process: that it runs in.
+        watcher: is told of it.
+
+    Raises:
+        RequestError: if the request is wrong; nothing was made.
+        RunError: if the sweep as a whole cannot go on. A cell that fails stops nothing, unless the plan says so.
+    """
+    allow_pickle, others = permitted(overrides)
+    launcher = Launcher.of(composer, others, by)
+    planned = planner.make(composer, overrides)
+    watcher.drawn(composer.seeds.drawn)
+    watcher.warn(planned.warnings)
+    with watcher.download() as progress:
+        fetch_files(planned.artifacts, progress)
+    directory = directory_of(planned.plan)
+    with sweeps.alone(directory):
+        plan = sweeps.freeze(directory, planned.plan)
+        # One that was there names files of its own.
+        allowed = plan.allowing(pickles=allow_pickle, fetch=composer.fetch or plan.files == planned.plan.files)
+        running = _Running(allowed, directory, launcher, watcher)
+        return running.run(process, retry_failed=False, warned=planned.warnings)
+
+
+def resume(
+    directory: Path,
+    launcher: Launcher,
+    process: Process,
+    watcher: Watcher,
+    *,
+    retry_failed: bool,
+    pickles: bool,
+    fetch: bool,
+) -> Finished:
+    """Run what is left of a sweep, by its frozen plan.
+
+    Args:
+        directory: of the sweep.
+        launcher: runs the cells.
+        process: that it runs in.
+        watcher: is told of it.
+        retry_failed: run failed cells again.
+        pickles: whether pickled weights may be read.
+        fetch: whether addresses may be asked that the plan names.
+
+    Raises:
+        RequestError: if there is no plan, or its files are not what they were.
+        RunError: as of :func:`sweep`.
+    """
+    plan = plans.read(directory)
+    refuse_pickles([] if pickles else [files.artifact() for files in plan.files])
+    with sweeps.alone(directory):
+        running = _Running(plan.allowing(pickles=pickles, fetch=fetch), directory, launcher, watcher)
+        return running.run(process, retry_failed=retry_failed)
+
+
+def directory_of(plan: Plan) -> Path:
+    """Return the directory of a sweep: as given, else one named after the sweep, the same for the same words."""
+    overrides = [parse(text, sweeping=True) for text in plan.overrides]
+    listed = [str(override.value()) for override in overrides if override.key_or_group == "hydra.sweep.dir"]
+    return at_home(listed[-1]) if listed else Path("outputs") / "sweeps" / plan.name
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A frozen plan in its directory, which the caller holds."""
+
+    plan: Plan
+    directory: Path
+    launcher: Launcher
+    watcher: Watcher
+
+    def run(self, process: Process, *, retry_failed: bool, warned: Sequence[str] = ()) -> Finished:
+        """Run the cells that are not done, and write down what became of them.
+
+        Args:
+            process: that they run in.
+            retry_failed: run failed cells again.
+            warned: warnings that were told already.
+        """
+        start = time.perf_counter()
+        self._tell_of_other_versions()
+        runner = self.launcher.runner(self.plan, self.directory, process, self.watcher.step)
+        before = pending(self.plan, self.directory, retry_failed=retry_failed)
+        if any(outcome.status == "left" for outcome in before):
+            with self.watcher.download() as progress:
+                bring(self.plan, progress)
+        outcomes = {outcome.cell.name: outcome for outcome in before}
+        finished: list[Outcome] = []
+        done = sum(outcome.status != "left" for outcome in before)
+        try:
+            with log_file(self.directory / sweeps.LOG), self.watcher.over(self.directory, len(before), done):
+                for outcome in runner.run(before):
+                    outcomes[outcome.cell.name] = outcome
+                    finished.append(outcome)
+                    self.watcher.cell(outcome)
+        except BaseException as error:
+            with suppress(OutputError):  # what stopped the sweep matters more
+                self._write_down(outcomes, finished)
+            self.watcher.stopped(error, self._how_far(outcomes))
+            raise
+        self._write_down(outcomes, finished)
+        sweeps.finished(self.directory)
+        found = dict.fromkeys(text for outcome in finished if outcome.record for text in outcome.record.warnings)
+        new = tuple(text for text in found if text not in warned)
+        return Finished(self.directory, tuple(outcomes.values()), new, self.launcher, time.perf_counter() - start)
+
+    def _write_down(self, outcomes: Mapping[str, Outcome], finished: Sequence[Outcome]) -> None:
+        results.write(self.directory, self.plan, list(outcomes.values()))
+        if self.plan.settings.flat:
+            flat.write(self.directory, list(outcomes.values()))
+        timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(finished) if o.record)
+
+    def _how_far(self, outcomes: Mapping[str, Outcome]) -> str:
+        command = printable(shlex.join(["tcdflow", "resume", str(self.directory), *self.launcher.words]))
+        done = sum(outcome.status in ("done", "skipped") for outcome in outcomes.values())
+        return f"stopped with {done} of {counted(len(outcomes), 'cell')} done; go on with: {command}"
+
+    def _tell_of_other_versions(self) -> None:
+        then, now = self.plan.environment.get("packages"), versions()["packages"]
+        known = then if isinstance(then, dict) else {}  # plans are untrusted
+        other = [f"{name} {known[name]} is now {now[name]}" for name in now if known.get(name, now[name]) != now[name]]
+        if other:
+            what = f"since the plan was made, {', '.join(other)}: the rest may not be bit-identical (about 1e-6)"
+            self.watcher.warn([what])
+
+
+def _spread(finished: Sequence[Outcome]) -> Sequence[Outcome]:
+    """A few from all over a long sweep: what a kind of run takes is not learnt better from thousands."""
+    return finished[:: max(1, len(finished) // 100)]
