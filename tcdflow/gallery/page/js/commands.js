@@ -33,7 +33,7 @@ function yaml(cell) {
       if (!(node.get(name) instanceof Map)) node.set(name, new Map());
       node = node.get(name);
     }
-    node.set(last, json);
+    node.set(last, json.replaceAll('${', '\\\\${')); // or OmegaConf would read an interpolation
   }
   const safe = (name) => (/^[A-Za-z_]\w*$/.test(name) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(name)
     ? name : JSON.stringify(name));

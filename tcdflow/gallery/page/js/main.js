@@ -1,5 +1,5 @@
 // Draws what the view says, and begins.
-let toolbarOf = '';
+let toolbarOf = null;
 
 function draw() {
   for (const tab of TABS) {

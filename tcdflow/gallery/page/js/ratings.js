@@ -3,9 +3,8 @@ const SHELF = `tcdflow:${DATA.id}`;
 let judged = { ratings: new Map(), choices: [] };
 let kept = true;
 
-/** Reads a ratings.json; throws where it is none. */
-function parseRatings(text) {
-  const found = JSON.parse(text);
+/** Reads what a ratings.json holds; throws where it is none. */
+function readRatings(found) {
   if (found?.version !== 1 || typeof found.ratings !== 'object' || !Array.isArray(found.choices)) throw new Error('form');
   const ratings = new Map();
   for (const [id, given] of Object.entries(found.ratings)) {
@@ -15,7 +14,7 @@ function parseRatings(text) {
   }
   const ids = (choice) => [choice?.left, choice?.right].every((id) => typeof id === 'string')
     && [choice.left, choice.right, null].includes(choice.chosen);
-  return { id: found.id, ratings, choices: found.choices.filter(ids) };
+  return { ratings, choices: found.choices.filter(ids) };
 }
 
 function formatRatings() {
@@ -23,11 +22,20 @@ function formatRatings() {
   return `${JSON.stringify({ version: 1, id: DATA.id, ratings, choices: judged.choices }, null, 1)}\n`;
 }
 
+/** Begins with the ratings beside the page; for each cell the browser has the last word. */
 function loadRatings() {
+  judged = readRatings({ version: 1, id: DATA.id, ratings: DATA.ratings, choices: DATA.choices });
   try {
     const text = localStorage.getItem(SHELF);
-    if (text) judged = parseRatings(text);
-  } catch { /* A browser that keeps nothing, or a form of another version: the page begins without. */ }
+    if (text) judged = merged(judged, readRatings(JSON.parse(text)));
+  } catch { /* a browser that keeps nothing, or a form of another version */ }
+}
+
+/** Two sets of ratings as one; the second has the last word for each cell. */
+function merged(first, second) {
+  const known = new Set(first.choices.map((choice) => JSON.stringify(choice)));
+  return { ratings: new Map([...first.ratings, ...second.ratings]),
+    choices: [...first.choices, ...second.choices.filter((choice) => !known.has(JSON.stringify(choice)))] };
 }
 
 function keepRatings() {
@@ -65,12 +73,13 @@ function exportRatings() {
 
 async function importRatings(file) {
   try {
-    const found = parseRatings(await file.text());
-    if (found.id !== DATA.id) {
+    const text = JSON.parse(await file.text());
+    const found = readRatings(text);
+    if (text.id !== DATA.id) {
       say('These ratings are of another sweep');
       return;
     }
-    judged = { ratings: new Map([...judged.ratings, ...found.ratings]), choices: found.choices };
+    judged = merged(judged, found);
     keepRatings();
     draw();
     say(`${found.ratings.size} ratings read`);
