@@ -92,15 +92,18 @@ def test_a_cell_s_yaml_and_overrides_compose_to_its_key(sweep: Sweep, configs: W
     sweep.composer = Composer(folder)
     sweep.run("experiment=strange", "scheduler=tcd,lcm", "sampling.seed=[3,9],4", "loras.tcd.weight=0.5")
     data = shown(sweep.directory)
+    head, texts = data["texts"][data["head"]], data["texts"]
+    copies = {
+        f"experiment/copied{number}.yaml": head
+        + "".join(f"{name}: {text}\n" for name, text in nested(data, cell).items())
+        for number, cell in enumerate(data["cells"])
+    }
+    copied = Composer(configs(copies))
     for number, cell in enumerate(data["cells"]):
         record = document.read(sweep.directory / cell["name"])
-        lines = data["texts"][data["head"]] + "".join(
-            f"{json.dumps(name)}: {text}\n" for name, text in nested(data, cell).items()
-        )
-        own = Composer(configs({f"experiment/copied{number}.yaml": lines}))
         specs = [
-            own.compose([f"experiment=copied{number}"]).spec,
-            sweep.composer.compose([data["texts"][text] for text in cell["overrides"]]).spec,
+            copied.compose([f"experiment=copied{number}"]).spec,
+            sweep.composer.compose([texts[text] for text in cell["overrides"]]).spec,
         ]
         assert specs[0].prompt == PROMPT
         assert {run_key(spec, record.lock) for spec in specs} == {record.key}
