@@ -32,7 +32,7 @@ function yaml(cell) {
       if (!(node.get(one) instanceof Map)) node.set(one, new Map());
       return node.get(one);
     }, tree);
-    parent.set(name, json.replaceAll('${', '\\\\${')); // or OmegaConf would read an interpolation
+    parent.set(name, json.replace(/(\\*)\$\{/g, '$1$1\\\\${')); // or OmegaConf would read an interpolation
   }
   const safe = (name) => (/^(?!(y|n|yes|no|on|off|true|false|null)$)[a-z_]\w*$/i.test(name) ? name : JSON.stringify(name));
   const lines = (node, indent) => [...node].flatMap(([name, value]) => (value instanceof Map

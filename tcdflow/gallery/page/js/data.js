@@ -4,6 +4,17 @@ const cells = DATA.cells;
 const axes = DATA.axes.map((axis) => ({ ...axis }));
 const cellOf = new Map(cells.map((cell) => [cell.id, cell]));
 
+/** Files lie beside the page: an address of another kind or place is none. */
+function local(address) {
+  if (!address) return null;
+  try {
+    const { protocol, host } = new URL(address, location.href);
+    return protocol === location.protocol && host === location.host ? address : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Several images at one place (of one run, or of two sweeps) get an axis of their own. */
 function addImages() {
   const seen = new Map();
@@ -16,6 +27,7 @@ function addImages() {
   axes.push({ key: 'image', numeric: false, values: Array.from({ length: most }, (_, n) => ({ text: String(n) })) });
 }
 addImages();
+for (const cell of cells) [cell.file, cell.thumb] = [local(cell.file), local(cell.thumb)];
 const placed = new Map(cells.map((cell) => [cell.at.join(), cell]));
 
 const last = (axis) => axis.key.split('.').pop();

@@ -71,7 +71,7 @@ function begin() {
     everything: () => show({ ...NO_FILTER, hide: new Map(), pick: new Map() }) })) byId(id).addEventListener('click', does);
   byId('import').addEventListener('change', (event) => importRatings(event.target.files[0]));
   addEventListener('popstate', () => { view = read(location.hash); draw(); });
-  addEventListener('click', (event) => closeMenus(event.target));
+  addEventListener('click', (event) => event.target.isConnected && closeMenus(event.target));
   draw();
   if (history.state?.focused) {
     scroller.scrollTo(history.state.left, history.state.top);

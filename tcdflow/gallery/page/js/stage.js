@@ -131,7 +131,7 @@ stage.addEventListener('pointermove', (event) => {
 for (const name of ['pointerup', 'pointercancel']) {
   stage.addEventListener(name, (event) => {
     const swipe = name === 'pointerup' && pointers.size === 1 && lens.scale === 1 && event.pointerType === 'touch';
-    pointers.delete(event.pointerId);
+    if (!pointers.delete(event.pointerId)) return;
     const [x, y] = [event.clientX - began.clientX, event.clientY - began.clientY];
     if (swipe && Math.abs(x) > 40 && Math.abs(x) > 2 * Math.abs(y)) walk(walkAxis(), x < 0 ? 1 : -1);
   });

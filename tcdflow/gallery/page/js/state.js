@@ -39,7 +39,10 @@ const FIELDS = (() => {
   const axis = { read: (text) => named.get(decodeURIComponent(text)), write: (n) => encodeURIComponent(axes[n]?.key ?? '') };
   const order = { read: (text) => (text === '*' ? ORDER : axis.read(text)), write: (n) => (n === ORDER ? '*' : axis.write(n)) };
   const list = (item) => ({
-    read: (text) => [...new Set(text.split(',').filter(Boolean).map(item.read))].filter((found) => found !== undefined).slice(0, 3),
+    read: (text) => {
+      const found = [...new Set(text.split(',').filter(Boolean).map(item.read))].filter((one) => one !== undefined).slice(0, 3);
+      return found.length || !text ? found : undefined;
+    },
     write: (values) => values.map(item.write).join(','),
   });
   const map = (key, value) => ({
@@ -48,7 +51,7 @@ const FIELDS = (() => {
     write: (pairs) => [...pairs].map(([a, b]) => `${key.write(a)}:${value.write(b)}`).join(','),
   });
   const index = { read: (text) => (/^\d+$/.test(text) ? +text : undefined), write: String };
-  const indices = { read: (text) => new Set(text.split('.').map(index.read)), write: (set) => [...set].sort((a, b) => a - b).join('.') };
+  const indices = { read: (text) => new Set(text.split('.').map(index.read).filter((n) => n !== undefined)), write: (set) => [...set].sort((a, b) => a - b).join('.') };
   const range = {
     read: (text) => {
       const ends = text.split('~').map((end) => (end === '' ? null : +end));
