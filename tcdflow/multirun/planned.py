@@ -163,11 +163,11 @@ class _Running:
         except BaseException as error:
             with suppress(OutputError):  # what stopped the sweep matters more
                 self._write_down(outcomes, finished)
-                page.end(outcomes.values(), whole=False)
+                page.end(list(outcomes.values()), whole=False)
             self.watcher.stopped(error, self._how_far(outcomes))
             raise
         self._write_down(outcomes, finished)
-        ended = page.end(outcomes.values(), whole=True)
+        ended = page.end(list(outcomes.values()), whole=True)
         self.watcher.warn([f"no page: {ended.problem}"] if ended.problem else [])
         sweeps.finished(self.directory)
         found = dict.fromkeys(text for outcome in finished if outcome.record for text in outcome.record.warnings)
