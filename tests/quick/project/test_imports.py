@@ -29,6 +29,7 @@ RANKS = [
     {"engine"},
     {"request"},
     {"sweep", "rerun", "report", "distill"},
+    {"gallery"},
     {"multirun"},
     {"api", "_hydra_plugin"},
     {"cli"},
@@ -49,6 +50,7 @@ LIGHT = {
     "inputs",
     "record",
     "request",
+    "gallery",
     "api",
     "cli",
 }
