@@ -12,7 +12,7 @@ from tcdflow.record.labels import Label
 MAX_SIDE = 4096
 """Pixels a side that a sheet has at the most; cells are reduced to fit."""
 
-_SMALL = 192
+SMALL = 192
 """Pixels: images below that are enlarged by a whole factor, so that their labels can be read."""
 
 _LEAST_CELL = 24
@@ -56,7 +56,7 @@ def sheet(tiles: Sequence[tuple[str, Image.Image]], columns: int | None = None) 
 
 def _cell(sizes: Sequence[tuple[int, int]], columns: int, rows: int) -> tuple[int, int]:
     width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
-    factor: float = max(_SMALL // max(width, height), 1)
+    factor: float = max(SMALL // max(width, height), 1)
     room_x, room_y = MAX_SIDE / columns - 2 * _GAP, MAX_SIDE / rows - 4 * _GAP
     factor = min(factor, room_x / width, room_y / height)
     return max(int(width * factor), _LEAST_CELL), max(int(height * factor), _LEAST_CELL)

@@ -17,6 +17,8 @@ ELLIPSIS = "…"
 _MOST = 1000
 """Letters of a text that are looked at: no label shows more."""
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+"""Thai and Lao, kana, and Chinese characters."""
 _DROPPED = ("Cf", "Cs", "Co", "Cn")
 
 
@@ -101,9 +103,8 @@ class Label:
         if len(self._faces) == 1:
             yield self._faces[0], line
             return
-        own = [self._face(cluster[0]) for cluster in (clusters := list(_clusters(line)))]
-        for face, group in itertools.groupby(zip(own, clusters, strict=True), key=lambda pair: pair[0]):
-            yield face, "".join(cluster for _, cluster in group)
+        for face, clusters in itertools.groupby(_clusters(line), key=lambda cluster: self._face(cluster[0])):
+            yield face, "".join(clusters)
 
     def _face(self, letter: str) -> Face:
         return next((face for face in self._faces if face.has(letter)), self._faces[0])
@@ -136,8 +137,7 @@ def _clusters(text: str) -> Iterator[str]:
 def _words(text: str) -> Iterator[str]:
     """Yield what a line may be broken between: words, spaces, and each letter of scripts that set none."""
     for word in re.findall(r"\s+|\S+", text):
-        wide = any(unicodedata.east_asian_width(letter) in "WF" for letter in word)
-        yield from _clusters(word) if wide else (word,)
+        yield from _clusters(word) if _UNSPACED.search(word) else (word,)
 
 
 def _from_right(line: str) -> bool:
