@@ -74,10 +74,7 @@ class Matrix:
 
     def sheets(self) -> list[Matrix]:
         """Return it in parts of a size that can be opened, where images of less than 192 pixels would fit one sheet."""
-        least = min(SMALL / max(self.size), 1.0)
-        width, height = (max(round(side * least), 1) + _gap(SMALL) for side in self.size)
-        height += self._captions(width)
-        across, down = ((MAX_SIDE - _HEAD) // side for side in (width, height))
+        across, down = self._most()
         columns, rows = _chunks(len(self.columns), across), _chunks(len(self.rows), down)
         return [self.part(some, others) for some in rows for others in columns]
 
@@ -91,6 +88,12 @@ class Matrix:
         factor = min(factor, room_x / width, room_y / height)
         return max(int(width * factor), 1), max(int(height * factor), 1)
 
+    def _most(self) -> tuple[int, int]:
+        """Return how many of its columns and rows fit a sheet at the least size of an image."""
+        least = min(SMALL / max(self.size), 1.0)
+        width, height = (max(round(side * least), 1) + _gap(SMALL) for side in self.size)
+        return (MAX_SIDE - _HEAD) // width, (MAX_SIDE - _HEAD) // (height + self._captions(width))
+
     def _captions(self, width: int) -> int:
         return _CAPTION * _line(width) if any(tile.caption for tile in self.tiles.values()) else 0
 
@@ -99,7 +102,7 @@ class Matrix:
         count = len(self.columns)
         if len(self.rows) > 1 or count <= _LONG:
             return self
-        across = math.ceil(math.sqrt(count))
+        across = min(math.ceil(math.sqrt(count)), self._most()[0])
         tiles = {
             divmod(column, across): replace(tile, caption=self.columns[column])
             for (_, column), tile in self.tiles.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,19 +10,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tcdflow._version import __version__
-from tcdflow.errors import ConfigError, Problem
-from tcdflow.gallery.data import Axis, Cell, Data
+from tcdflow.errors import ConfigError, OutputError, Problem
+from tcdflow.gallery.axes import Placed
+from tcdflow.gallery.collect import Collected, still
+from tcdflow.gallery.images import Shown
 from tcdflow.gallery.sheet import Legend, Matrix, Tile, draw
-from tcdflow.gallery.values import axis_of, places
+from tcdflow.gallery.values import axis_of, header, name, places
 from tcdflow.record.atomic import write_bytes, write_text
 from tcdflow.record.data import opened
-from tcdflow.record.pixels import frames_of
+from tcdflow.record.grid import MAX_SIDE
 from tcdflow.text import shortened
 
 CHUNK = "tcdflow_sheet"
@@ -33,6 +33,8 @@ ABOUT = "--sheet"
 """What mistakes are about."""
 MAX_SHEETS = 200
 _LEGEND = "Labels of the sheets that no font on this machine has the letters of:"
+_NONE = 256
+"""Pixels a side of a sheet without any image."""
 _SAME = "image"
 """Names the sheets of several images that stand at one place."""
 _NAME = re.compile(rf"{STEM}(-\d{{1,4}})?\.(png|txt)")
@@ -44,7 +46,7 @@ class View:
 
     Attributes:
         x: key of the axis along the columns; None: the last one that ``y`` and ``chosen`` leave.
-        y: key of the axis along the rows; None: the first one that is left, if another one is.
+        y: key of the axis along the rows; None: the first one that is left, unless ``x`` is given.
         chosen: values of others, as texts, by key.
     """
 
@@ -71,12 +73,12 @@ class View:
         return cls(found.pop("x", None), found.pop("y", None), found)
 
 
-def write(data: Data, folder: Path, view: View) -> list[Path]:
-    """Write the sheets of a gallery beside its page; those of earlier sheets that are not written again are removed.
+def write(collected: Collected, folder: Path, view: View) -> list[Path]:
+    """Write the sheets of runs; those of earlier sheets there that are not written again are removed.
 
     Args:
-        data: of the gallery.
-        folder: of its page, to which the paths of its images are relative.
+        collected: what they show.
+        folder: where.
         view: what stands where.
 
     Returns:
@@ -87,12 +89,16 @@ def write(data: Data, folder: Path, view: View) -> list[Path]:
         ConfigError: if an axis or value is not there, or there were too many sheets.
         OutputError: if they cannot be written.
     """
-    sheets, legend = list(matrices(data, folder, view)), Legend()
-    earlier = _earlier(folder)
+    sheets, legend = list(matrices(collected, view)), Legend()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        earlier = _earlier(folder)
+    except OSError as error:
+        raise OutputError.of(folder, error) from error
     paths: list[Path] = []
     for number, matrix in enumerate(sheets, 1):
         path = folder / (f"{STEM}.png" if len(sheets) == 1 else f"{STEM}-{number}.png")
-        write_bytes(path, _encoded(draw(matrix, legend), recipe(data, matrix)), durable=False)
+        write_bytes(path, encoded(draw(matrix, legend), recipe(collected, matrix)), durable=False)
         paths.append(path)
     if legend.texts:
         path = folder / f"{STEM}.txt"
@@ -105,100 +111,110 @@ def write(data: Data, folder: Path, view: View) -> list[Path]:
     return paths
 
 
-def matrices(data: Data, folder: Path, view: View) -> Iterator[Matrix]:
+def matrices(collected: Collected, view: View) -> Iterator[Matrix]:
     """Yield what each sheet shows.
 
     Raises:
         ConfigError: as of :func:`write`.
     """
-    axes, cells = data["axes"], list(data["cells"])
+    axes, images = collected.axes, collected.images
     for key, text in view.chosen.items():
         number = axis_of(axes, key, ABOUT)
         allowed = places(axes[number], key, text, ABOUT)
-        cells = [cell for cell in cells if cell["at"][number] in allowed]
-    if not cells:
+        images = tuple(image for image in images if image.at[number] in allowed)
+    if not images:
         raise ConfigError([Problem(ABOUT, "no image has all of these values")])
-    used = [sorted({cell["at"][number] for cell in cells}) for number in range(len(axes))]
+    used = [sorted({image.at[number] for image in images}) for number in range(len(axes))]
     x, y = _directions(axes, used, view)
-    others = [number for number in range(len(axes)) if number not in (x, y) and len(used[number]) > 1]
-    told = [number for number in range(len(axes)) if number not in (x, y) and len(axes[number]["values"]) > 1]
-    groups: dict[tuple[int, ...], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(tuple(cell["at"][number] for number in others), []).append(cell)
-    count = 0
-    for place in sorted(groups):
-        for title, tiles, size in _layers(groups[place], folder, x, y, used):
-            names = [f"{axes[n]['key']}={_short(axes[n], groups[place][0]['at'][n])}" for n in told]
-            whole = Matrix(
-                title=",  ".join([*names, *title]),
-                across=axes[x]["key"] if x is not None else "",
-                down=axes[y]["key"] if y is not None else "",
-                columns=_headers(axes, x, used),
-                rows=_headers(axes, y, used),
-                tiles=tiles,
-                size=size,
-            )
-            for part in whole.folded().sheets():
-                count += 1
-                if count > MAX_SHEETS:
-                    shown = ", ".join(axes[number]["key"] for number in others)
-                    what = f"makes more than {MAX_SHEETS} sheets; choose values of {shown or 'x and y'} with KEY=VALUE"
-                    raise ConfigError([Problem(ABOUT, what)])
-                yield part
+    others = [number for number in range(len(axes)) if number not in (x, y)]
+    groups: dict[tuple[int, ...], list[Shown]] = {}
+    for image in images:
+        groups.setdefault(tuple(image.at[number] for number in others), []).append(image)
+    parts = (
+        part
+        for place in sorted(groups)
+        for matrix in _layers(groups[place], axes, (x, y), used, _told(axes, others, place))
+        for part in matrix.folded().sheets()
+    )
+    for count, part in enumerate(parts):
+        if count == MAX_SHEETS:
+            shown = ", ".join(name(axes[number]) for number in others)
+            what = f"makes more than {MAX_SHEETS} sheets; choose values of {shown or 'x and y'} with KEY=VALUE"
+            raise ConfigError([Problem(ABOUT, what)])
+        yield part
 
 
-def recipe(data: Data, matrix: Matrix) -> dict[str, Any]:
+def recipe(collected: Collected, matrix: Matrix) -> dict[str, Any]:
     """Return what a sheet says of itself: its sweep, what stands where, and the run key of each of its images."""
+    keys = {image.id: image for image in collected.images}
     return {
         "schema_version": 1,
         "tcdflow": __version__,
-        "sweep": data["title"],
-        "plan": data["id"],
+        "sweep": [path.resolve().name for path in collected.directories],
+        "plan": collected.identity,
         "chosen": matrix.title,
         "x": {"key": matrix.across, "values": list(matrix.columns)},
         "y": {"key": matrix.down, "values": list(matrix.rows)},
         "images": [
-            {"row": row, "column": column, "image": tile.id, "status": tile.status}
+            {
+                "row": row,
+                "column": column,
+                "key": keys[tile.id].run.key,
+                "image": keys[tile.id].number,
+                "seed": keys[tile.id].seed,
+                "status": tile.status,
+            }
             | ({"x": tile.caption} if tile.caption else {})
             for (row, column), tile in sorted(matrix.tiles.items())
         ],
     }
 
 
-def picture(cell: Cell, folder: Path) -> Image.Image:
-    """Return the image of a cell, of an animation the frame in its middle.
-
-    Raises:
-        RecordError: if it cannot be read.
-    """
-    assert cell["file"] is not None
-    middle = (cell["frames"] or 1) // 2
-    frames = list(itertools.islice(frames_of(folder / unquote(cell["file"])), middle + 1))
-    return frames[-1]
+def _told(axes: Sequence[Placed], others: Sequence[int], place: Sequence[int]) -> list[str]:
+    """Return what all images of a sheet share of what varies elsewhere."""
+    return [
+        f"{name(axes[number])}={shortened(header(axes[number].values[at]), 120)}"
+        for number, at in zip(others, place, strict=True)
+        if len(axes[number].values) > 1
+    ]
 
 
 def _layers(
-    cells: Sequence[Cell], folder: Path, x: int | None, y: int | None, used: Sequence[Sequence[int]]
-) -> Iterator[tuple[list[str], dict[tuple[int, int], Tile], tuple[int, int]]]:
-    """Yield the tiles of one sheet, and of further ones where several images stand at one place."""
-    stacks: dict[tuple[int, int], list[Cell]] = {}
-    for cell in cells:
-        row = used[y].index(cell["at"][y]) if y is not None else 0
-        column = used[x].index(cell["at"][x]) if x is not None else 0
-        stacks.setdefault((row, column), []).append(cell)
-    sizes = [(cell["width"], cell["height"]) for cell in cells if cell["width"] and cell["height"]]
-    size = max((w for w, _ in sizes), default=256) or 256, max((h for _, h in sizes), default=256) or 256
-    for layer in range(max(map(len, stacks.values()))):
-        tiles = {place: _tile(stack[layer], folder) for place, stack in stacks.items() if len(stack) > layer}
-        yield [f"{_SAME} {layer + 1}"] * (len(cells) > len(stacks)), tiles, size
+    images: Sequence[Shown],
+    axes: Sequence[Placed],
+    directions: tuple[int | None, int | None],
+    used: Sequence[Sequence[int]],
+    told: Sequence[str],
+) -> Iterator[Matrix]:
+    """Yield one sheet, and further ones where several images stand at one place."""
+    x, y = directions
+    stacks: dict[tuple[int, int], list[Shown]] = {}
+    for image in images:
+        row = used[y].index(image.at[y]) if y is not None else 0
+        column = used[x].index(image.at[x]) if x is not None else 0
+        stacks.setdefault((row, column), []).append(image)
+    made = [image.output for image in images if image.output is not None]
+    sides = [one.width for one in made], [one.height for one in made]
+    width, height = (min(max(side, default=_NONE), MAX_SIDE) for side in sides)
+    layers = max(map(len, stacks.values()))
+    for layer in range(layers):
+        yield Matrix(
+            title=",  ".join([*told, *([f"{_SAME} {layer + 1} of {layers}"] if layers > 1 else [])]),
+            across=name(axes[x]) if x is not None else "",
+            down=name(axes[y]) if y is not None else "",
+            columns=_headers(axes, x, used),
+            rows=_headers(axes, y, used),
+            tiles={place: _tile(stack[layer]) for place, stack in stacks.items() if len(stack) > layer},
+            size=(max(width, 1), max(height, 1)),
+        )
 
 
-def _tile(cell: Cell, folder: Path) -> Tile:
-    load = partial(picture, cell, folder) if cell["file"] is not None else None
-    return Tile(cell["id"], cell["status"], cell["reason"], load)
+def _tile(image: Shown) -> Tile:
+    load = partial(still, image) if image.output is not None else None
+    return Tile(image.id, image.status, image.reason, load)
 
 
-def _directions(axes: Sequence[Axis], used: Sequence[Sequence[int]], view: View) -> tuple[int | None, int | None]:
+def _directions(axes: Sequence[Placed], used: Sequence[Sequence[int]], view: View) -> tuple[int | None, int | None]:
     """Return the numbers of the axes along columns and rows."""
     x = axis_of(axes, view.x, ABOUT) if view.x is not None else None
     y = axis_of(axes, view.y, ABOUT) if view.y is not None else None
@@ -212,15 +228,12 @@ def _directions(axes: Sequence[Axis], used: Sequence[Sequence[int]], view: View)
     return x, y
 
 
-def _headers(axes: Sequence[Axis], number: int | None, used: Sequence[Sequence[int]]) -> tuple[str, ...]:
-    return ("",) if number is None else tuple(axes[number]["values"][place]["text"] for place in used[number])
+def _headers(axes: Sequence[Placed], number: int | None, used: Sequence[Sequence[int]]) -> tuple[str, ...]:
+    return ("",) if number is None else tuple(header(axes[number].values[place]) for place in used[number])
 
 
-def _short(axis: Axis, place: int) -> str:
-    return shortened(axis["values"][place]["text"], 120)
-
-
-def _encoded(image: Image.Image, told: dict[str, Any]) -> bytes:
+def encoded(image: Image.Image, told: Mapping[str, Any]) -> bytes:
+    """Return a sheet as PNG, with what it says of itself."""
     info = PngInfo()
     info.add_itxt(CHUNK, json.dumps(told, ensure_ascii=False), zip=True)
     buffer = io.BytesIO()

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.gallery.data import Axis
+from tcdflow.gallery.axes import Placed, label
 from tcdflow.spec.nearest import nearest
 from tcdflow.text import shortened
 
 _SHOWN = 12
 _TOGETHER = ", "
-"""Between keys, and values, that vary together."""
 
 
-def axis_of(axes: Sequence[Axis], key: str, about: str) -> int:
+def axis_of(axes: Sequence[Placed], key: str, about: str) -> int:
     """Return the number of the axis that a key names, alone or with others that vary together with it.
 
     Args:
-        axes: of the gallery.
+        axes: what varies.
         key: dotted, or all keys of the axis.
         about: the flag or argument, for the message.
 
@@ -26,16 +25,16 @@ def axis_of(axes: Sequence[Axis], key: str, about: str) -> int:
         ConfigError: if there is none.
     """
     for number, axis in enumerate(axes):
-        if key == axis["key"] or key in axis["key"].split(_TOGETHER):
+        if key == name(axis) or key in axis.keys:
             return number
-    raise ConfigError([unknown(about, key, [axis["key"] for axis in axes], "is not an axis")])
+    raise ConfigError([unknown(about, key, [name(axis) for axis in axes], "is not an axis")])
 
 
-def places(axis: Axis, key: str, text: str, about: str) -> set[int]:
+def places(axis: Placed, key: str, text: str, about: str) -> set[int]:
     """Return the places of values on an axis.
 
     Args:
-        axis: of the gallery.
+        axis: what varies.
         key: which of its keys is meant.
         text: a value, or several with commas between them.
         about: the flag or argument, for the message.
@@ -43,13 +42,8 @@ def places(axis: Axis, key: str, text: str, about: str) -> set[int]:
     Raises:
         ConfigError: if one of them is not there.
     """
-    keys = axis["key"].split(_TOGETHER)
-    texts = [value["text"] for value in axis["values"]]
-    if key != axis["key"]:
-        parts = [value.split(_TOGETHER) for value in texts]
-        texts = [
-            own[keys.index(key)] if len(own) == len(keys) else text for own, text in zip(parts, texts, strict=True)
-        ]
+    own = axis.keys.index(key) if key in axis.keys and len(axis.keys) > 1 else None
+    texts = [header(values) if own is None else label(values[own]) for values in axis.values]
     found: set[int] = set()
     for one in wanted(text, texts):
         at = {place for place, known in enumerate(texts) if same(known, one)}
@@ -57,6 +51,16 @@ def places(axis: Axis, key: str, text: str, about: str) -> set[int]:
             raise ConfigError([unknown(about, f"{key}={one}", [f"{key}={known}" for known in texts], "is not there")])
         found |= at
     return found
+
+
+def name(axis: Placed) -> str:
+    """Return the keys of an axis."""
+    return _TOGETHER.join(axis.keys)
+
+
+def header(values: Sequence[object]) -> str:
+    """Return one value of an axis as a person reads it."""
+    return _TOGETHER.join(map(label, values))
 
 
 def wanted(text: str, known: Sequence[str]) -> list[str]:
