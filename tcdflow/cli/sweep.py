@@ -107,5 +107,6 @@ def report(done: Finished) -> int:
         words = ["tcdflow", "resume", "--retry-failed", str(done.directory), *done.launcher.words]
         print(f"log: {log}; again: {printable(shlex.join(words))}", file=sys.stderr)
     listed = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
-    print(f"{counted(len(statuses), 'cell')} in {done.seconds:.1f} s: {listed}; {table}", file=sys.stderr)
+    page = f"; page: {printable(str(done.page))}" if done.page else ""
+    print(f"{counted(len(statuses), 'cell')} in {done.seconds:.1f} s: {listed}; {table}{page}", file=sys.stderr)
     return 1 if failed else 0

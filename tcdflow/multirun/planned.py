@@ -16,6 +16,7 @@ from tcdflow.config.plugins import Drive
 from tcdflow.errors import OutputError
 from tcdflow.files.artifact import refuse_pickles
 from tcdflow.files.resolve import fetch as fetch_files
+from tcdflow.gallery.live import LivePage
 from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.record.environment import versions
@@ -38,6 +39,7 @@ class Finished:
 
     Attributes:
         directory: of the sweep.
+        page: to look at it with; None if it has none.
         outcomes: of its cells, in the plan's order.
         warnings: of its runs, as far as nobody was told of them yet.
         launcher: that ran it.
@@ -45,6 +47,7 @@ class Finished:
     """
 
     directory: Path
+    page: Path | None
     outcomes: tuple[Outcome, ...]
     warnings: tuple[str, ...]
     launcher: Launcher
@@ -146,23 +149,31 @@ class _Running:
                 bring(self.plan, progress)
         outcomes = {outcome.cell.name: outcome for outcome in before}
         finished: list[Outcome] = []
+        page = LivePage(self.plan, self.directory)
         done = sum(outcome.status != "left" for outcome in before)
         try:
             with log_file(self.directory / sweeps.LOG), self.watcher.over(self.directory, len(before), done):
+                page.begin(before)
                 for outcome in runner.run(before):
                     outcomes[outcome.cell.name] = outcome
                     finished.append(outcome)
                     self.watcher.cell(outcome)
+                    page.advance(outcome)
         except BaseException as error:
             with suppress(OutputError):  # what stopped the sweep matters more
                 self._write_down(outcomes, finished)
+                page.end(outcomes.values(), whole=False)
             self.watcher.stopped(error, self._how_far(outcomes))
             raise
         self._write_down(outcomes, finished)
+        ended = page.end(outcomes.values(), whole=True)
+        self.watcher.warn([f"no page: {ended.problem}"] if ended.problem else [])
         sweeps.finished(self.directory)
         found = dict.fromkeys(text for outcome in finished if outcome.record for text in outcome.record.warnings)
         new = tuple(text for text in found if text not in warned)
-        return Finished(self.directory, tuple(outcomes.values()), new, self.launcher, time.perf_counter() - start)
+        return Finished(
+            self.directory, ended.page, tuple(outcomes.values()), new, self.launcher, time.perf_counter() - start
+        )
 
     def _write_down(self, outcomes: Mapping[str, Outcome], finished: Sequence[Outcome]) -> None:
         results.write(self.directory, self.plan, list(outcomes.values()))

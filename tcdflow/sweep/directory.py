@@ -97,6 +97,16 @@ def alone(directory: Path) -> Iterator[None]:
         yield
 
 
+def is_running(directory: Path) -> bool:
+    """Say whether a process is running the sweep of a directory; where the system has no locks, none seems to."""
+    try:
+        file = os.open(directory / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    with os.fdopen(file, "rb"):
+        return _is_held(file)
+
+
 def finished(directory: Path) -> None:
     """Take away the lock file of a sweep that has ended; the caller holds it."""
     with contextlib.suppress(OSError):

@@ -23,7 +23,7 @@ from tcdflow.files.artifact import Artifact
 from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
 from tcdflow.request.request import Prepared, network_of
-from tcdflow.spec.model import RunSpec
+from tcdflow.spec.model import OutputSpec, RunSpec
 from tcdflow.sweep import order
 from tcdflow.sweep.files import SweepFiles
 from tcdflow.sweep.names import cell_names, sweep_name
@@ -33,6 +33,7 @@ from tcdflow.sweep.problems import ProblemCollector
 MAX_CELLS = 1_000_000
 MAX_WARNINGS = 40
 SEED = "sampling.seed"
+_OUTPUT = OutputSpec.model_fields
 
 Points = tuple[Point, ...]
 
@@ -204,7 +205,8 @@ class _Planner:
     def _how(self, spec: RunSpec) -> str:
         parts = (spec.runtime, spec.output)
         if parts not in self._hows:
-            new = None if spec.output.name is not None else {"name"}  # earlier plans do not know it
+            # Earlier plans do not know these.
+            new = {name for name in ("name", "gallery") if getattr(spec.output, name) == _OUTPUT[name].default}
             text = "\n".join(part.model_dump_json(exclude=new) for part in parts)
             self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._hows[parts]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tcdflow.record.atomic import write_text
+from tcdflow.record import table
 from tcdflow.record.document import FILE_NAME
 from tcdflow.spec.metrics import recorded_metrics
 from tcdflow.sweep.directory import cell_path
@@ -18,21 +16,13 @@ from tcdflow.sweep.plan import Plan
 
 _TIMED = ("seconds", "denoise", "decode", "unet_calls")
 _KEPT = ("attempts", "pictures", "picture", "pixel_sha256", "record", "reason")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
     """Write both files from the outcomes of the cells."""
     keys = [key for axis in plan.axes for key in axis.keys]
     rows = [_row(directory, keys, outcome) for outcome in outcomes]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(map(_harmless, columns(keys)))
-    writer.writerows(map(_harmless, row.values()) for row in rows)
-    write_text(directory / "results.csv", buffer.getvalue(), durable=False)  # can be made again from the records
-    write_text(
-        directory / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), durable=False
-    )
+    table.write(directory, "results", columns(keys), rows)
 
 
 def columns(keys: Sequence[str]) -> list[str]:
@@ -74,8 +64,3 @@ def _numbers(values: Any) -> dict[str, int | float]:
 
 def _plain(value: Any) -> str | int | float:
     return value if isinstance(value, str | int | float) else json.dumps(value)
-
-
-def _harmless(value: Any) -> Any:
-    """Spreadsheets run text that begins like a formula; such text, and such a column, gets a space in front."""
-    return f" {value}" if isinstance(value, str) and value[:1] in _FORMULA else value

@@ -1,0 +1,1 @@
+"""The gallery's page: template, styles, script, and what joins them."""

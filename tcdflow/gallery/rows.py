@@ -1,0 +1,127 @@
+"""``images.csv`` and ``images.jsonl``: a row an image, with all that one needs to go on with it elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tcdflow.gallery.data import Cell, Data
+from tcdflow.gallery.images import Shown
+from tcdflow.gallery.ratings import Ratings
+from tcdflow.record import table
+
+STEM = "images"
+
+
+def write(directory: Path, data: Data, images: Sequence[Shown], ratings: Ratings) -> None:
+    """Write both files.
+
+    Args:
+        directory: where.
+        data: of the page there.
+        images: that its cells are of.
+        ratings: of them.
+
+    Raises:
+        OutputError: if they cannot be written.
+    """
+    names = [metric["name"] for metric in data["metrics"] if metric["name"] not in _FIRST]
+    keys = [key for axis in data["axes"] for key in axis["key"].split(", ")]
+    chosen, compared = ratings.counts()
+    rows = []
+    for cell, image in zip(data["cells"], images, strict=True):
+        rating = data["ratings"].get(cell["id"], {})
+        said = {
+            "stars": rating.get("stars"),
+            "favourite": rating.get("favourite"),
+            "chosen": chosen[cell["id"]] if cell["id"] in compared else None,
+            "compared": compared[cell["id"]] or None,
+        }
+        rows.append(_row(data, cell, image, keys, names) | said)
+    table.write(directory, STEM, columns(keys, names), rows)
+
+
+_FIRST = ("id", "cell", "image", "status", "prompt", "negative_prompt", "seed", "base", "loras", "scheduler")
+_LAST = ("width", "height", "frames", "seconds", "file", "pixel_sha256", "key", "command", "reason")
+_SAID = ("stars", "favourite", "chosen", "compared")
+
+
+def columns(keys: Sequence[str], metrics: Sequence[str]) -> list[str]:
+    """Return the names of the columns, given the keys of the axes and the names of the metrics."""
+    return list(dict.fromkeys([*_FIRST, *keys, *metrics, *_LAST, *_SAID]))
+
+
+def _row(data: Data, cell: Cell, image: Shown, keys: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
+    settings, output = image.run.settings, image.output if cell["file"] else None
+    axes = dict(zip(keys, _on_axes(data, cell), strict=True)) if keys else {}
+    fixed = {
+        "id": cell["id"],
+        "cell": cell["name"],
+        "image": cell["image"],
+        "status": cell["status"],
+        "prompt": _value(settings, "prompt"),
+        "negative_prompt": _value(settings, "negative_prompt"),
+        "seed": cell["seed"],
+        "base": _value(settings, "base.source"),
+        "loras": _loras(settings),
+        "scheduler": _value(settings, "scheduler.name"),
+    }
+    return (
+        fixed
+        | {key: _value(settings, key) if key in settings else axes[key] for key in keys if key not in fixed}
+        | {name: cell["metrics"].get(name) for name in metrics}
+        | {
+            "width": cell["width"],
+            "height": cell["height"],
+            "frames": cell["frames"],
+            "seconds": cell["seconds"],
+            "file": f"{cell['name']}/{output.file}" if output else None,
+            "pixel_sha256": output.pixel_sha256 if output else None,
+            "key": image.run.key,
+            "command": command(
+                data["root"], cell["name"], output.file if output and len(image.run.outputs) > 1 else ""
+            ),
+            "reason": cell["reason"],
+        }
+    )
+
+
+def command(root: str, name: str, file: str) -> str:
+    """Return the command that makes a run again, or the image of one of its files, for a shell."""
+    return shlex.join(["tcdflow", "rerun", str(Path(root, name, file))])
+
+
+def _on_axes(data: Data, cell: Cell) -> list[str]:
+    """Return where a cell stands on each key of each axis, as it is shown; of several keys the axis's whole text."""
+    return [
+        axis["values"][place]["text"]
+        for axis, place in zip(data["axes"], cell["at"], strict=True)
+        for _ in axis["key"].split(", ")
+    ]
+
+
+def _value(settings: Mapping[str, str], key: str) -> Any:
+    """Return a setting as a cell of a table holds it: lists and mappings as JSON."""
+    text = settings.get(key, "null")
+    value = json.loads(text)
+    return (
+        text
+        if isinstance(value, list | dict)
+        else value.encode("utf-8", "replace").decode()
+        if isinstance(value, str)
+        else value
+    )
+
+
+def _loras(settings: Mapping[str, str]) -> str:
+    """Return the LoRAs with their weights: ``tcd=1.0 papercut=0.7``."""
+    weights: dict[str, list[str]] = {}
+    for key, text in settings.items():
+        part, name, *rest = key.split(".")[:3] if key.startswith("loras.") else ("", "")
+        if part and rest == ["weight"]:
+            block = key.split(".", 3)[3:]
+            weights.setdefault(name, []).append(f"{block[0]}:{text}" if block else text)
+    return " ".join(f"{name}={','.join(texts)}" for name, texts in weights.items())
