@@ -84,8 +84,9 @@ class Matrix:
         factor: float = max(SMALL // max(width, height), 1)
         gap = _gap(int(max(width, height) * factor))
         room_x = (MAX_SIDE - _HEAD) / len(self.columns) - gap
-        room_y = (MAX_SIDE - _HEAD) / len(self.rows) - gap - self._captions(width)
-        factor = min(factor, room_x / width, room_y / height)
+        factor = min(factor, room_x / width)
+        room_y = (MAX_SIDE - _HEAD) / len(self.rows) - gap - self._captions(int(width * factor))
+        factor = min(factor, room_y / height)
         return max(int(width * factor), 1), max(int(height * factor), 1)
 
     def _most(self) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from tcdflow.gallery.axes import Placed
 from tcdflow.gallery.collect import Collected
 from tcdflow.gallery.images import Shown
 from tcdflow.gallery.runs import Run
+from tcdflow.gallery.settings import Settings
 from tcdflow.record.document import Output
 from tcdflow.record.pixels import pixel_sha256
 
@@ -52,7 +53,7 @@ def collected(
             status,  # type: ignore[arg-type]
             None if done else "out of luck" if number in failed else "not made yet",
             hashlib.sha256(repr(at).encode()).hexdigest(),
-            {key: json.dumps(value) for key, value in settings.items()},
+            Settings({key: json.dumps(value) for key, value in settings.items()}),
             tuple(f"{key}={value}" for key, value in values.items()),
             (output,) if output else (),
             {"sharpness": float(number)} if done else {},
