@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
 from tcdflow.engine.fingerprint import fingerprint
-from tcdflow.files.resolve import Artifacts
+from tcdflow.files.artifact import Artifact, Artifacts
+from tcdflow.files.opened import opened
 from tcdflow.inputs.decode import decode
 from tcdflow.inputs.fit import fit
 from tcdflow.inputs.mask import mask
@@ -60,7 +60,7 @@ class RunImages:
         file = self.artifacts.by_role[use.role]
         size = self.size if use.side is None else (use.side, use.side) if use.side else None
         how = replace(use, role="", fit_key=None)  # what two roles have in common is made once
-        return self.cache.once((fingerprint(file), size, how), lambda: _made(file.path, use, size))
+        return self.cache.once((fingerprint(file), size, how), lambda: _made(file, use, size))
 
     def control(self, use: ImageUse, preprocessor: Preprocessor, models: Mapping[str, str]) -> Image.Image:
         """Return the control image that a preprocessor makes."""
@@ -69,17 +69,21 @@ class RunImages:
         given = replace(use, fit="none") if preprocessor.resizes and use.fit == "resize" else use
 
         def make() -> Image.Image:
-            paths = {field: file.path for field, file in files.items()}
-            return preprocessor(self.fitted(given), self.size, paths, self.cache.device)
+            image = self.fitted(given)
+            with opened(Artifacts.of(files.values())) as views:
+                paths = {field: views.by_role[file.role].path for field, file in files.items()}
+                return preprocessor(image, self.size, paths, self.cache.device)
 
         settings = preprocessor.model_dump_json()
         prints = tuple(fingerprint(file) for file in (self.artifacts.by_role[use.role], *files.values()))
         return self.cache.once((prints, self.size, given.fit, given.behind, settings), make)
 
 
-def _made(path: Path, use: ImageUse, size: Size | None) -> Image.Image:
-    if isinstance(use, MaskUse):
-        assert size is not None, "a mask has the size of the run"
-        return mask(path, use, size)
-    image = decode(path, use.behind).image
+def _made(file: Artifact, use: ImageUse, size: Size | None) -> Image.Image:
+    with opened(Artifacts.of([file])) as views:
+        path = views.by_role[file.role].path
+        if isinstance(use, MaskUse):
+            assert size is not None, "a mask has the size of the run"
+            return mask(path, use, size)
+        image = decode(path, use.behind).image
     return image if size is None else fit(image, *size, use.fit)

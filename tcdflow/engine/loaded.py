@@ -121,7 +121,7 @@ class Loaded:
         with watch.stage("load"):
             pipe = base.load(spec, artifacts, home, dtype)
             if spec.runtime.tiny_vae is not None:
-                tiny = vaes.load_tiny(artifacts.by_role["runtime.tiny_vae"].path, dtype)
+                tiny = vaes.load_tiny(artifacts.by_role["runtime.tiny_vae"], dtype)
                 pipe.register_modules(vae=tiny.to(home))
             config = dict(pipe.scheduler.config)
             held = Optimizations(pipe, spec.family.denoiser(pipe), spec.runtime, where, dtype)

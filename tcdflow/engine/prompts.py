@@ -8,6 +8,7 @@ import torch
 
 from tcdflow.engine.fingerprint import fingerprint
 from tcdflow.files.artifact import Artifacts
+from tcdflow.files.opened import opened
 from tcdflow.pipeline import embeddings
 from tcdflow.spec.model import RunSpec
 
@@ -37,6 +38,7 @@ class PromptCache:
             if len(self._entries) >= MAX_ENTRIES:
                 self._entries.pop(next(iter(self._entries)))
             with torch.no_grad():
-                found = embeddings.load(pipe, spec, artifacts)
+                with opened(Artifacts.of(artifacts.by_role[f"embeddings.{name}"] for name in spec.embeddings)) as files:
+                    found = embeddings.load(pipe, spec, files)
                 self._entries[key] = spec.family.encode(pipe, spec, self._device, found)
         return self._entries[key]

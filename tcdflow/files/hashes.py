@@ -13,6 +13,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from tcdflow.files.scratch import scratch
 from tcdflow.files.stamp import Stamp
 
 _LINE = re.compile(r"(?P<stamp>[0-9-]+) (?P<digest>[0-9a-f]{64}) (?P<check>[0-9a-f]{16})", re.ASCII)
@@ -107,10 +108,7 @@ def remember(memory: Path, text: str) -> None:
     """Write a file of tcdflow's cache. To lose it costs time only: a full or read-only disk is no reason to fail."""
     with suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=memory.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).replace(memory)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
+        with scratch(cache_dir()) as folder:
+            whole = folder / "whole"
+            whole.write_text(text, "utf-8")
+            whole.replace(memory)

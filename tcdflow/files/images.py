@@ -12,9 +12,7 @@ A user name and password do not tell cached images apart, tokens in the query do
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -26,6 +24,7 @@ from tcdflow.files.hashes import cache_dir
 from tcdflow.files.image_header import image_problem as _problem
 from tcdflow.files.image_header import input_formats, measure, reading, suffixes
 from tcdflow.files.network import Reach
+from tcdflow.files.scratch import scratch
 from tcdflow.text import SECRET
 
 MAX_BYTES = 64 * 2**20  # of a download
@@ -139,10 +138,9 @@ def _fetched(text: str, reach: Reach) -> Path:
     _refuse(shown, reach)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".partial-")
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        with scratch(cache_dir()) as beside:
+            partial = beside / "image"
+            with partial.open("wb") as file:
                 try:
                     download(text, file, Limits(SILENCE, DEADLINE, MAX_BYTES), private=reach == "any")
                 except SourceError as error:
@@ -150,10 +148,10 @@ def _fetched(text: str, reach: Reach) -> Path:
             kind, _ = measure(partial, shown)
             with reading(partial, shown), Image.open(partial, formats=input_formats()) as image:
                 image.load()  # not every protocol tells that an answer ended too early
-            (folder / f"{stem}.url").write_text(shown + "\n", "utf-8", "surrogateescape")
+            address = beside / "url"
+            address.write_text(shown + "\n", "utf-8", "surrogateescape")
+            address.replace(folder / f"{stem}.url")
             return partial.replace(folder / (stem + suffixes()[kind]))
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         what = f"cannot be kept in {folder} ({error.strerror or error}); TCDFLOW_CACHE names another cache"
         raise _problem(shown, what) from None

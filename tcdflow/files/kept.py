@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from tcdflow.files.hashes import cache_dir, sha256_file
 from tcdflow.files.lock import LockedFile
+from tcdflow.files.scratch import scratch
 
 _MOST_FILES = 1000
 _MOST_BYTES = 64 * 2**20
@@ -50,10 +50,7 @@ def _of_size(size: int, folders: Iterable[Path]) -> Iterator[Path]:
 
 def _keep(data: bytes, place: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        return Path(name).replace(place)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with scratch(cache_dir()) as folder:
+        whole = folder / "whole"
+        whole.write_bytes(data)
+        return whole.replace(place)

@@ -7,14 +7,15 @@ a library is given a folder of links to open files, and finds in it what the loc
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tcdflow.errors import RunError
+from tcdflow.errors import ConfigError, RunError, TcdflowError
 from tcdflow.files.artifact import Artifact, Artifacts
+from tcdflow.files.scratch import scratch
 from tcdflow.files.stamp import Stamp
 from tcdflow.text import printable
 
@@ -26,18 +27,35 @@ _OPEN = Path("/proc/self/fd")
 def opened(artifacts: Artifacts) -> Iterator[Artifacts]:
     """Open all files of artifacts, and give the artifacts as they can be loaded meanwhile.
 
+    What is raised meanwhile names the files' own folders.
+
     Raises:
         RunError: if a file is not the one that was there when the run began.
     """
-    if not _OPEN.is_dir():
+    if not artifacts.by_role or not _OPEN.is_dir():
         yield artifacts
         return
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tcdflow-")))
-        yield Artifacts.of(
-            replace(artifact, root=_linked(artifact, folder / str(number), stack))
-            for number, artifact in enumerate(artifacts)
-        )
+        folder = stack.enter_context(scratch())
+        roots = {folder / str(number): artifact.root for number, artifact in enumerate(artifacts)}
+        views = [
+            replace(artifact, root=_linked(artifact, root, stack))
+            for root, artifact in zip(roots, artifacts, strict=True)
+        ]
+        try:
+            yield Artifacts.of(views)
+        except ConfigError as error:
+            raise ConfigError([replace(one, what=_own(one.what, roots)) for one in error.problems]) from error
+        except TcdflowError as error:
+            error.args = (_own(str(error), roots),)
+            raise
+
+
+def _own(message: str, roots: Mapping[Path, Path]) -> str:
+    """Return a message with the files' own folders in place of those that a library was given."""
+    for given, root in roots.items():
+        message = re.sub(rf"{re.escape(str(given))}(?!\d)", lambda _, root=root: str(root), message)  # type: ignore[misc]
+    return message
 
 
 def _linked(artifact: Artifact, folder: Path, stack: ExitStack) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +23,7 @@ from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.hashes import cache_dir, sha256_file
 from tcdflow.files.model_index import read_json
 from tcdflow.files.pickles import REFUSED, as_safetensors, is_pickle, is_pickles_index
+from tcdflow.files.scratch import scratch
 from tcdflow.text import reason
 
 
@@ -122,8 +122,8 @@ def _cache() -> Path:
 def _partial(path: Path) -> Iterator[Path]:
     """Give a path beside another that becomes it once all is written; what another process wrote meanwhile stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as beside:
-        partial = Path(beside) / path.name
+    with scratch(path.parent) as beside:
+        partial = beside / path.name
         yield partial
         try:
             partial.replace(path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.files.artifact import Artifacts
+from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline.loading import one_line
 
@@ -48,19 +47,19 @@ def components(artifacts: Artifacts, dtype: torch.dtype) -> dict[str, Any]:
     return {"vae": vae}
 
 
-def load_tiny(path: Path, dtype: torch.dtype) -> Any:
-    """Load an ``AutoencoderTiny`` (TAESD) from its folder, to take the place of ``pipe.vae``.
+def load_tiny(found: Artifact, dtype: torch.dtype) -> Any:
+    """Load an ``AutoencoderTiny`` (TAESD), to take the place of ``pipe.vae``.
 
     Raises:
         ConfigError: if the folder holds no such model.
     """
     from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 
-    with one_line("runtime.tiny_vae", path.name, "cannot be loaded"):
+    with one_line("runtime.tiny_vae", found.source, "cannot be loaded"):
         vae, info = AutoencoderTiny.from_pretrained(
-            str(path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+            str(found.path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     if info["missing_keys"]:
         what = f"is not an AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
-        raise ConfigError([Problem("runtime.tiny_vae", what, path.name)])
+        raise ConfigError([Problem("runtime.tiny_vae", what, found.source)])
     return vae

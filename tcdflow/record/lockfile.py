@@ -13,9 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tcdflow._version import __version__
-from tcdflow.errors import ConfigError, Problem, RecordError
+from tcdflow.errors import ConfigError, OutputError, Problem, RecordError
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.pins import FREE, Pins
+from tcdflow.files.scratch import scratch
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
 from tcdflow.spec.paths import at_home
@@ -47,12 +48,19 @@ def read(path: Path) -> LockFile:
 def write(path: Path, files: Iterable[LockedFile]) -> None:
     """Write a lock file atomically; the same files give the same bytes.
 
+    What a killed process has left beside it goes, too.
+
     Raises:
         OutputError: if it cannot be written.
     """
     ordered = sorted(files, key=lambda file: (file.role, file.source, file.file))
     text = json.dumps(LockFile(files=tuple(ordered)).model_dump(mode="json"), indent=1, ensure_ascii=False)
-    write_text(path, text + "\n")
+    try:
+        with scratch(path.absolute().parent) as folder:
+            write_text(folder / path.name, text + "\n")
+            (folder / path.name).replace(path)
+    except OSError as error:
+        raise OutputError.of(path, error) from error
 
 
 def pins(path: str | None) -> Pins:

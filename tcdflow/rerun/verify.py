@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcdflow.errors import RecordError
+from tcdflow.files.scratch import scratch
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.document import Record
 from tcdflow.request.execute import generate, keep
@@ -74,8 +74,8 @@ def verify(
     recorded: Recorded, prepared: Prepared, engine: Callable[[], Engine], on_step: Step | None = None
 ) -> Verified:
     """Make a run again in a temporary directory, and compare."""
-    with tempfile.TemporaryDirectory(prefix="tcdflow-verify-") as name:
-        result = run_in(Path(name) / "run", prepared, engine, on_step)
+    with scratch() as folder:
+        result = run_in(folder / "run", prepared, engine, on_step)
         return judge(recorded, result.directory, result.record)
 
 
@@ -90,8 +90,8 @@ def verify_batch(runs: Sequence[tuple[Recorded, Batch, Prepared]], engine: Calla
     generated = generate(expanded, Unchanged.since_now(runs[0][2].files), engine)
     verified = []
     for place, (recorded, _, prepared) in zip(places, runs, strict=True):
-        with tempfile.TemporaryDirectory(prefix="tcdflow-verify-") as name:
-            where = Path(name) / "run"
+        with scratch() as folder:
+            where = folder / "run"
             with opened(where, prepared) as run:
                 assert prepared.lock is not None, "a recorded run is pinned"
                 run.lock(prepared.lock)

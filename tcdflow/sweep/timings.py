@@ -5,16 +5,14 @@ The memory is a small file in tcdflow's cache. Losing it costs an estimate, so n
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tcdflow.errors import TcdflowError
+from tcdflow.files import hashes
 from tcdflow.files.hashes import cache_dir
-from tcdflow.record.atomic import write_text
 from tcdflow.record.document import Record
 from tcdflow.spec.model import RunSpec
 
@@ -78,9 +76,7 @@ def remember(runs: Iterable[tuple[RunSpec, Record]]) -> None:
         }
     if seen is not None:
         kept = dict(list(seen.items())[-_MAX_KINDS:])
-        with contextlib.suppress(OSError, TcdflowError):
-            path().parent.mkdir(parents=True, exist_ok=True)
-            write_text(path(), json.dumps(kept), durable=False)
+        hashes.remember(path(), json.dumps(kept))
 
 
 def stages_of(spec: RunSpec, seen: Seen) -> dict[str, float] | None:

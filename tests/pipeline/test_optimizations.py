@@ -12,6 +12,7 @@ import torch
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RunError
+from tcdflow.files.artifact import Artifact
 from tcdflow.pipeline import optimizations, vaes
 from tcdflow.pipeline.loras import LoraStack
 from tcdflow.pipeline.optimizations import Optimizations, computing
@@ -311,10 +312,15 @@ def test_a_pipeline_to_be_offloaded_waits_on_the_cpu() -> None:
     assert Optimizations.home(RuntimeSpec(offload="model"), cuda) == CPU
 
 
+def tiny_vae(folder: Path) -> Artifact:
+    files = tuple(path.name for path in folder.iterdir())
+    return Artifact("runtime.tiny_vae", str(folder), None, folder, files, single=False)
+
+
 def test_a_tiny_vae_decodes(standins: StandIns) -> None:
     pipe = load(standins, "sd15")
     before = image(pipe)
-    original, pipe.vae = pipe.vae, vaes.load_tiny(standins.tiny_vae, torch.float32)
+    original, pipe.vae = pipe.vae, vaes.load_tiny(tiny_vae(standins.tiny_vae), torch.float32)
     after = image(pipe)
     assert after.shape == before.shape
     assert not near(after, before)
@@ -326,7 +332,7 @@ def test_a_tiny_vae_decodes(standins: StandIns) -> None:
 def test_what_is_no_tiny_vae_is_refused(standins: StandIns, tmp_path: Path, part: str) -> None:
     folder = standins.sd15 / "vae" if part == "vae" else tmp_path
     with pytest.raises(ConfigError) as caught:
-        vaes.load_tiny(folder, torch.float32)
+        vaes.load_tiny(tiny_vae(folder), torch.float32)
     assert str(caught.value).startswith("runtime.tiny_vae")
 
 
