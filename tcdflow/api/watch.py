@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tcdflow.errors import TcdflowWarning
 from tcdflow.files.resolve import Progress
 from tcdflow.multirun.watcher import Watcher
-from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweeps.outcome import Outcome
 from tcdflow.text import printable
 
 if TYPE_CHECKING:

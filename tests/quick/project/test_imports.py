@@ -28,7 +28,7 @@ RANKS = [
     {"pipeline"},
     {"engine"},
     {"request"},
-    {"sweep", "rerun", "report", "distill"},
+    {"sweeps", "rerun", "report", "distill"},
     {"gallery"},
     {"multirun", "results"},
     {"api", "_hydra_plugin"},
