@@ -114,7 +114,12 @@ def sweep(
         raise ConfigError([Problem("tcdflow.sweep", what, str(by))])
     with Interrupts() as interrupts:
         bars = Bars(progress, interrupts.at_each(on_step))
-        done = planned.sweep(composer, texts, by, Process(_engine(), lambda: interrupts.came), bars)
+        try:
+            done = planned.sweep(composer, texts, by, Process(_engine(), lambda: interrupts.came), bars)
+        except KeyboardInterrupt:
+            if bars.raised is None:
+                raise
+            raise bars.raised from None
     warn(done.warnings)
     failed = [outcome for outcome in done.outcomes if outcome.status == "failed"]
     if failed:

@@ -28,9 +28,13 @@ class Bars(Watcher):
     Args:
         shown: whether there are bars; None: in a notebook and on a terminal.
         on_step: called after each denoising step.
+
+    Attributes:
+        raised: what it has raised. That ends the sweep as an interrupt does: no cell is to blame.
     """
 
     def __init__(self, shown: bool | None, on_step: Step | None = None) -> None:
+        self.raised: Exception | None = None
         self._shown = shown
         self._on_step = on_step
         self._bar: Any = None
@@ -61,7 +65,11 @@ class Bars(Watcher):
             self._bar.set_postfix_str(f"{number}step {done}/{of}{failed}", refresh=False)
             self._bar.update(0)  # draws it, if it is time to
         if self._on_step is not None:
-            self._on_step(image, done, of)
+            try:
+                self._on_step(image, done, of)
+            except Exception as error:
+                self.raised = error
+                raise KeyboardInterrupt("on_step raised an error") from error
 
     def cell(self, outcome: Outcome) -> None:
         """Show what became of a cell."""
@@ -71,7 +79,7 @@ class Bars(Watcher):
 
     def stopped(self, error: BaseException, told: str) -> None:
         """Say at the end of the traceback how to go on."""
-        error.add_note(f"{told}, or with the same call")
+        (self.raised or error).add_note(f"{told}, or with the same call")
 
 
 class StepBar:

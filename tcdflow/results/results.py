@@ -14,15 +14,14 @@ from tcdflow.gallery.axes import label
 from tcdflow.gallery.collect import Collected, collect
 from tcdflow.gallery.sheet import Legend, draw
 from tcdflow.gallery.sheets import View, matrices
-from tcdflow.gallery.values import header, name
 from tcdflow.results import frames, html
 from tcdflow.results.conditions import Condition, check_key, value_of
 from tcdflow.results.image import ImageResult
-from tcdflow.text import counted, shortened
+from tcdflow.results.overview import overview
+from tcdflow.text import counted
 
 MAX_SHOWN = 60
 """Images that a notebook shows."""
-_MOST_COLUMNS = 10
 
 
 class Results(Sequence[ImageResult]):
@@ -185,7 +184,8 @@ class Results(Sequence[ImageResult]):
         """Show them in a notebook, with headers where two things vary at the most."""
         more = len(self) - MAX_SHOWN
         rest = f"<div>… and {more} more: filter them, or open the page (tcdflow gallery)</div>" if more > 0 else ""
-        return f'<div style="font-size:12px">{html.text(self._said(), 400)}</div>{self._table()}{rest}'
+        shown = overview(self._images[:MAX_SHOWN], self._collected.axes)
+        return f'<div style="font-size:12px">{html.text(self._said(), 400)}</div>{shown}{rest}'
 
     def _said(self) -> str:
         statuses = [image.status for image in self._images]
@@ -194,28 +194,6 @@ class Results(Sequence[ImageResult]):
         where = ", ".join(str(path) for path in self.directories[:3])
         said = [f"{counted(len(self), 'image')} in {where}", *([f"{', '.join(lacking)}"] if lacking else [])]
         return "; ".join([*said, *([varies] if varies else [])])
-
-    def _table(self) -> str:
-        images = self._images[:MAX_SHOWN]
-        axes = self._collected.axes
-        used = [sorted({image.shown.at[number] for image in images}) for number in range(len(axes))]
-        varying = [number for number, places in enumerate(used) if len(places) > 1]
-        at = {tuple(image.shown.at[number] for number in varying): image for image in images}
-        if not varying or len(at) < len(images) or len(used[varying[-1]]) > _MOST_COLUMNS:
-            figures = [(html.thumbnail(i.shown), [f"{k}={v}" for k, v in i.varying.items()]) for i in images]
-            return html.flow(figures)
-        across, down = varying[-1], varying[:-1]
-        rows: dict[tuple[int, ...], list[str]] = {}
-        for place in dict.fromkeys(place[:-1] for place in at):
-            found = (at.get((*place, column)) for column in used[across])
-            rows[place] = [html.thumbnail(image.shown) if image is not None else "" for image in found]
-        corner = f"{', '.join(name(axes[n]) for n in down)}{' / ' if down else ''}{name(axes[across])}"
-        columns = [header(axes[across].values[column]) for column in used[across]]
-        heads = {
-            place: "; ".join(shortened(header(axes[n].values[p]), 100) for n, p in zip(down, place, strict=True))
-            for place in rows
-        }
-        return html.table(corner, columns, [(heads[place], shown) for place, shown in rows.items()])
 
     def _only(self, images: Sequence[ImageResult]) -> Results:
         return Results(replace(self._collected, images=tuple(image.shown for image in images)))
