@@ -80,7 +80,7 @@ def build(
     texts, paths = Texts(), Paths(folder)
     runs = {id(image.run): image.run for image in images}
     varying = _varying(runs.values())
-    some = next(iter(runs.values())).settings
+    some = next((run.settings for run in runs.values()), Settings({}))
     settings = {
         number: {key: texts(run.settings[key]) for key in run.settings if key in varying}
         for number, run in runs.items()

@@ -56,10 +56,10 @@ def find(directories: Sequence[Path]) -> Found:
     if len(directories) == 1 and (directories[0] / plans.FILE_NAME).is_file():
         try:
             plan = plans.read(directories[0])
-        except RecordError as error:
-            return _below(directories, [f"{first_line(error)}; shown by its records"])
+        except RecordError:  # told below
+            return _below(directories)
         return of_plan(plan, [cells.read(plan, directories[0], cell) for cell in plan.cells])
-    return _below(directories, [])
+    return _below(directories)
 
 
 def of_plan(plan: Plan, runs: Sequence[Run]) -> Found:
@@ -73,8 +73,9 @@ def identity(words: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(words)).encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def _below(directories: Sequence[Path], notes: list[str]) -> Found:
+def _below(directories: Sequence[Path]) -> Found:
     runs: list[Run] = []
+    notes: list[str] = []
     for directory in dict.fromkeys(directories):
         before = len(runs)
         for run in _walk(directory, notes):

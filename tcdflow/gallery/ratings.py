@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -81,7 +82,9 @@ class Ratings(_Data):
         Raises:
             OutputError: if it cannot be written.
         """
-        write_text(directory / FILE_NAME, self.model_dump_json(indent=1, exclude_none=True) + "\n")
+        ratings, choices = self.shown()
+        plain = {"version": self.version, "id": self.id, "ratings": ratings, "choices": choices}
+        write_text(directory / FILE_NAME, json.dumps(plain, indent=1) + "\n")
 
 
 def read(path: Path) -> Ratings:

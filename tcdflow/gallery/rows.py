@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tcdflow.gallery.data import Cell, Data
 from tcdflow.gallery.images import Shown
 from tcdflow.gallery.ratings import Ratings
+from tcdflow.gallery.settings import sound
 from tcdflow.record import table
 
 STEM = "images"
@@ -116,23 +118,31 @@ def _on_axes(data: Data, cell: Cell) -> list[str]:
 
 def _value(settings: Mapping[str, str], key: str) -> Any:
     """Return a setting as a cell of a table holds it: lists and mappings as JSON."""
-    text = settings.get(key, "null")
+    return _plain(settings.get(key, "null"))
+
+
+@lru_cache(maxsize=65_536)
+def _plain(text: str) -> Any:
     value = json.loads(text)
-    return (
-        text
-        if isinstance(value, list | dict)
-        else value.encode("utf-8", "replace").decode()
-        if isinstance(value, str)
-        else value
-    )
+    return text if isinstance(value, list | dict) else sound(value) if isinstance(value, str) else value
 
 
 def _loras(settings: Mapping[str, str]) -> str:
-    """Return the LoRAs with their weights: ``tcd=1.0 papercut=0.7``."""
+    """Return the LoRAs with their weights: ``tcd=1.0 papercut=0.7``, by block ``tcd=unet.down:0.5,unet.up:1.0``."""
     weights: dict[str, list[str]] = {}
-    for key, text in settings.items():
-        part, name, *rest = key.split(".")[:3] if key.startswith("loras.") else ("", "")
-        if part and rest == ["weight"]:
-            block = key.split(".", 3)[3:]
-            weights.setdefault(name, []).append(f"{block[0]}:{text}" if block else text)
+    for name, block, key in _weights(tuple(settings)):
+        weights.setdefault(name, []).append(f"{block}:{settings[key]}" if block else settings[key])
     return " ".join(f"{name}={','.join(texts)}" for name, texts in weights.items())
+
+
+@lru_cache(maxsize=256)
+def _weights(keys: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """Return name, block and key of each weight of a LoRA."""
+    found = []
+    for key in keys:
+        part, _, rest = key.partition(".")
+        name, _, rest = rest.partition(".")
+        field, _, block = rest.partition(".")
+        if (part, field) == ("loras", "weight"):
+            found.append((name, block, key))
+    return found

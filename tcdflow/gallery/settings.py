@@ -60,29 +60,28 @@ def settings(spec: Mapping[str, Any]) -> Settings:
         ValueError: if there are more than any run has.
     """
     found: dict[str, str] = {}
-    for key, value in _leaves(spec, ""):
-        found[key] = text(value)
-        if len(found) > MOST:
-            raise ValueError(f"its spec has more than {MOST} settings; no run has")
+    _flatten(spec, "", found)
+    if len(found) > MOST:
+        raise ValueError(f"its spec has more than {MOST} settings; no run has")
     return Settings(found)
 
 
-def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flatten(node: Mapping[str, Any], prefix: str, found: dict[str, str]) -> None:
     for name, value in node.items():
-        if name == "description" and isinstance(value, str):
-            continue
-        if isinstance(value, dict) and value and all(map(_NAME.fullmatch, value)):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+        if isinstance(value, dict):
+            if value and _are_names(tuple(value)):
+                _flatten(value, f"{prefix}{name}.", found)
+                continue
+            found[prefix + name] = _json(value)
+        elif isinstance(value, list):
+            found[prefix + name] = _json(value)
+        elif name != "description":
+            found[prefix + name] = _text(value)
 
 
-def text(value: Any) -> str:
-    """Return a plain value as JSON that reads the same as YAML."""
-    try:
-        return _text(value)
-    except TypeError:  # a list or mapping
-        return _json(value)
+@lru_cache(maxsize=1024)
+def _are_names(keys: tuple[str, ...]) -> bool:
+    return all(map(_NAME.fullmatch, keys))
 
 
 @lru_cache(maxsize=65_536, typed=True)  # the same few values thousands of times

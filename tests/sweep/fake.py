@@ -98,6 +98,12 @@ class Sweep:
         with sweeps.alone(self.directory):
             return self._go(sweeps.freeze(self.directory, plan), retry_failed)
 
+    def plan_there(self) -> Plan:
+        """The plan that is frozen in the directory."""
+        from tcdflow.sweeps import plan as plans
+
+        return plans.read(self.directory)
+
     def resume(self, *, retry_failed: bool = False) -> list[Outcome]:
         from tcdflow.sweeps import plan as plans
 
