@@ -16,7 +16,6 @@ _SHOWN = 20
 
 EXAMPLES = (
     ("tcdflow gallery outputs/sweeps/demo", "write index.html there, to be opened in a browser, and images.csv"),
-    ("tcdflow gallery outputs/fox outputs/sweeps/demo --output outputs/compare", "look at several, side by side"),
     (
         "tcdflow gallery outputs/sweeps/demo --sheet x=sampling.eta y=prompt sampling.seed=0",
         "write sweep.png there: a labelled sheet for a paper",
