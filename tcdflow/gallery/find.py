@@ -16,8 +16,8 @@ from tcdflow.gallery.plan_axes import placed
 from tcdflow.gallery.runs import Run, read
 from tcdflow.record import document
 from tcdflow.record.data import is_directory
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.plan import Plan
 from tcdflow.text import about, first_line
 
 MAX_RUNS = 100_000

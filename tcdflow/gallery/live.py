@@ -14,8 +14,8 @@ from tcdflow.gallery import ratings as rated
 from tcdflow.gallery.find import Found, find, of_plan
 from tcdflow.gallery.runs import Run
 from tcdflow.gallery.write import INDEX, Writer, check, gallery, table
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Plan
 from tcdflow.text import reason
 
 log = logging.getLogger(__name__)

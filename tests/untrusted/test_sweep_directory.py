@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.config.compose import Composer
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 from tests.fuzz.answers import Answer, ask
 from tests.helpers import left_behind
 from tests.rerun.test_untrusted import change

@@ -21,7 +21,7 @@ from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Process
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweeps.outcome import Outcome
 from tests.quick.gallery.conftest import shown
 from tests.standins.gallery import page_data
 from tests.sweep.fake import Sweep
