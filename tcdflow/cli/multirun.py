@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from tcdflow.cli.files import DownloadBar
+from tcdflow.cli.made import tell
 from tcdflow.cli.warn import warn
 from tcdflow.config.compose import Composer
 from tcdflow.config.plugins import Drive
@@ -42,8 +43,7 @@ def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
 
 def show(result: Result) -> None:
     """Print the paths of a job's images."""
-    for path in result.paths:
-        print(path, flush=True)
+    tell(result.paths)
 
 
 def _report(sweep: HydraSweep, ended: Ended, seconds: float) -> int:

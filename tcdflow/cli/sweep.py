@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tcdflow.cli.collector import resume_collector
+from tcdflow.cli.engines import engine
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.signals import interrupted
@@ -16,7 +16,6 @@ from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.config.compose import Composer
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.config.plugins import drive
-from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Progress
 from tcdflow.multirun import planned
@@ -45,7 +44,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
 
 def process() -> Process:
     """Return what this process has for a sweep."""
-    return Process(WarmEngine(on_loaded=resume_collector), interrupted)
+    return Process(engine(reusable=True), interrupted)
 
 
 class Terminal(Watcher):

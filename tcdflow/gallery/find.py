@@ -76,13 +76,18 @@ def identity(words: Iterable[str]) -> str:
 def _below(directories: Sequence[Path]) -> Found:
     runs: list[Run] = []
     notes: list[str] = []
-    for directory in dict.fromkeys(directories):
-        before = len(runs)
-        for run in _walk(directory, notes):
-            runs.append(run)
-            if len(runs) > MAX_RUNS:
+    seen: set[str] = set()
+    for directory in directories:
+        number = 0
+        for number, run in enumerate(_walk(directory, notes), 1):
+            if number > MAX_RUNS:
                 raise RecordError(about(directory, f"holds more than {MAX_RUNS} runs; name a directory within it"))
-        if len(runs) == before:
+            if len(directories) == 1:
+                runs.append(run)
+            elif (where := os.path.realpath(run.directory)) not in seen:  # outputs, and a sweep within it
+                seen.add(where)
+                runs.append(run)
+        if number == 0:
             raise RecordError(about(directory, f"no run in it or below: none holds a {document.FILE_NAME}"))
     return Found(identity(path.resolve().name for path in directories), runs, notes=notes)
 

@@ -23,6 +23,8 @@ _LEAST = 3.0
 """Seconds between two pages."""
 _SHARE = 100
 """Times that a page has taken to write, until the next one."""
+_PATIENCE = 20.0
+"""Seconds that thumbnails may take at the end of any sweep."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class LivePage:
         self._taken: dict[str, Outcome] = {}
         self._writer = Writer(directory / INDEX) if wanted(plan) else None
         self._due = 0.0
-        self._latest = time.monotonic()
+        self._start = self._latest = time.monotonic()
         self._failed = False
 
     def begin(self, outcomes: Iterable[Outcome]) -> None:
@@ -74,13 +76,15 @@ class LivePage:
 
         Args:
             outcomes: of all cells.
-            whole: make all thumbnails; one that was interrupted is not to be waited for.
+            whole: make the thumbnails; a sweep that was interrupted is not to be waited for. Those that would take over
+                a fiftieth of the sweep's time are left to ``tcdflow gallery``: the page shows the images themselves.
         """
         self._take(outcomes)
         found, writer = self._found(), self._writer
         if writer is None:
             return _ended(lambda: table(found, self._directory, rated.of_directory(self._directory)), None)
-        return _ended(lambda: _write(writer, found, seconds=None if whole else 0.0), writer.page)
+        seconds = max(_PATIENCE, (time.monotonic() - self._start) / 50) if whole else 0.0
+        return _ended(lambda: _write(writer, found, seconds=seconds), writer.page)
 
     def _take(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:

@@ -111,9 +111,7 @@ def _status(directory: Path, record: Record) -> tuple[Status, str | None]:
     if record.status == "failed":
         return "failed", reason or "failed"
     if record.status == "interrupted":
-        return "failed", f"interrupted: {reason}" if reason and not reason.endswith(
-            ": KeyboardInterrupt"
-        ) else "interrupted"
+        return "missing", "interrupted"
     if is_held(directory):
         return "running", "is being made"
     return "failed", "the process that made it ended without a word: it was killed, or the machine went down"

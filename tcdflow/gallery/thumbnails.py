@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import re
 import stat
@@ -77,7 +78,7 @@ class Thumbnails:
         Raises:
             OutputError: if they cannot be written.
         """
-        end = None if seconds is None else time.monotonic() + seconds
+        end = math.inf if seconds is None else time.monotonic() + seconds
         self._begin()
         looks: dict[str, Look] = {}
         work: list[tuple[str, Output]] = []
@@ -89,7 +90,7 @@ class Thumbnails:
                 work.append((path, output))
             else:
                 looks[path] = found
-        return looks | (self._all(work) if end is None else self._until(work, end))
+        return looks | self._all(work, end)
 
     def _begin(self) -> None:
         """Make the folder, and list what it holds."""
@@ -118,22 +119,17 @@ class Thumbnails:
         made = self._there.get(name)
         return Look(name) if made is not None and made >= status.st_mtime_ns else None
 
-    def _all(self, work: Sequence[tuple[str, Output]]) -> dict[str, Look]:
-        if not work:
-            return {}
-        threads = min(
-            _THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
+    def _all(self, work: Sequence[tuple[str, Output]], end: float) -> dict[str, Look]:
+        """Make thumbnails until the clock says ``end``; the rest of the images have none."""
+        if not work or time.monotonic() >= end:
+            return {path: Look(None) for path, _ in work}
         all_formats()  # registries load their parts in one thread
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="thumbnail")
+        pool = ThreadPoolExecutor(min(_THREADS, _processors()), thread_name_prefix="thumbnail")
         try:
-            looks = list(pool.map(lambda one: self._made(*one), work, chunksize=1))
+            looks = list(pool.map(lambda one: self._made(*one) if time.monotonic() < end else Look(None), work))
         finally:
             pool.shutdown(cancel_futures=True)  # on an interrupt, say
         return {path: look for (path, _), look in zip(work, looks, strict=True)}
-
-    def _until(self, work: Sequence[tuple[str, Output]], end: float) -> dict[str, Look]:
-        return {path: self._made(path, output) if time.monotonic() < end else Look(None) for path, output in work}
 
     def _made(self, path: str, output: Output) -> Look:
         """Make a thumbnail, unless another thread has made one of the same content."""
@@ -157,6 +153,11 @@ class Thumbnails:
         with self._lock:
             self._there[name] = time.time_ns()
         return Look(name)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _name(sha256: str) -> str:

@@ -16,7 +16,6 @@ from tcdflow.config.plugins import Drive
 from tcdflow.errors import OutputError
 from tcdflow.files.artifact import refuse_pickles
 from tcdflow.files.resolve import fetch as fetch_files
-from tcdflow.gallery.live import LivePage
 from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.record.environment import versions
@@ -140,6 +139,8 @@ class _Running:
             retry_failed: run failed cells again.
             warned: warnings that were told already.
         """
+        from tcdflow.gallery.live import LivePage  # a tenth of a second, which planning alone need not pay
+
         start = time.perf_counter()
         self._tell_of_other_versions()
         runner = self.launcher.runner(self.plan, self.directory, process, self.watcher.step)

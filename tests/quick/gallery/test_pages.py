@@ -136,6 +136,7 @@ def test_several_directories_and_runs_without_a_plan(sweep: Sweep, at: Path) -> 
     assert {cell["name"].partition("/")[0] for cell in everything["cells"]} == {"sweep", "other"}
     two = shown(sweep.directory, at / "other", output=at / "elsewhere/two.html")
     files = [unquote(cell["file"] or "") for cell in two["cells"]]
+    assert len(shown(at, sweep.directory, output=at)["cells"]) == 4
     assert len(files) == 4 and all((at / "elsewhere" / file).is_file() for file in files)
     assert [cell["id"] for cell in two["cells"]] == [cell["id"] for cell in shown(sweep.directory)["cells"]] + [
         cell["id"] for cell in shown(at / "other")["cells"]

@@ -81,7 +81,7 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "another run's": (record(lambda r: r.update(key="0" * 64)), "missing", "is of another run"),
     "killed": (record(lambda r: r.update(status="running", outputs=[])), "failed", "ended without a word"),
     "failed": (record(lambda r: r.update(status="failed", outputs=[], error=ERROR)), "failed", "E: </b>"),
-    "interrupted": (record(lambda r: r.update(status="interrupted", outputs=[])), "failed", "interrupted"),
+    "interrupted": (record(lambda r: r.update(status="interrupted", outputs=[])), "missing", "interrupted"),
     "done without images": (record(lambda r: r.update(outputs=[])), "missing", "lists no image"),
     "too many settings": (record(lambda r: r.update(spec={str(n): n for n in range(9999)})), "missing", "settings"),
     "no run": (shutil.rmtree, "missing", "not made yet"),
