@@ -16,7 +16,10 @@ _SHOWN = 20
 
 EXAMPLES = (
     ("tcdflow gallery outputs/sweeps/demo", "write index.html there, to be opened in a browser, and images.csv"),
-    ("tcdflow gallery outputs/fox outputs/sweeps/demo --output outputs/compare", "look at several, side by side"),
+    (
+        "tcdflow gallery outputs/sweeps/demo --sheet x=sampling.eta y=prompt sampling.seed=0",
+        "write sweep.png there: a labelled sheet for a paper",
+    ),
 )
 
 
@@ -36,6 +39,13 @@ def parser() -> Arguments:
     parser.add_argument(
         "--ratings", type=Path, metavar="FILE", help="a ratings.json that the page has exported, to be merged and kept"
     )
+    parser.add_argument(
+        "--sheet",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="write sheets for papers (sweep.png), no page: x=KEY across, y=KEY down; KEY=VALUE chooses of what else "
+        "varies, and each value that is left is a further sheet",
+    )
     return parser
 
 
@@ -47,12 +57,39 @@ def main(argv: Sequence[str]) -> int:
         reader.error("name what is to be shown: directories of runs or sweeps")
     from tcdflow.gallery.write import gallery
 
+    directories = [at_home(str(path)) for path in args.directories]
     output, ratings = (None if path is None else at_home(str(path)) for path in (args.output, args.ratings))
-    written = gallery([at_home(str(path)) for path in args.directories], output, ratings)
-    warn(written.notes[:_SHOWN])
-    if len(written.notes) > _SHOWN:
-        warn([f"... and {len(written.notes) - _SHOWN} more of the kind"])
+    if args.sheet is not None:
+        if ratings is not None:
+            reader.error("--ratings has no effect with --sheet")
+        return _sheets(directories, output, args.sheet)
+    written = gallery(directories, output, ratings)
+    _notes(written.notes)
     print(printable(str(written.page)))
     lacking = f", {written.lacking} not there: the page says why" if written.lacking else ""
     print(f"{counted(written.shown, 'image')}{lacking}", file=sys.stderr)
     return 0
+
+
+def _sheets(directories: Sequence[Path], output: Path | None, words: Sequence[str]) -> int:
+    from tcdflow.gallery.collect import collect
+    from tcdflow.gallery.sheets import View, write
+    from tcdflow.gallery.write import target
+
+    view = View.parse(words)
+    folder = target(directories, output).parent
+    collected = collect(directories)
+    _notes(collected.notes)
+    paths = write(collected, folder, view)
+    for path in paths:
+        print(printable(str(path)))
+    lacking = sum(image.output is None for image in collected.images)
+    said = f"; {lacking} of {counted(len(collected.images), 'image')} not there" if lacking else ""
+    print(f"{counted(sum(path.suffix == '.png' for path in paths), 'sheet')}{said}", file=sys.stderr)
+    return 0
+
+
+def _notes(notes: Sequence[str]) -> None:
+    warn(notes[:_SHOWN])
+    if len(notes) > _SHOWN:
+        warn([f"... and {len(notes) - _SHOWN} more of the kind"])

@@ -21,7 +21,7 @@ from tcdflow.files.resolve import fetch
 from tcdflow.gallery.live import Ended, end_of
 from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.record import document
-from tcdflow.sweep.directory import alone
+from tcdflow.sweeps.directory import alone
 from tcdflow.text import counted, printable
 
 

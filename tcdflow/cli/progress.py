@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from tcdflow.cli.made import tell
-from tcdflow.sweep.directory import cell_path
+from tcdflow.sweeps.directory import cell_path
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from tcdflow.sweep.outcome import Outcome
+    from tcdflow.sweeps.outcome import Outcome
 
 
 class StepBar:

@@ -22,8 +22,8 @@ from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Process
 from tcdflow.multirun.planned import Finished
 from tcdflow.multirun.watcher import Watcher
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps.outcome import Outcome
 from tcdflow.text import counted, printable
 
 _SHOWN = 20

@@ -11,9 +11,9 @@ from tcdflow.gallery import runs
 from tcdflow.gallery.data import Status
 from tcdflow.gallery.runs import Run
 from tcdflow.gallery.settings import settings
-from tcdflow.sweep.directory import cell_path
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import CELLS, Cell, Plan, with_values
+from tcdflow.sweeps.directory import cell_path
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import CELLS, Cell, Plan, with_values
 from tcdflow.text import first_line
 
 NOT_MADE = "not made yet"

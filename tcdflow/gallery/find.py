@@ -16,11 +16,12 @@ from tcdflow.gallery.plan_axes import placed
 from tcdflow.gallery.runs import Run, read
 from tcdflow.record import document
 from tcdflow.record.data import is_directory
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.plan import Plan
 from tcdflow.text import about, first_line
 
 MAX_RUNS = 100_000
+_DEEPEST = 32
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,13 @@ def _below(directories: Sequence[Path]) -> Found:
     return Found(identity(path.resolve().name for path in directories), runs, notes=notes)
 
 
-def _walk(directory: Path, notes: list[str]) -> Iterator[Run]:
+def _walk(directory: Path, notes: list[str], depth: int = 0) -> Iterator[Run]:
     """Yield the runs of a directory and of those below it, in the order of their names; numbers count as numbers."""
-    entries = sorted(os.scandir(directory), key=lambda entry: _natural(entry.name))
+    try:
+        entries = sorted(os.scandir(directory), key=lambda entry: _natural(entry.name))
+    except OSError as error:
+        notes.append(f"{directory}: cannot be read: {error.strerror}")
+        return
     names = {entry.name for entry in entries}
     if document.FILE_NAME in names:
         yield read(directory)
@@ -110,11 +115,8 @@ def _walk(directory: Path, notes: list[str]) -> Iterator[Run]:
     for entry in entries:
         if entry.is_symlink() and entry.is_dir():
             notes.append(f"{entry.path}: a link is not followed; name the directory that it leads to")
-        elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-            try:
-                yield from _walk(Path(entry.path), notes)
-            except OSError as error:
-                notes.append(f"{entry.path}: cannot be read: {error.strerror}")
+        elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".") and depth < _DEEPEST:
+            yield from _walk(Path(entry.path), notes, depth + 1)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcdflow.errors import ConfigError, OutputError, RecordError, TcdflowError
+from tcdflow.errors import TcdflowError
 from tcdflow.gallery import cells
 from tcdflow.gallery import ratings as rated
 from tcdflow.gallery.find import Found, find, of_plan
 from tcdflow.gallery.runs import Run
 from tcdflow.gallery.write import INDEX, Writer, check, gallery, table
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Plan
+from tcdflow.text import reason
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Ended:
     """The page of a sweep that has ended, if it has one, and what kept it from being written."""
 
     page: Path | None
-    problem: TcdflowError | None = None
+    problem: str | None = None
 
 
 class LivePage:
@@ -53,25 +54,22 @@ class LivePage:
         self._start = self._latest = time.monotonic()
         self._failed = False
 
-    def begin(self, outcomes: Iterable[Outcome]) -> None:
+    def begin(self, outcomes: Sequence[Outcome]) -> None:
         """Write the page as the sweep begins, unless there is nothing left to make.
 
         Args:
             outcomes: of all cells, most of which are yet to be made.
         """
-        listed = list(outcomes)
-        if self._writer is not None and any(outcome.status == "left" for outcome in listed):
-            self._take(listed)
-            self._write_live()
+        if self._writer is not None and any(outcome.status == "left" for outcome in outcomes):
+            self._try(lambda: self._write_live(outcomes))
 
     def advance(self, outcome: Outcome) -> None:
         """Take what became of a cell, and write the page if it is time to."""
         if self._writer is not None:
-            self._take([outcome])
-            if time.monotonic() >= self._due:
-                self._write_live()
+            due = time.monotonic() >= self._due
+            self._try(lambda: self._write_live([outcome]) if due else self._take([outcome]))
 
-    def end(self, outcomes: Iterable[Outcome], *, whole: bool) -> Ended:
+    def end(self, outcomes: Sequence[Outcome], *, whole: bool) -> Ended:
         """Write the page, and the table of images, as the sweep ends.
 
         Args:
@@ -79,12 +77,27 @@ class LivePage:
             whole: make the thumbnails; a sweep that was interrupted is not to be waited for. Those that would take over
                 a fiftieth of the sweep's time are left to ``tcdflow gallery``: the page shows the images themselves.
         """
+
+        def write() -> None:
+            self._take(outcomes)
+            if self._writer is None:
+                table(self._found(), self._directory, rated.of_directory(self._directory))
+            else:
+                self._write(seconds=max(_PATIENCE, (time.monotonic() - self._start) / 50) if whole else 0.0)
+
+        return _ended(write, self._writer.page if self._writer else None)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        """Write, unless that went wrong already; what goes wrong is told at the end, if it is still so."""
+        if not self._failed:
+            self._failed = _ended(write, None).problem is not None
+
+    def _write_live(self, outcomes: Sequence[Outcome]) -> None:
+        start = time.monotonic()
         self._take(outcomes)
-        found, writer = self._found(), self._writer
-        if writer is None:
-            return _ended(lambda: table(found, self._directory, rated.of_directory(self._directory)), None)
-        seconds = max(_PATIENCE, (time.monotonic() - self._start) / 50) if whole else 0.0
-        return _ended(lambda: _write(writer, found, seconds=seconds), writer.page)
+        self._write(running=True, seconds=(start - self._latest) / _SHARE / 2)  # the other half is for the page
+        self._latest = time.monotonic()
+        self._due = self._latest + max(_LEAST, _SHARE * (self._latest - start))
 
     def _take(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
@@ -96,17 +109,10 @@ class LivePage:
     def _found(self) -> Found:
         return of_plan(self._plan, [self._runs[cell.name] for cell in self._plan.cells])
 
-    def _write_live(self) -> None:
-        if self._writer is None or self._failed:
-            return
-        start = time.monotonic()
-        writer, seconds = self._writer, (start - self._latest) / _SHARE / 2  # the other half is for the page
-        ended = _ended(lambda: _write(writer, self._found(), running=True, seconds=seconds), writer.page)
-        if ended.problem is not None:  # told at the end, if it is still so
-            log.warning("%s", ended.problem)
-            self._failed = True
-        self._latest = time.monotonic()
-        self._due = self._latest + max(_LEAST, _SHARE * (self._latest - start))
+    def _write(self, *, seconds: float, running: bool = False) -> None:
+        assert self._writer is not None
+        check(self._writer.page)
+        self._writer.write(self._found(), rated.of_directory(self._directory), running=running, seconds=seconds)
 
 
 def end_of(directory: Path, *, page: bool) -> Ended:
@@ -121,16 +127,16 @@ def end_of(directory: Path, *, page: bool) -> Ended:
     return _ended(lambda: table(find([directory]), directory, rated.of_directory(directory)), None)
 
 
-def _write(writer: Writer, found: Found, *, running: bool = False, seconds: float | None = None) -> None:
-    check(writer.page)
-    writer.write(found, rated.of_directory(writer.page.parent), running=running, seconds=seconds)
-
-
 def _ended(write: Callable[[], object], page: Path | None) -> Ended:
+    """Write, and return what went wrong, whatever it is: hours of a sweep are worth more than its page."""
     try:
         write()
-    except (OutputError, ConfigError, RecordError) as error:
-        return Ended(None, error)
+    except TcdflowError as error:
+        log.warning("no page: %s", error)
+        return Ended(None, str(error))
+    except Exception as error:
+        log.error("no page", exc_info=error)
+        return Ended(None, reason(error))
     return Ended(page)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tcdflow.gallery.axes import Placed
-from tcdflow.sweep.plan import Cell, Plan, PlannedAxis
+from tcdflow.sweeps.plan import Cell, Plan, PlannedAxis
 
 
 def placed(plan: Plan) -> tuple[list[Placed], list[tuple[int, ...]]]:

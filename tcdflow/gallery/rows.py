@@ -30,10 +30,21 @@ def write(directory: Path, data: Data, images: Sequence[Shown], ratings: Ratings
     Raises:
         OutputError: if they cannot be written.
     """
+    table.write(directory, STEM, *rows(data, images, ratings))
+
+
+def rows(data: Data, images: Sequence[Shown], ratings: Ratings) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the names of the columns, and a row for each image.
+
+    Args:
+        data: of the page.
+        images: that its cells are of.
+        ratings: of them.
+    """
     names = [metric["name"] for metric in data["metrics"] if metric["name"] not in _FIRST]
     keys = [key for axis in data["axes"] for key in axis["key"].split(", ")]
     chosen, compared = ratings.counts()
-    rows = []
+    found = []
     for cell, image in zip(data["cells"], images, strict=True):
         rating = data["ratings"].get(cell["id"], {})
         said = {
@@ -42,8 +53,8 @@ def write(directory: Path, data: Data, images: Sequence[Shown], ratings: Ratings
             "chosen": chosen[cell["id"]] if cell["id"] in compared else None,
             "compared": compared[cell["id"]] or None,
         }
-        rows.append(_row(data, cell, image, keys, names) | said)
-    table.write(directory, STEM, columns(keys, names), rows)
+        found.append(_row(data, cell, image, keys, names) | said)
+    return columns(keys, names), found
 
 
 _FIRST = ("id", "cell", "image", "status", "prompt", "negative_prompt", "seed", "base", "loras", "scheduler")

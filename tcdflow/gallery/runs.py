@@ -7,7 +7,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def of_record(directory: Path, record: Record) -> Run:
     )
 
 
-def own(overrides: Iterator[str] | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def own(overrides: Iterable[str]) -> tuple[str, ...]:
     """Return the overrides that say what a run makes, and not where, or what else a sweep makes."""
     return tuple(sound(text) for text in overrides if not text.lstrip("+~").startswith(_ELSEWHERE))
 

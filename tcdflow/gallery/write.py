@@ -17,7 +17,7 @@ from tcdflow.gallery.page.html import html
 from tcdflow.gallery.ratings import Ratings
 from tcdflow.gallery.thumbnails import FOLDER, Look, Thumbnails
 from tcdflow.record.atomic import write_text
-from tcdflow.sweep.directory import is_running
+from tcdflow.sweeps.directory import is_running
 
 INDEX = "index.html"
 MARK = b'content="tcdflow gallery"'

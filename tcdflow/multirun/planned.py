@@ -22,13 +22,13 @@ from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import flat, planner, results, timings
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.files import bring
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import pending
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps import flat, planner, results, timings
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.files import bring
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Plan
+from tcdflow.sweeps.runner import pending
 from tcdflow.text import counted, printable
 
 
@@ -163,11 +163,11 @@ class _Running:
         except BaseException as error:
             with suppress(OutputError):  # what stopped the sweep matters more
                 self._write_down(outcomes, finished)
-                page.end(outcomes.values(), whole=False)
+                page.end(list(outcomes.values()), whole=False)
             self.watcher.stopped(error, self._how_far(outcomes))
             raise
         self._write_down(outcomes, finished)
-        ended = page.end(outcomes.values(), whole=True)
+        ended = page.end(list(outcomes.values()), whole=True)
         self.watcher.warn([f"no page: {ended.problem}"] if ended.problem else [])
         sweeps.finished(self.directory)
         found = dict.fromkeys(text for outcome in finished if outcome.record for text in outcome.record.warnings)

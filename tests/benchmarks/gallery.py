@@ -16,10 +16,10 @@ from tcdflow.config.compose import Composer
 from tcdflow.gallery.live import LivePage
 from tcdflow.gallery.write import gallery
 from tcdflow.record import document
-from tcdflow.sweep import planner
-from tcdflow.sweep.directory import cell_path
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps import planner
+from tcdflow.sweeps.directory import cell_path
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Plan
 from tests.benchmarks.table import Figure, Row
 
 SIDE = 512

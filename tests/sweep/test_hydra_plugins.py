@@ -24,7 +24,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.multirun.hydra_sweep import Task
 from tcdflow.record import document
 from tcdflow.record.document import Record
-from tcdflow.sweep.metrics import value
+from tcdflow.sweeps.metrics import value
 from tests.helpers import GLOBAL, Write, until
 from tests.standins.gallery import page_data
 from tests.zygote.client import Zygote

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from tcdflow.config.plugins import drive
-from tcdflow.errors import TcdflowError
+from tcdflow.errors import NoRoomError
 from tcdflow.gallery import live, thumbnails
 from tcdflow.gallery import write as writing
 from tcdflow.gallery.live import LivePage
@@ -21,7 +21,7 @@ from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Process
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweeps.outcome import Outcome
 from tests.quick.gallery.conftest import shown
 from tests.standins.gallery import page_data
 from tests.sweep.fake import Sweep
@@ -134,7 +134,7 @@ def test_it_takes_a_hundredth_of_the_time(sweep: Sweep, monkeypatch: pytest.Monk
     monkeypatch.setattr(live, "time", clock)
     monkeypatch.setattr(Writer, "write", slow)
     page = LivePage(sweep.plan_there(), sweep.directory)
-    page.begin(Outcome(outcome.cell, "left") for outcome in outcomes)
+    page.begin([Outcome(outcome.cell, "left") for outcome in outcomes])
     begun = clock.now
     for outcome in outcomes * 10:
         clock.now += 2.0
@@ -176,14 +176,15 @@ def test_killed_while_it_writes(sweep: Sweep) -> None:
     assert {cell["status"] for cell in shown(sweep.directory)["cells"]} == {"done"}
 
 
-def test_a_full_disk_is_told(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tcdflow.errors import NoRoomError
-
+@pytest.mark.parametrize("error", [NoRoomError("no space left"), KeyError("no space left")])
+def test_what_goes_wrong_with_a_page_stops_no_sweep(
+    error: Exception, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*args: object, **more: object) -> None:
-        raise NoRoomError("index.html: cannot be written: No space left on device")
+        raise error
 
     monkeypatch.setattr(writing, "write_text", full)
     watcher = Hearing()
-    assert run(sweep, *AXES, watcher=watcher).page is None
-    assert "No space left" in watcher.warned[0]
-    assert issubclass(NoRoomError, TcdflowError)
+    done = run(sweep, *AXES, watcher=watcher)
+    assert done.page is None and {outcome.status for outcome in done.outcomes} == {"done"}
+    assert len(watcher.warned) == 1 and "no space left" in watcher.warned[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tcdflow.record.document import Record
-from tcdflow.sweep.plan import Cell
+from tcdflow.sweeps.plan import Cell
 
 
 @dataclass(frozen=True)

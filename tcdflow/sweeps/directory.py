@@ -18,8 +18,8 @@ from tcdflow.record import document
 from tcdflow.record.cleanup import remove_link, remove_partial
 from tcdflow.record.document import Record
 from tcdflow.record.in_place import open_in_place
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.plan import CELLS, Cell, Plan
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.plan import CELLS, Cell, Plan
 
 log = logging.getLogger(__name__)
 

@@ -12,15 +12,15 @@ from tcdflow.errors import ConfigError, OutputError, Problem, RecordError, RunEr
 from tcdflow.files.hashes import sha256_file
 from tcdflow.record import document
 from tcdflow.record.document import Failure
-from tcdflow.sweep import order
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.directory import cell_path, state
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Cell, Plan
-from tcdflow.sweep.ray_cluster import Crew, RaySettings, cluster
-from tcdflow.sweep.ray_worker import CellMaker
-from tcdflow.sweep.runner import work
-from tcdflow.sweep.shares import Shares
+from tcdflow.sweeps import order
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.directory import cell_path, state
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Cell, Plan
+from tcdflow.sweeps.ray_cluster import Crew, RaySettings, cluster
+from tcdflow.sweeps.ray_worker import CellMaker
+from tcdflow.sweeps.runner import work
+from tcdflow.sweeps.shares import Shares
 from tcdflow.text import first_line
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Task(NamedTuple):
 
 
 class RayRunner:
-    """Runs the cells of a plan on Ray's workers. Use it as :class:`tcdflow.sweep.runner.Runner`.
+    """Runs the cells of a plan on Ray's workers. Use it as :class:`tcdflow.sweeps.runner.Runner`.
 
     Args:
         plan: what to run, written in the directory.

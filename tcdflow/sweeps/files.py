@@ -16,7 +16,7 @@ from tcdflow.record import lockfile
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Prepared, Request
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.plan import Plan, PlannedFiles
+from tcdflow.sweeps.plan import Plan, PlannedFiles
 
 
 def bring(plan: Plan, progress: Progress = lambda done, total: None) -> None:

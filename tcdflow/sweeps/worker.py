@@ -20,10 +20,10 @@ from tcdflow.request.execute import generate, keep
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Prepared
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.directory import cell_path, state
-from tcdflow.sweep.metrics import measured
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Cell, Plan
+from tcdflow.sweeps.directory import cell_path, state
+from tcdflow.sweeps.metrics import measured
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Cell, Plan
 from tcdflow.text import first_line
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pathlib import Path
 from tcdflow.errors import OutputError
 from tcdflow.record.atomic import PARTIAL
 from tcdflow.record.cleanup import remove_link
-from tcdflow.sweep.directory import cell_path
-from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweeps.directory import cell_path
+from tcdflow.sweeps.outcome import Outcome
 
 FOLDER = "images"
 

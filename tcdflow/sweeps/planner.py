@@ -24,11 +24,11 @@ from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
 from tcdflow.request.request import Prepared, network_of
 from tcdflow.spec.model import OutputSpec, RunSpec
-from tcdflow.sweep import order
-from tcdflow.sweep.files import SweepFiles
-from tcdflow.sweep.names import cell_names, sweep_name
-from tcdflow.sweep.plan import Cell, Plan, PlannedAxis, PlannedOverride, with_values
-from tcdflow.sweep.problems import ProblemCollector
+from tcdflow.sweeps import order
+from tcdflow.sweeps.files import SweepFiles
+from tcdflow.sweeps.names import cell_names, sweep_name
+from tcdflow.sweeps.plan import Cell, Plan, PlannedAxis, PlannedOverride, with_values
+from tcdflow.sweeps.problems import ProblemCollector
 
 MAX_CELLS = 1_000_000
 MAX_WARNINGS = 40

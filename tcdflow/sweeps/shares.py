@@ -17,7 +17,7 @@ class Shares(Generic[T]):
 
     Args:
         tasks: in the order of the plan, in which neighbours share the most.
-        costs: of each, what has to be loaded or set for it, the costliest first (:func:`tcdflow.sweep.order.costs`).
+        costs: of each, what has to be loaded or set for it, the costliest first (:func:`tcdflow.sweeps.order.costs`).
         workers: how many there are.
     """
 

@@ -10,9 +10,9 @@ from typing import Any
 from tcdflow.record import table
 from tcdflow.record.document import FILE_NAME
 from tcdflow.spec.metrics import recorded_metrics
-from tcdflow.sweep.directory import cell_path
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps.directory import cell_path
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Plan
 
 _TIMED = ("seconds", "denoise", "decode", "unet_calls")
 _KEPT = ("attempts", "pictures", "picture", "pixel_sha256", "record", "reason")

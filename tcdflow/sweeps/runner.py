@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcdflow.record.atomic import flushed_behind
-from tcdflow.sweep.directory import state
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Cell, Plan
-from tcdflow.sweep.worker import Worker
+from tcdflow.sweeps.directory import state
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Cell, Plan
+from tcdflow.sweeps.worker import Worker
 from tcdflow.text import first_line
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Runner:
 
     Args:
         plan: what to run.
-        directory: of the sweep; the caller holds it (:func:`tcdflow.sweep.directory.alone`).
+        directory: of the sweep; the caller holds it (:func:`tcdflow.sweeps.directory.alone`).
         engine: gives the warm engine.
         on_step: progress within a batch.
         interrupted: whether the user wants to stop, in case that the exception which said so was lost.

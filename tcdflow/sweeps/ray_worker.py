@@ -15,12 +15,12 @@ from tcdflow.errors import TcdflowError
 from tcdflow.files.hashes import sha256_file
 from tcdflow.record.atomic import flushed_behind
 from tcdflow.record.log import log_file
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.directory import LOG, among_others, state
-from tcdflow.sweep.files import bring
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Cell
-from tcdflow.sweep.worker import Worker
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.directory import LOG, among_others, state
+from tcdflow.sweeps.files import bring
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Cell
+from tcdflow.sweeps.worker import Worker
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
