@@ -20,7 +20,7 @@ def test_each_score_is_plotted_against_each_numeric_axis_and_its_means_are_true(
     source = data()
     page = look(source, "#tab=plots&means=sampling.steps")
     assert len(texts(page, ".chart figcaption")) == 2 * 3
-    assert page.locator(".chart").first.locator("circle").count() == 3
+    assert page.locator(".chart").first.locator("circle").count() == 4 * 3  # a line for each prompt
     by_steps = {
         text: [cell["metrics"]["sharpness"] for cell in source["cells"] if cell["at"][2] == at]
         for at, text in enumerate(["2", "4"])

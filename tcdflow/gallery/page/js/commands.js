@@ -3,6 +3,7 @@
 /** Quotes one word. Control characters are written as escapes, so that pasting them into a terminal does nothing. */
 function quote(word) {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  if (/^[^$`"\\!\p{C}\u2028\u2029]+$/u.test(word) && word.includes("'")) return `"${word}"`;
   const unseen = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
   if (!unseen.test(word)) return `'${word.replaceAll("'", "'\\''")}'`;
   return `$'${[...word].map((one) => {

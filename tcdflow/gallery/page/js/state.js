@@ -22,7 +22,7 @@ function defaults() {
   return {
     tab: 'grid', layout: sparse ? 'wall' : 'grid', rows: rows.map((axis) => axis.n), cols: cols.map((axis) => axis.n),
     pick: new Map(), hide: new Map(), size: 160, colour: '', sort: '', ...NO_FILTER, cell: cells.length === 1 ? cells[0].id : '',
-    with: [], mode: 'one', split: 50, gain: 4, walk: null, rise: null, by: null, means: null, blind: null,
+    with: [], mode: 'one', split: 50, gain: 4, walk: null, rise: null, by: wide.find((axis) => !axis.numeric && axis.values.length <= 8)?.n ?? null, means: null, blind: null,
   };
 }
 
