@@ -15,13 +15,20 @@ from typing import Any
 _CODE = frozenset(
     {"auto_map", "custom_pipeline", "custom_pipelines", "trust_remote_code", "quantization_config", "quant_method"}
     | {"compression_config", "kernel_config", "use_kernels", "use_timm_backbone", "use_pretrained_backbone"}
-    | {"pretrained_backbone_checkpoint", "base_model_name_or_path", "peft_type"}
+    | {"pretrained_backbone_checkpoint", "base_model_name_or_path", "peft_type", "fusion_config", "gguf_file"}
+    | {"transformers_weights"}
 )
-"""Keys that make a library import, fetch or quantize."""
+"""Keys that make a library import, fetch or quantize, or read other weights than those that it is given."""
 
 _IMPLEMENTATION = re.compile(r"_?(\w+_)?implementation(_internal)?")
 _IMPLEMENTATIONS = (None, "sdpa", "eager")
 """Ways to compute attention that the libraries have themselves; others they fetch."""
+
+_ACTIVATION = re.compile(r"(\w+_)?(act|activation)(_fn|_function)?", re.ASCII)
+_ACTIVATIONS = re.compile(
+    r"(quick_)?gelu(_(10|new|fast|python|accurate|pytorch_tanh))?|(leaky_)?relu[26]?|linear|mish|sigmoid|silu|swish|tanh"
+)
+"""Functions that the libraries have themselves; for xielu they import a package of that name."""
 
 _CLASSES = {
     "_class_name": re.compile(r"[A-Za-z0-9]{1,64}"),
@@ -105,8 +112,10 @@ _WIDTHS = {
 """What a config calls the sizes of tensors, by the end of their names."""
 
 
-DATA = frozenset({"vocab.json", "added_tokens.json", "special_tokens_map.json"})
+DATA = frozenset({"vocab.json", "added_tokens.json"})
 """Files that hold words and no settings."""
+
+_SPECIAL_TOKENS = re.compile(r"\w{1,60}_tokens?", re.ASCII)
 
 
 def problem(leaf: str, config: Mapping[str, Any]) -> str | None:
@@ -120,6 +129,10 @@ def problem(leaf: str, config: Mapping[str, Any]) -> str | None:
         return "names a PEFT adapter, whose base a library would fetch; LoRAs belong to loras"
     if leaf == "tokenizer.json":
         return next(_patterns(config, 0), None)
+    if leaf == "special_tokens_map.json":
+        for key in config:
+            if not _SPECIAL_TOKENS.fullmatch(key):
+                return f"{key[:60]}: is no special token, and transformers would take it for a setting of the tokenizer"
     return next(_problems(config, "", 0), None)
 
 
@@ -172,16 +185,23 @@ def _entry(key: str, value: object) -> Iterator[str]:
         yield f"{shown}: would have a library import, fetch or quantize; no config may"
     if _IMPLEMENTATION.fullmatch(key) and value not in _IMPLEMENTATIONS:
         yield f"{shown}: chooses an implementation, which is not a config's to choose; 'sdpa' and 'eager' are known"
+    if _ACTIVATION.fullmatch(key) and not _is_activation(value):
+        yield f"{shown}: is not an activation function of the supported models"
     if key == "backbone" and value is not None:
         yield f"{shown}: names a model of another library or repository"
     if (pattern := _CLASSES.get(key)) is not None and value is not None:
-        names = value if isinstance(value, list) else [value]
+        names = value if isinstance(value, list) and key == "architectures" else [value]
         if not all(isinstance(name, str) and pattern.fullmatch(name) for name in names):
             yield f"{shown}: names a class or kind of model that is not supported"
     if (most := _SIZES.get(key, _MOST_LAYERS if _LAYER_COUNT.fullmatch(key) else None)) is not None:
         yield from (f"{shown}: {what}" for number in _leaves(value) if (what := _wrong_size(number, most)))
         if isinstance(value, list) and len(value) > _MOST_BLOCKS:
             yield f"{shown}: has {len(value):,} items; {_MOST_BLOCKS} are allowed"
+
+
+def _is_activation(value: object) -> bool:
+    unset = value is None or isinstance(value, bool)  # whether there is one, as resnet_skip_time_act
+    return unset or (isinstance(value, str) and _ACTIVATIONS.fullmatch(value) is not None)
 
 
 def _wrong_size(number: object, most: int) -> str | None:

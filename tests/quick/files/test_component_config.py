@@ -31,6 +31,10 @@ CODE = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
     "tokenizer_class": "EvilTokenizer",
+    "transformers_weights": "other.safetensors",
+    "fusion_config": {"patch_embeddings": True},
+    "hidden_act": "xielu",
+    "act_fn": ["relu"],
 }
 SIZES: dict[str, Any] = {
     "num_hidden_layers": 1_000_000,
@@ -83,6 +87,14 @@ def test_ways_that_the_libraries_have_themselves() -> None:
 def test_an_adapter_beside_the_weights_is_refused() -> None:
     """transformers would fetch its base."""
     assert problem("adapter_config.json", {}) is not None
+
+
+@pytest.mark.parametrize("key", ["vocab_file", "auto_map", "model_max_length", "_file", ""])
+def test_special_tokens_are_tokens(key: str) -> None:
+    """transformers takes any other key for a setting of the tokenizer, a path of its vocabulary among them."""
+    assert problem("special_tokens_map.json", {"bos_token": {"content": "<s>"}, "extra_special_tokens": []}) is None
+    said = problem("special_tokens_map.json", {"bos_token": "<s>", key: "/etc/passwd"})
+    assert said is not None and said.startswith(f"{key}: is no special token")
 
 
 @pytest.mark.parametrize("regex", ["(a+)+$", r"\s+|(x+x+)+y", 5, ["a"]])
