@@ -1,8 +1,8 @@
 """Packages that fetch, compile or quantize, as stubs that record each import and call, and a process that has them.
 
 ``python -m tests.untrusted.stubs FOLDER`` loads all that a run can read, plainly, and then with configs that choose
-code. It writes ``found.json``: what the stubs recorded while models were loaded plainly, what became of each attack, and
-what reaches a stub where nothing is checked.
+code. It writes ``found.json``: what the stubs recorded while models were loaded plainly, what became of each attack,
+and what reaches a stub where nothing is checked.
 """
 
 from __future__ import annotations

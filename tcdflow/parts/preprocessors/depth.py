@@ -87,9 +87,8 @@ class DepthEstimator:
         except (SourceError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # untrusted configs: a library can raise anything
-            raise SourceError(
-                f"'{folder}': is not a depth model: {type(error).__name__}: {library_reason(error)}"
-            ) from None
+            what = f"is not a depth model: {type(error).__name__}: {library_reason(error)}"
+            raise SourceError(f"'{folder}': {what}") from None
         missing = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
         if missing:
             raise SourceError(f"'{folder}': its weights lack {len(missing)} of the model's, e.g. {missing[0]}")
