@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tcdflow.files.component_kinds import wrong_kind
+
 _CODE = frozenset(
     {"auto_map", "custom_pipeline", "custom_pipelines", "trust_remote_code", "quantization_config", "quant_method"}
     | {"compression_config", "kernel_config", "use_kernels", "use_timm_backbone", "use_pretrained_backbone"}
@@ -83,10 +85,18 @@ _SIZES: Mapping[str, int] = {
 }
 """The most of what a model is made of, by key; lists and mappings of such numbers are held to it, too."""
 
+_MAY_BE_NONE = frozenset(
+    {"encoder_hid_dim", "layers_per_block", "motion_transformer_layers_per_block", "num_class_embeds", "num_labels"}
+    | {"projection_dim", "transformer_layers_per_block"}
+)
+"""What a model can have 0 of."""
+
 _LAYER_COUNT = re.compile(r"(\w+_)?(layers|blocks|depths)(_\w+)?", re.ASCII)
 _MOST_LAYERS = 128
 """Of counts of layers whose key is not above: each is built one by one."""
 
+_ENDLESS = "lambda_min_clipped"
+"""The one number of schedulers that is infinite in published configs (DPM-Solver's)."""
 _MOST = 1_000_000
 _MOST_FLOAT = 1e9
 _MOST_ITEMS = 100_000
@@ -172,6 +182,8 @@ def _problems(node: object, key: str, depth: int) -> Iterator[str]:
             yield f"{key[:60]}: has {len(node):,} items; {_MOST_ITEMS:,} are allowed"
         for value in node:
             yield from _problems(value, key, depth + 1)
+    elif key == _ENDLESS and node == -math.inf:
+        return
     elif isinstance(node, float) and not (math.isfinite(node) and abs(node) <= _MOST_FLOAT):
         yield f"{key[:60]}: is no number that a model has"
     elif isinstance(node, int) and abs(node) > _MOST:
@@ -193,8 +205,11 @@ def _entry(key: str, value: object) -> Iterator[str]:
         names = value if isinstance(value, list) and key == "architectures" else [value]
         if not all(isinstance(name, str) and pattern.fullmatch(name) for name in names):
             yield f"{shown}: names a class or kind of model that is not supported"
+    if (what := wrong_kind(key, value)) is not None:
+        yield f"{shown}: {what}"
     if (most := _SIZES.get(key, _MOST_LAYERS if _LAYER_COUNT.fullmatch(key) else None)) is not None:
-        yield from (f"{shown}: {what}" for number in _leaves(value) if (what := _wrong_size(number, most)))
+        least = int(key in _SIZES and key not in _MAY_BE_NONE)
+        yield from (f"{shown}: {what}" for number in _leaves(value) if (what := _wrong_size(number, least, most)))
         if isinstance(value, list) and len(value) > _MOST_BLOCKS:
             yield f"{shown}: has {len(value):,} items; {_MOST_BLOCKS} are allowed"
 
@@ -204,12 +219,12 @@ def _is_activation(value: object) -> bool:
     return unset or (isinstance(value, str) and _ACTIVATIONS.fullmatch(value) is not None)
 
 
-def _wrong_size(number: object, most: int) -> str | None:
+def _wrong_size(number: object, least: int, most: int) -> str | None:
     if number is None:
         return None
     if isinstance(number, bool) or not isinstance(number, int):
         return "must be a whole number"
-    return None if 0 <= number <= most else f"must be at least 0 and at most {most:,}"
+    return None if least <= number <= most else f"must be at least {least} and at most {most:,}"
 
 
 def _leaves(value: object) -> Iterator[object]:

@@ -10,18 +10,19 @@ import pytest
 
 from tests.helpers import python
 from tests.untrusted import stubs
+from tests.untrusted.parts import changed, copies, judged
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return stubs.copies(tmp_path_factory.mktemp("parts"))
+    return copies(tmp_path_factory.mktemp("parts"))
 
 
 def test_each_key_in_each_file_of_each_part_is_refused_by_name(parts: dict[str, Path]) -> None:
     files = set()
     for _, path, key, value in stubs.attacks(parts):
-        with stubs.changed(path, key, value):
-            said = stubs.judged(path)
+        with changed(path, key, value):
+            said = judged(path)
         assert said.startswith(f"{path.name} {key}: ") and "install" not in said
         files.add(path)
     assert len(files) > 25

@@ -55,6 +55,12 @@ SIZES: dict[str, Any] = {
     "scaling_factor": 1e300,
     "shift_factor": float("nan"),
     "trained_betas": [0.0] * 100_001,
+    "crop_size": {"height": 0, "width": 32},
+    "beta_start": "x",
+    "clip_sample": 1,
+    "only_cross_attention": [True, "x"],
+    "prediction_type": 5,
+    "image_mean": {"a": 1},
 }
 
 
@@ -65,6 +71,18 @@ def test_what_no_model_has_is_refused_by_name(key: str, nested: bool) -> None:
     said = problem("config.json", {"text_config": [config]} if nested else config)
     assert said is not None
     assert said.startswith(f"{key}: ")
+
+
+def test_what_published_configs_have_passes() -> None:
+    told = {
+        "lambda_min_clipped": float("-inf"),
+        "trained_betas": None,
+        "upcast_attention": [True, False],
+        "beta_end": 1,
+    }
+    assert (
+        problem("scheduler_config.json", told | {"projection_dim": 0, "transformer_layers_per_block": [0, 2]}) is None
+    )
 
 
 def test_nesting() -> None:
