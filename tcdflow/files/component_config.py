@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tcdflow.files.component_kinds import wrong_kind
+from tcdflow.files.component_kinds import wrong_kind, wrong_processing
 
 _CODE = frozenset(
     {"auto_map", "custom_pipeline", "custom_pipelines", "trust_remote_code", "quantization_config", "quant_method"}
@@ -63,6 +63,7 @@ _SIZES: Mapping[str, int] = {
     "model_max_length": 8192,
     "motion_max_seq_length": 8192,
     "motion_layers_per_block": 16,
+    "motion_norm_num_groups": 4096,
     "motion_transformer_layers_per_block": 32,
     "motion_num_attention_heads": 1024,
     "norm_num_groups": 4096,
@@ -143,7 +144,10 @@ def problem(leaf: str, config: Mapping[str, Any]) -> str | None:
         for key in config:
             if not _SPECIAL_TOKENS.fullmatch(key):
                 return f"{key[:60]}: is no special token, and transformers would take it for a setting of the tokenizer"
-    return next(_problems(config, "", 0), None)
+    if config.get("model_type") == "clip_text_model" and not isinstance(config.get("eos_token_id", 2), int):
+        return "eos_token_id: must be a whole number: it tells where a prompt ends"
+    found = next(_problems(config, "", 0), None)
+    return wrong_processing(config) if found is None and leaf == "preprocessor_config.json" else found
 
 
 def mismatch(config: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> str | None:

@@ -33,6 +33,7 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
         pipe = read(cls, artifacts, dtype, _options(cls, spec) | parts)
     pipe.set_progress_bar_config(disable=True)
     adapters.attach(pipe, spec, artifacts)
+    _check_whole(pipe, spec)
     return pipe.to(device)
 
 
@@ -55,7 +56,22 @@ def switch(pipe: Any, before: RunSpec, spec: RunSpec, artifacts: Artifacts, dtyp
         other = cls.from_pipe(pipe, dtype=dtype, **{**_options(cls, spec), **shared, **parts})
     other.set_progress_bar_config(disable=True)
     adapters.attach(other, spec, artifacts)
+    _check_whole(other, spec)
     return other.to(where)
+
+
+def _check_whole(pipe: Any, spec: RunSpec) -> None:
+    """Refuse a model of which the weights lack a part: diffusers leaves it without values.
+
+    Raises:
+        ConfigError: naming the component and a weight.
+    """
+    brought = {part: next(iter(own)) for kind, own in spec.adapters_by_kind.items() for part in kind.components}
+    for name, part in pipe.components.items():
+        weights = part.named_parameters() if isinstance(part, torch.nn.Module) else ()
+        if (lacking := next((weight for weight, tensor in weights if tensor.is_meta), None)) is not None:
+            key = f"adapters.{brought[name]}" if name in brought else "base.source"
+            raise ConfigError([Problem(key, f"{name}: its weights lack {lacking}, which its config.json asks for")])
 
 
 def lora_loader(pipe: Any, spec: RunSpec) -> Any:

@@ -9,12 +9,11 @@ import pytest
 
 from tcdflow.files.component_config import problem
 from tcdflow.files.component_kinds import FLAGS, NUMBERS, TEXTS
-from tcdflow.parts import schedulers as _  # noqa: F401  registers them
 from tcdflow.spec.scheduler import SCHEDULERS
 
 MODELS = ["UNet2DConditionModel", "AutoencoderKL", "AutoencoderTiny", "ControlNetModel", "T2IAdapter", "MotionAdapter"]
 OTHERS = ["PNDMScheduler", "LMSDiscreteScheduler", "DDPMScheduler"]  # that bases come with
-CLASSES = {*MODELS, *OTHERS, *(scheduler.diffusers_class.partition(":")[2] for _, scheduler in SCHEDULERS.items())}
+CLASSES = {*MODELS, *OTHERS, *(scheduler.diffusers_class.partition(":")[2] for scheduler in SCHEDULERS.values())}
 KINDS: dict[type, frozenset[str]] = {bool: FLAGS, int: NUMBERS, float: NUMBERS, str: TEXTS}
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -46,8 +47,12 @@ def address(notes: Path) -> Iterator[str]:
 
 
 def at_work() -> list[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    return [process for process in children if "Maker" in process.name()]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "Maker" in process.name():
+                found.append(process)
+    return found
 
 
 def phase(pid: int, begun: list[Begun], directory: Path, torn: list[Begun]) -> str:
@@ -90,7 +95,7 @@ def test_workers(
             for number, outcome in enumerate(runner.run(pending(plan, directory))):
                 assert outcome.status == "done"
                 if number % 7 == 6 and counted.left > 0 and (alive := at_work()):
-                    time.sleep(counted.chance.uniform(0, 0.06))
+                    time.sleep(counted.chance.uniform(0, 0.03))  # beyond which all wait for this loop
                     victim = counted.chance.choice(alive)
                     victim.send_signal(signal.SIGKILL)
                     until(lambda: not victim.is_running() or victim.status() == "zombie")  # noqa: B023

@@ -11,7 +11,9 @@ from typing import Any
 
 
 def copies(folder: Path) -> dict[str, Path]:
-    """Return a copy of each stand-in, by what it is to a run."""
+    """Return a copy of each stand-in, by what it is to a run; beside them is an image, ``in.png``."""
+    from PIL import Image
+
     from tests.standins import IP_ADAPTER_FILES, StandIns, shared_root
 
     standins = StandIns(shared_root())
@@ -27,6 +29,7 @@ def copies(folder: Path) -> dict[str, Path]:
         "depth": standins.depth_estimator,
         "depth of a hybrid": standins.midas,
     }
+    Image.new("RGB", (64, 64), "orange").save(folder / "in.png")
     ignore = shutil.ignore_patterns("*.fp16.*")
     found = {name: shutil.copytree(path, folder / name, ignore=ignore) for name, path in sources.items()}
     found["ip_adapter"] = folder / "ip.safetensors"

@@ -24,6 +24,8 @@ OTHERS = ("compressed_tensors", "modelopt", "deepspeed", "megatron", "timm", "gg
 STUBS = (*KERNELS, *QUANTIZERS, *OTHERS)
 DISTRIBUTIONS = {"awq": "autoawq", "modelopt": "nvidia-modelopt", "flash_attn_interface": "flash-attn-3"}
 """What a package is called where it is not called as its module."""
+VERSIONS = {"kernels": "0.18.2"}
+"""Of a package that is taken in some versions alone."""
 
 CODE: dict[str, Any] = {
     "attn_implementation": "kernels-community/anything@main",
@@ -72,7 +74,8 @@ class _Anything(type):
 
     def __call__(cls, *args: object, **kwargs: object) -> Any:
         record.append(f"call {cls.__name__}")
-        return cls
+        decorated = len(args) == 1 and isinstance(args[0], type | types.FunctionType)
+        return args[0] if decorated else cls
 
     def __iter__(cls) -> Iterator[Any]:
         return iter(())
@@ -111,9 +114,10 @@ def install(folder: Path) -> None:
     """Have the stubs found, as installed packages of a version are."""
     for name in STUBS:
         distribution = DISTRIBUTIONS.get(name, name)
-        info = folder / f"{distribution.replace('-', '_')}-99.0.dist-info"
+        version = VERSIONS.get(name, "99.0")
+        info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 99.0\n")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
         (info / "top_level.txt").write_text(f"{name}\n")
     sys.path.insert(0, str(folder))
     sys.meta_path.insert(0, _Finder())
@@ -140,11 +144,8 @@ def strings(parts: dict[str, Path]) -> Iterator[tuple[str, Path, str, str]]:
 def main(folder: Path) -> None:
     install(folder / "packages")
     parts = copies(folder)
-    from PIL import Image
-
     from tcdflow.files import component_config
 
-    Image.new("RGB", (64, 64), "orange").save(folder / "in.png")
     failed = {what: said for what in parts if what != "ip_adapter" and (said := tried(parts, what))}
     plain = sorted(set(record))
     record.clear()

@@ -61,6 +61,11 @@ SIZES: dict[str, Any] = {
     "only_cross_attention": [True, "x"],
     "prediction_type": 5,
     "image_mean": {"a": 1},
+    "norm_eps": None,
+    "freq_shift": [0],
+    "downsample_padding": -1,
+    "controlnet_conditioning_channel_order": "x",
+    "upsampling_scaling_factor": True,
 }
 
 
@@ -74,15 +79,32 @@ def test_what_no_model_has_is_refused_by_name(key: str, nested: bool) -> None:
 
 
 def test_what_published_configs_have_passes() -> None:
-    told = {
-        "lambda_min_clipped": float("-inf"),
-        "trained_betas": None,
-        "upcast_attention": [True, False],
-        "beta_end": 1,
-    }
-    assert (
-        problem("scheduler_config.json", told | {"projection_dim": 0, "transformer_layers_per_block": [0, 2]}) is None
-    )
+    told: dict[str, Any] = {"lambda_min_clipped": float("-inf"), "trained_betas": None}
+    told |= {"upcast_attention": [True, False], "eos_token_id": None}
+    told |= {"beta_end": 1, "projection_dim": 0, "transformer_layers_per_block": [0, 2]}
+    assert problem("scheduler_config.json", told) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "step", "value"),
+    [
+        ("size", "do_resize", None),
+        ("resample", "do_resize", -1),
+        ("crop_size", "do_center_crop", None),
+        ("rescale_factor", "do_rescale", None),
+        ("image_mean", "do_normalize", [0.5]),
+        ("image_std", "do_normalize", None),
+    ],
+)
+def test_an_image_processor_has_what_its_steps_need(key: str, step: str, value: object) -> None:
+    assert str(problem("preprocessor_config.json", {key: value})).startswith(f"{key}: must be ")
+    assert problem("preprocessor_config.json", {step: True}) is None
+
+
+def test_a_text_encoder_knows_where_a_prompt_ends() -> None:
+    assert problem("config.json", {"model_type": "clip_text_model", "eos_token_id": 2}) is None
+    said = problem("config.json", {"model_type": "clip_text_model", "eos_token_id": None})
+    assert said is not None and said.startswith("eos_token_id: must be a whole number")
 
 
 def test_nesting() -> None:
