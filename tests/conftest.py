@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: with many short ones at the end no worker waits long for another."""
     quick = Path(__file__).parent / "quick"
     items.sort(key=lambda item: quick in item.path.parents)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what collecting made out of each later collection of garbage: a tenth of the time of composing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
 
 
 @pytest.fixture(scope="session", autouse=True)

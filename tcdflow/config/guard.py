@@ -8,15 +8,15 @@ nothing but other keys. The person at the command line may still choose director
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.default_element import ConfigDefault
+from hydra.core.default_element import ConfigDefault, ResultDefault
 from hydra.errors import HydraException
-from hydra.plugins.config_source import ConfigResult
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -24,6 +24,7 @@ from tcdflow.config.defaults_list import DefaultsList
 from tcdflow.config.named_file import NamedFile
 from tcdflow.config.personal import CONFIG as PERSONAL
 from tcdflow.config.places import groups, within
+from tcdflow.config.shipped import Shipped, stamp
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Loader, Repository
 from tcdflow.text import has_half_character, joined, reason
@@ -52,12 +53,16 @@ MAX_DEPTH = 32
 MAX_NODES = 20_000
 
 
+_READ, _MERGED = Shipped(), Shipped()
+
+
 class GuardedRepository(Repository):
     """Hydra's config repository, which refuses files that are more than data and remembers what it read.
 
     Attributes:
         loaded: the files of the latest composition.
         mistakes: in their lists of defaults; what was wrong is left out of what is composed.
+        shipped: what tells the shipped files among them from others, and from themselves once they are edited.
     """
 
     def __init__(self, search_path: ConfigSearchPath, named: Sequence[NamedFile] = ()) -> None:
@@ -65,6 +70,7 @@ class GuardedRepository(Repository):
         super().__init__(search_path)
         self.loaded: dict[str, ConfigResult] = {}
         self.mistakes: list[Problem] = []
+        self.shipped: dict[str, Hashable] = {}
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Look into the named files first, as nothing else was named by its path."""
@@ -73,13 +79,26 @@ class GuardedRepository(Repository):
 
     def own_file(self, config_path: str) -> Path | None:
         """Return a user's file of a config, such as ``experiment/mine``; None if it is one of ours, or not there."""
-        source = next((s for s in self.sources if s.is_config(config_path)), None)
+        source = self._source(config_path)
         if source is None or source.provider in TRUSTED:
             return None
         if isinstance(source, NamedFile):
             return source.file
         name = config_path if config_path.endswith(".yaml") else f"{config_path}.yaml"
         return Path(source.path.removeprefix("file://")) / name
+
+    def _source(self, config_path: str) -> ConfigSource | None:
+        return next((source for source in self.sources if source.is_config(config_path)), None)
+
+    def _read(self, config_path: str) -> ConfigResult | None:
+        """Read a config, or return a copy of what was read of a shipped one, which is remembered in :attr:`shipped`."""
+        source = self._source(config_path)
+        shipped = stamp(source, config_path) if source is not None and source.provider in TRUSTED else None
+        if shipped is None:
+            return super().load_config(config_path)
+        self.shipped[config_path] = shipped
+        read = super().load_config
+        return cast("ConfigResult", _READ.copy(shipped, lambda: read(config_path)))
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Load a config, unless it comes from a user and is more than data.
@@ -93,7 +112,7 @@ class GuardedRepository(Repository):
             self._check_place(own, f"{config_path}.yaml")
         package = _check_file(own, f"{config_path}.yaml") if own is not None else None
         try:
-            result = super().load_config(config_path)
+            result = self._read(config_path)
         except (yaml.YAMLError, OSError) as error:
             raise _no_yaml(f"{config_path}.yaml", error) from None
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
@@ -150,7 +169,17 @@ class GuardedLoader(Loader):
         self.merged.clear()
         self.repository.loaded.clear()
         self.repository.mistakes.clear()
+        self.repository.shipped.clear()
         return super().load_configuration(*args, **kwargs)
+
+    def merged_of(self, defaults: Sequence[ResultDefault], merge: Callable[[], DictConfig]) -> DictConfig:
+        """Merge once what is made of shipped files alone."""
+        stamps = [self.repository.shipped.get(str(default.config_path)) for default in defaults]
+        if None in stamps or PERSONAL in self.repository.loaded:
+            return merge()
+        key = tuple((default.config_path, default.package, default.primary) for default in defaults), tuple(stamps)
+        config, self.merged = _MERGED.copy(key, lambda: (merge(), self.merged))
+        return cast("DictConfig", config)
 
     def merging(self, path: str, result: ConfigResult) -> None:
         """Remember a file, and refuse it if it is more than data where it lands."""

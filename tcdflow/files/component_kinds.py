@@ -74,7 +74,7 @@ def wrong_processing(config: Mapping[str, object]) -> str | None:
     """Say what the config of an image processor lacks for a step that it asks for."""
     for step, keys in _STEPS.items():
         for key in keys:
-            if key in config and config.get(step) is not False and not _is_given(key, config[key]):
+            if key in config and config.get(step) is True and not _is_given(key, config[key]):
                 return f"{key}: must be {_GIVEN.get(key, 'given')}, or {step} false"
     return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from typing import Any, TextIO, cast
 
@@ -20,6 +20,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
 from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig
 
 JOB_LINE = "Error executing job with overrides"
 """What Hydra says of a job that failed, when somebody asks for its result."""
@@ -69,8 +70,8 @@ class Repository(ConfigRepository):
 class Loader(ConfigLoaderImpl):
     """Hydra's config loader, which shows each file's content as it is about to be merged.
 
-    Private: ``ConfigLoaderImpl`` and its ``_load_single_config``. In its place: a public hook between reading and
-    merging; there is none.
+    Private: ``ConfigLoaderImpl``, its ``_load_single_config`` and ``_compose_config_from_defaults_list``. In its
+    place: a public hook between reading and merging, and one instead of merging; there are none.
     """
 
     def merging(self, path: str, result: ConfigResult) -> None:
@@ -80,6 +81,19 @@ class Loader(ConfigLoaderImpl):
             path: of the config, such as ``base/sdxl``.
             result: its content and provider.
         """
+
+    def merged_of(self, defaults: Sequence[ResultDefault], merge: Callable[[], DictConfig]) -> DictConfig:
+        """Return what the files of a list of defaults are, merged.
+
+        Args:
+            defaults: the list, in the order of merging.
+            merge: merges them anew.
+        """
+        return merge()
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        whole = super()._compose_config_from_defaults_list
+        return self.merged_of(defaults, lambda: whole(defaults=defaults, repo=repo))
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = super()._load_single_config(default, repo)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tcdflow.record.document import Record
-from tcdflow.sweep import plan as plans
+from tcdflow.sweeps import plan as plans
 from tests.faults.conftest import partial, records
 from tests.faults.kills import Begun, Tally, journal, made_twice, needed, tally
 from tests.helpers import left_behind, until
@@ -150,7 +150,7 @@ def named(record: Record) -> list[str]:
 
 
 KINDS = [
-    ("run", RUN, False, 2, 25),
+    ("run", RUN, False, 0, 25),
     ("run that only writes", RUN, True, 0, 25),
     ("sweep", SWEEP, False, 3, 40),
     ("sweep in batches", BATCHES, False, 2, 30),

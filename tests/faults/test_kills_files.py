@@ -160,10 +160,9 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-@pytest.mark.parametrize(("argv", "few"), [(FETCH, 2), (LOCK, 1)])
-def test_some(argv: tuple[str, ...], few: int, hub: StandInHub, at: Path, request: pytest.FixtureRequest) -> None:
-    with tally(argv[0], few, few, request) as counted:
-        Killer(hub, at, argv, counted).all()
+def test_some(hub: StandInHub, at: Path, request: pytest.FixtureRequest) -> None:
+    with tally("fetch", 1, 1, request) as counted:
+        Killer(hub, at, FETCH, counted).all()
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from tcdflow.files.artifact import Artifacts
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.ray_worker import CellMaker
+from tcdflow.sweeps.ray_worker import CellMaker
 from tests.sweep.fake import FakeEngine, Generated
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Elsewhere(FakeMaker):
 def main() -> None:
     """Be ``tcdflow``, with workers that draw without torch."""
     from tcdflow.cli import main as tcdflow
-    from tcdflow.sweep import ray_runner
+    from tcdflow.sweeps import ray_runner
 
     vars(ray_runner)["CellMaker"] = FakeMaker
     tcdflow()

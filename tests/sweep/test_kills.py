@@ -19,9 +19,9 @@ from PIL import Image
 
 from tcdflow.errors import RecordError
 from tcdflow.record import document
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.runner import Runner, pending
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.runner import Runner, pending
 from tests.sweep.fake import FakeEngine, Sweep, partial, pictures, statuses
 
 

@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from tcdflow.config.compose import Composer
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import planner, ray_runner
-from tcdflow.sweep.ray_cluster import RaySettings, cluster
-from tcdflow.sweep.ray_runner import RayRunner
-from tcdflow.sweep.runner import pending
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps import planner, ray_runner
+from tcdflow.sweeps.ray_cluster import RaySettings, cluster
+from tcdflow.sweeps.ray_runner import RayRunner
+from tcdflow.sweeps.runner import pending
 from tests.faults.conftest import records
 from tests.faults.kills import Begun, journal, made_twice, tally
 from tests.faults.test_kills import named

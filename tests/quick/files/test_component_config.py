@@ -97,7 +97,7 @@ def test_what_published_configs_have_passes() -> None:
     ],
 )
 def test_an_image_processor_has_what_its_steps_need(key: str, step: str, value: object) -> None:
-    assert str(problem("preprocessor_config.json", {key: value})).startswith(f"{key}: must be ")
+    assert str(problem("preprocessor_config.json", {key: value, step: True})).startswith(f"{key}: must be ")
     assert problem("preprocessor_config.json", {step: True}) is None
 
 
