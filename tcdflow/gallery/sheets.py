@@ -33,6 +33,8 @@ ABOUT = "--sheet"
 """What mistakes are about."""
 MAX_SHEETS = 200
 _LEGEND = "Labels of the sheets that no font on this machine has the letters of:"
+_TOLD = 500
+"""Letters of a value that a sheet tells of itself: with more than 1 MiB of text Pillow refuses to open a file."""
 _NONE = 256
 """Pixels a side of a sheet without any image."""
 _SAME = "image"
@@ -153,8 +155,8 @@ def recipe(collected: Collected, matrix: Matrix) -> dict[str, Any]:
         "sweep": [path.resolve().name for path in collected.directories],
         "plan": collected.identity,
         "chosen": matrix.title,
-        "x": {"key": matrix.across, "values": list(matrix.columns)},
-        "y": {"key": matrix.down, "values": list(matrix.rows)},
+        "x": {"key": matrix.across, "values": [shortened(text, _TOLD) for text in matrix.columns]},
+        "y": {"key": matrix.down, "values": [shortened(text, _TOLD) for text in matrix.rows]},
         "images": [
             {
                 "row": row,
@@ -164,7 +166,7 @@ def recipe(collected: Collected, matrix: Matrix) -> dict[str, Any]:
                 "seed": keys[tile.id].seed,
                 "status": tile.status,
             }
-            | ({"x": tile.caption} if tile.caption else {})
+            | ({"x": shortened(tile.caption, _TOLD)} if tile.caption else {})
             for (row, column), tile in sorted(matrix.tiles.items())
         ],
     }

@@ -110,7 +110,10 @@ class Results(Sequence[ImageResult]):
         return self._only([*sorted(having, key=place, reverse=descending), *lacking])
 
     def grid(self, x: str | None = None, y: str | None = None) -> Image.Image:
-        """Return them as one labelled image, of at most 4096 pixels a side.
+        """Return them as one labelled image, of at most 4096 pixels a side; of animations the frame in the middle.
+
+        Where no font on this machine has the letters of a label it is a number, and ``info["legend"]`` of the image
+        says what it stands for.
 
         Args:
             x: dotted key of what varies from column to column; None chooses.

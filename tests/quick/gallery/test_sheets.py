@@ -176,6 +176,15 @@ def test_files_their_recipe_and_what_is_left_of_earlier_ones(sweep: Collected, t
         read_recipe(path)
 
 
+def test_a_sheet_of_endless_prompts_can_be_opened(tmp_path: Path) -> None:
+    sweep = collected({"prompt": [f"{n} 狐" + "🦊" * 20_000 for n in range(200)]}, tmp_path, missing=range(200))
+    for path in write(sweep, tmp_path, View()):
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                image.load()
+                assert len(json.loads(image.text[CHUNK])["images"]) == 200  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", ["sweep.png", "sweep-12.png", "sweep.txt"])
 def test_a_file_of_somebody_else_is_not_replaced(sweep: Collected, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x89PNG mine")

@@ -115,6 +115,14 @@ def test_they_are_one_labelled_image(results: Results) -> None:
         results.filter("status=running").grid()
 
 
+def test_labels_that_no_font_has_are_numbers_and_the_image_says_of_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    image = Results(collected({"prompt": ["a fox", "여우의 꼬리"]}, tmp_path)).grid(x="prompt")
+    assert image.info["legend"] == "[1] 여우의 꼬리"
+
+
 def test_rows_go_to_the_libraries_that_are_there(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = results.to_dicts()
     assert [row["sampling.eta"] for row in rows[:6]] == [0, 0, 0.5, 0.5, 1, 1]
