@@ -23,7 +23,7 @@ from PIL import Image
 
 from tcdflow.errors import OutputError
 from tcdflow.gallery.images import Shown
-from tcdflow.record.atomic import write_bytes
+from tcdflow.record.atomic import remove_abandoned, write_bytes
 from tcdflow.record.cleanup import remove_link
 from tcdflow.record.data import opened
 from tcdflow.record.document import Output
@@ -99,6 +99,7 @@ class Thumbnails:
         try:
             remove_link(self._folder)
             self._folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self._folder)
             with os.scandir(self._folder) as entries:
                 for entry in entries:
                     if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):

@@ -16,7 +16,7 @@ from tcdflow.gallery.images import images
 from tcdflow.gallery.page.html import html
 from tcdflow.gallery.ratings import Ratings
 from tcdflow.gallery.thumbnails import FOLDER, Look, Thumbnails
-from tcdflow.record.atomic import write_text
+from tcdflow.record.atomic import remove_abandoned, write_text
 from tcdflow.sweeps.directory import is_running
 
 INDEX = "index.html"
@@ -137,6 +137,7 @@ class Writer:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError.of(folder, error, "made") from error
+        remove_abandoned(folder)
         looks = self._thumbnails.look([image for image in shown if image.output is not None], seconds)
         data = build(axes, shown, looks, ratings, folder=folder, identity=found.identity, running=running)
         if merged is not None:

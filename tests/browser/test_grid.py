@@ -140,3 +140,27 @@ def test_a_running_page_reads_itself_again_and_keeps_its_view(look: Look, tmp_pa
         (tmp_path / "index.html").write_text(html(data()), "utf-8")
     assert page.inner_text("#status") == "48 images"
     assert texts(page, "#sides .head") == ["0.0", "0.5", "1.0"]
+
+
+def test_the_images_of_one_run_are_an_axis(look: Look) -> None:
+    source = data({"sampling.eta": [0.0, 1.0]})
+    source["cells"] = [{**cell, "id": f"{cell['id']}{n}", "image": n} for cell in source["cells"] for n in range(3)]
+    page = look(source, "#rows=image&cols=sampling.eta")
+    assert texts(page, "#sides .head") == ["0", "1", "2"]
+    assert figures(page) == 6
+
+
+def test_an_animation_stands_still_until_the_pointer_is_on_it(look: Look, tmp_path: Path) -> None:
+    source = data({"sampling.eta": [0.0, 1.0]}, tmp_path)
+    for cell, video in zip(source["cells"], (False, True), strict=True):
+        cell["frames"], cell["video"] = 8, video
+    page = look(source)
+    still, moving = page.locator(".press").all()
+    for _ in range(2):
+        assert still.locator("img").get_attribute("src") == source["cells"][0]["thumb"]
+        assert moving.locator("video").count() == 0
+        still.hover()
+        assert still.locator("img").get_attribute("src") == source["cells"][0]["file"]
+        moving.hover()
+        assert moving.locator("video").get_attribute("src") == source["cells"][1]["file"]
+        page.locator("h1").hover()

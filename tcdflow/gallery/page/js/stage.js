@@ -81,6 +81,7 @@ function look() {
     const { clientWidth, clientHeight } = image.parentNode;
     styled(image, { transform: `translate(${lens.x * clientWidth}px, ${lens.y * clientHeight}px) scale(${lens.scale})` });
   }
+  styled(stage, { 'touch-action': lens.scale > 1 ? 'none' : 'pan-y' }); // a finger scrolls on to the settings
   byId('zoom').textContent = `${Math.round(lens.scale * 100)} %`;
 }
 

@@ -97,6 +97,8 @@ let view = read(location.hash);
 /** Changes what is looked at; `push` adds a step to the browser's history. */
 function show(changes, push = false) {
   Object.assign(view, changes);
-  history[push ? 'pushState' : 'replaceState'](null, '', `#${write(view)}`);
+  try {
+    history[push ? 'pushState' : 'replaceState'](null, '', `#${write(view)}`);
+  } catch { /* a browser that allows few changes in a short time, as while a slider is dragged */ }
   draw();
 }
