@@ -32,7 +32,7 @@ CHOICES = [
 
 
 def forget() -> None:
-    guard._READ, guard._MERGED = Shipped(), Shipped()
+    guard._READ, guard._COMPOSED = Shipped(), Shipped()
 
 
 @settings(max_examples=examples(0.1))
