@@ -47,7 +47,7 @@ ATTRIBUTES = {
     "httpx2.HTTPTransport._pool": "making the connections of a client by a backend of one's own",
     "httpcore2.ConnectionPool._network_backend": "making the connections of a client by a backend of one's own",
 }
-"""Private attributes of instances, which no class shows: ``tests/quick/files/test_web.py`` fails where one is gone."""
+"""Private attributes of instances, which no class shows: ``tests/fetch/test_web.py`` fails where one is gone."""
 
 PUBLIC = {"_exit", "_replace", "_asdict", "_fields", "_typeshed"}
 """Names that are documented in spite of their underscore."""
