@@ -9,11 +9,11 @@ from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.flags import FETCH
 from tcdflow.cli.sweep import Terminal, process, report
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
-from tcdflow.distill.record import is_distillation
 from tcdflow.errors import RecordError
 from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Launcher
 from tcdflow.record.data import is_directory
+from tcdflow.record.document import is_distillation
 from tcdflow.text import one_line
 
 EXAMPLES = (

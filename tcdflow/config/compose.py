@@ -170,7 +170,7 @@ class Composer:
             ConfigError: with every violation found.
         """
         allow_pickle, others = permitted(overrides)
-        draft, problems = self._draft([self.seeds.override(text) for text in others])
+        draft, problems = self.begun([self.seeds.override(text) for text in others])
         composition = self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
         return composition if of_sweep else replace(composition, warnings=tuple(not_swept(draft.sweep)))
 
@@ -193,9 +193,9 @@ class Composer:
         Raises:
             ConfigError: if Hydra cannot compose, or an interpolation cannot be resolved.
         """
-        draft, problems = self._draft(overrides)
+        draft, problems = self.begun(overrides)
         if problems:
-            raise self._error(problems)
+            raise self.error(problems)
         return draft
 
     def sweep_of(self, overrides: Sequence[str]) -> SweepSpec:
@@ -209,7 +209,7 @@ class Composer:
         assert isinstance(plain, dict)
         sweep = self._sweep(plain.get("sweep"), parsed, problems)
         if problems:
-            raise self._error(problems)
+            raise self.error(problems)
         return sweep
 
     def load(self, overrides: Sequence[str], *, sweeping: bool = False) -> DictConfig:
@@ -221,7 +221,7 @@ class Composer:
         parsed, problems = check(overrides, options=self.options, sweeping=sweeping)
         config = self._load(parsed, problems, RunMode.MULTIRUN if sweeping else RunMode.RUN)
         if problems or config is None:
-            raise self._error(problems)
+            raise self.error(problems)
         return config
 
     def value(self, key: str, overrides: Sequence[str]) -> Any:
@@ -237,9 +237,9 @@ class Composer:
 
     def judge(self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
         """Validate the resolved config of a run, also by the rules; ``problems`` collects what is wrong."""
-        return self._judge(RunSpec, rules.problems, plain, parsed, problems)
+        return self.judged(RunSpec, rules.problems, plain, parsed, problems)
 
-    def _judge(
+    def judged(
         self,
         model: type[Whole],
         found_by: Callable[[Whole], Iterable[Problem]],
@@ -260,17 +260,23 @@ class Composer:
         problems += [self._hinted(explained(problem, plain, parsed, self.options)) for problem in true]
         return spec
 
-    def _error(self, problems: Sequence[Problem]) -> ConfigError:
+    def error(self, problems: Sequence[Problem]) -> ConfigError:
+        """Return the error of problems, each once and with what it gains from the configs."""
         return ConfigError(_unique([self._hinted(problem) for problem in problems]))
 
     def _hinted(self, problem: Problem) -> Problem:
         return hinted(problem, self.own_file, self._user_dir)
 
-    def _draft(self, overrides: Sequence[str]) -> tuple[Draft, list[Problem]]:
+    def begun(self, overrides: Sequence[str]) -> tuple[Draft, list[Problem]]:
+        """Compose without typing, and return what is wrong by then beside it.
+
+        Raises:
+            ConfigError: if Hydra cannot compose.
+        """
         parsed, problems = check(overrides, options=self.options)
         config = self._load(parsed, problems)
         if config is None:
-            raise self._error(problems)
+            raise self.error(problems)
         return self._drafted(config, parsed, problems), problems
 
     def _drafted(self, config: DictConfig, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> Draft:
@@ -290,11 +296,11 @@ class Composer:
     ) -> Composition:
         spec = self.judge(draft.plain, draft.parsed, problems)
         if problems or spec is None:
-            raise self._error(problems)
+            raise self.error(problems)
         return Composition(
             spec,
             tuple(overrides),
-            self._choices(draft.config),
+            self.choices(draft.config),
             (),
             draft.config,
             draft.sweep,
@@ -318,7 +324,7 @@ class Composer:
             problems += problems_of(error, SweepSpec, lambda key: self._origin(key, parsed), under="sweep")
             return SweepSpec()
 
-    def _choices(self, config: DictConfig) -> dict[str, Any]:
+    def choices(self, config: DictConfig) -> dict[str, Any]:
         """Return what Hydra knows to be chosen, and the options of groups that take a list, which it does not tell."""
         known = dict(OmegaConf.to_container(config.hydra.runtime.choices))  # type: ignore[arg-type]
         return {
@@ -360,10 +366,10 @@ class Composer:
             if (reason := forbidden(key, value))
         ]
         if refused:
-            raise self._error([*problems, *refused])
+            raise self.error([*problems, *refused])
         if bombs := multiplying(task)[:_MAX_SHOWN]:
             what = "its interpolations lead back to it, or to too many others"
-            raise self._error([*problems, *(Problem(key, what, origin=self._origin(key, parsed)) for key in bombs)])
+            raise self.error([*problems, *(Problem(key, what, origin=self._origin(key, parsed)) for key in bombs)])
         resolved_ = resolved(task, "", problems)
         assert isinstance(resolved_, dict)
         for name in _SELECTORS:

@@ -64,9 +64,9 @@ class DistillComposer(Composer):
             ConfigError: with every violation found.
         """
         allow_pickle, others = permitted(overrides)
-        draft, problems = self._draft(others)
-        spec = self._judge(DistillSpec, distill_rules.problems, draft.plain, draft.parsed, problems)
+        draft, problems = self.begun(others)
+        spec = self.judged(DistillSpec, distill_rules.problems, draft.plain, draft.parsed, problems)
         if problems or spec is None:
-            raise self._error(problems)
-        choices = self._choices(draft.config)
+            raise self.error(problems)
+        choices = self.choices(draft.config)
         return DistillComposition(spec, tuple(overrides), choices, draft.config, draft.lock, allow_pickle, self.fetch)

@@ -50,8 +50,8 @@ def text(record: DistillRecord, spec: DistillSpec) -> str:
             f"Made for the scheduler `{distill.scheduler}`, without guidance:",
             "",
             "```sh",
-            f"tcdflow scheduler={distill.scheduler} 'loras=[{distill.scheduler}]' "
-            f"loras.{distill.scheduler}.source=lora/{WEIGHTS}",
+            f"tcdflow scheduler={distill.scheduler} 'loras=[]' loras.mine.distilled=true "
+            f"loras.mine.source=lora/{WEIGHTS}",
             "```",
             "",
             "| | |",

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from tcdflow.errors import OutputError
 from tcdflow.record.atomic import write_bytes
 from tcdflow.record.cleanup import remove_link
 from tcdflow.text import one_line
@@ -66,7 +67,10 @@ def write(directory: Path, found: Checkpoint, keep: int) -> None:
     )
     folder = directory / FOLDER
     remove_link(folder)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError.of(folder, error, "made") from error
     write_bytes(folder / f"{found.step:08d}.safetensors", data)
     for path in _paths(directory)[keep:]:
         with suppress(OSError):

@@ -95,16 +95,9 @@ class DistillDirectory:
         self.record.write(self.path)
 
     def _begin(self, prepared: PreparedDistillation) -> None:
-        record, now = self.record, versions()
-        before = {**record.environment, "packages": record.environment.get("packages")}
-        changed = [name for name in ("tcdflow", "python", "platform", "packages") if before.get(name) != now[name]]
-        self.warnings = list(prepared.warnings)
-        if record.environment and changed:
-            what = ", ".join(changed)
-            self.warnings.append(f"it goes on with other versions ({what}) than it began with: not bit-identical")
-        record.warnings = list(dict.fromkeys([*record.warnings, *self.warnings]))
+        record = self.record
+        record.warnings = list(dict.fromkeys([*record.warnings, *prepared.warnings]))
         record.status, record.error, record.finished = "running", None, None
-        record.environment |= now
         record.write(self.path)
 
     def _end(self, error: BaseException | None = None) -> None:
@@ -126,6 +119,7 @@ def _new(prepared: PreparedDistillation) -> DistillRecord:
         choices=request.choices,
         spec=prepared.spec.model_dump(mode="json"),
         lock=list(prepared.lock),
+        environment=versions(),
         data=DataRecord(examples=len(prepared.examples), sha256=prepared.data_sha256),
     )
 

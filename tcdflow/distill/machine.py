@@ -46,6 +46,14 @@ def accelerator(distill: Distillation) -> Accelerator:
     return found
 
 
+def any_of(found: Accelerator, here: bool) -> bool:
+    """Say whether something is so in any process: all of them get the same answer."""
+    if found.num_processes == 1:
+        return here
+    wanted = torch.tensor(float(here), device=found.device)
+    return float(found.reduce(wanted, "sum")) > 0
+
+
 def half(found: Accelerator) -> torch.dtype | None:
     """Return the number format of mixed precision; None without."""
     return _HALF.get(str(found.mixed_precision))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,13 +80,3 @@ def read(directory: Path) -> DistillRecord:
         RecordError: if there is none, or it is damaged or another's.
     """
     return read_model(directory / FILE_NAME, DistillRecord, most=MAX_BYTES, what=_WHAT)
-
-
-def is_distillation(directory: Path) -> bool:
-    """Say whether a directory has the record of a distillation, whatever its state."""
-    try:
-        path = directory / FILE_NAME
-        plain = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= MAX_BYTES else None
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(plain, dict) and plain.get("kind") == "distillation"

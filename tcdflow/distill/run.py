@@ -62,8 +62,8 @@ def distil(path: Path, prepared: PreparedDistillation, progress: Progress) -> Di
     """
     accelerator = machine.accelerator(prepared.spec.distill)
     with DistillDirectory.open(path, prepared) if accelerator.is_main_process else nullcontext() as directory, quiet():
-        if directory is not None and directory.is_done:
-            return directory.record
+        if machine.any_of(accelerator, directory is not None and directory.is_done):
+            return directory.record if directory is not None else None
         one = _Execution(path, prepared, accelerator, directory, progress)
         trainer = one.loaded()
         one.train(trainer)

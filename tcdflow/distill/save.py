@@ -22,6 +22,7 @@ from tcdflow.engine.watch import peak_memory
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.hashes import sha256_file
 from tcdflow.record.atomic import write_text
+from tcdflow.record.environment import versions
 
 _LATEST = 100
 """Steps that the mean of the latest losses is over."""
@@ -70,7 +71,7 @@ class Saver:
         found, warnings = checkpoint.latest(self._path, self._prepared.key)
         if self._directory is None:
             return found, []
-        record, now = self._directory.record, machine.described(self._accelerator)
+        record, now = self._directory.record, versions() | machine.described(self._accelerator)
         if found is None:
             record.data.encoded_sha256 = None
         if record.data.encoded_sha256 not in (None, encoded_sha256):
@@ -78,7 +79,7 @@ class Saver:
             raise ConfigError([Problem("hydra.run.dir", what, str(self._path))])
         changed = [name for name, value in now.items() if record.environment.get(name, value) != value]
         if found is not None and changed:
-            warnings.append(f"it goes on with another {', '.join(changed)} than before: not bit-identical")
+            warnings.append(f"it goes on with other {', '.join(changed)} than before: not bit-identical")
         record.data.encoded_sha256 = encoded_sha256
         record.environment |= now
         record.warnings = list(dict.fromkeys([*record.warnings, *warnings]))

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from tcdflow.distill import machine
 from tcdflow.distill import optimizer as optimizers
 from tcdflow.distill.checkpoint import Checkpoint
 from tcdflow.distill.dataset import Dataset
@@ -103,7 +104,7 @@ class Trainer:
         Raises:
             RunError: if the loss is NaN or Inf; the weights are those of the step before.
         """
-        while self.done < self._distill.steps and not self._any(stop()):
+        while self.done < self._distill.steps and not machine.any_of(self._accelerator, stop()):
             start = time.perf_counter()
             rate = learning_rate(self._distill, self.done)
             optimizers.set_rate(self._optimizer, rate)
@@ -141,13 +142,6 @@ class Trainer:
         if decay is not None:
             for name, weight in self.student.weights.items():
                 self._ema[name].lerp_(weight, 1 - decay)
-
-    def _any(self, here: bool) -> bool:
-        """Say whether any process wants something: all of them have to end after the same step."""
-        if self._accelerator.num_processes == 1:
-            return here
-        wanted = torch.tensor(float(here), device=self._accelerator.device)
-        return float(self._accelerator.reduce(wanted, "sum")) > 0
 
 
 def _synced(accelerator: Accelerator, model: Any, last: bool) -> AbstractContextManager[Any]:
