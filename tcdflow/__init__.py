@@ -6,6 +6,8 @@
 
     result = tcdflow.run("prompt=a red heart", "sampling.steps=4")
     result.images[0]
+    results = tcdflow.sweep("prompt=a red heart,a panda", "sampling.eta=0,0.5,1")
+    results.filter("sampling.eta=0.5").grid(x="prompt")
 
 Importing this package imports neither torch nor Hydra; the first call does.
 """
@@ -13,10 +15,11 @@ Importing this package imports neither torch nor Hydra; the first call does.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tcdflow._version import __version__
-from tcdflow.api import compose, run
+from tcdflow.api import compose, load, run, sweep
 from tcdflow.errors import (
     ConfigError,
     OutputError,
@@ -25,6 +28,7 @@ from tcdflow.errors import (
     RunError,
     SourceError,
     TcdflowError,
+    TcdflowWarning,
 )
 
 if os.name != "posix":
@@ -34,31 +38,41 @@ if os.name != "posix":
 
 if TYPE_CHECKING:
     from tcdflow.engine.result import Result
+    from tcdflow.results.image import ImageResult
+    from tcdflow.results.results import Results
     from tcdflow.spec.model import RunSpec
 
 __all__ = [
     "ConfigError",
+    "ImageResult",
     "OutputError",
     "RecordError",
     "RequestError",
     "Result",
+    "Results",
     "RunError",
     "RunSpec",
     "SourceError",
     "TcdflowError",
+    "TcdflowWarning",
     "__version__",
     "compose",
+    "load",
     "run",
+    "sweep",
 ]
 
 
+_LATE = {
+    "ImageResult": "tcdflow.results.image",
+    "Result": "tcdflow.engine.result",
+    "Results": "tcdflow.results.results",
+    "RunSpec": "tcdflow.spec.model",
+}
+"""Classes whose modules are imported when somebody asks for them."""
+
+
 def __getattr__(name: str) -> object:
-    if name == "Result":
-        from tcdflow.engine.result import Result
-
-        return Result
-    if name == "RunSpec":
-        from tcdflow.spec.model import RunSpec
-
-        return RunSpec
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module 'tcdflow' has no attribute {name!r}")

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class RayLauncherConf:
-    """Settings, as of :class:`tcdflow.sweep.ray_cluster.RaySettings`."""
+    """Settings, as of :class:`tcdflow.sweeps.ray_cluster.RaySettings`."""
 
     _target_: str = "hydra_plugins.tcdflow_launcher.RayLauncher"
     address: str | None = None

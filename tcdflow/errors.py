@@ -57,6 +57,10 @@ class Problem:
         return one_line(f"{subject}: {shortened(unsigned(self.what), 1000)}{meant}{where}")
 
 
+class TcdflowWarning(UserWarning):
+    """What is allowed and probably not meant, as the library tells it; records have it too."""
+
+
 class TcdflowError(Exception):
     """Base of all errors that tcdflow raises on purpose."""
 

@@ -14,6 +14,8 @@ SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|s
 _LOGIN = re.compile(r"(:/{1,2})[^/?#\s]*@")  # a path has one slash of a URL's two
 _PARAMETER = re.compile(r"(?<=[?&])([^=&?#\s]+)=[^&#\s'\"\]]*")
 
+_ADVICE = re.compile(r"\binstall(ed|ing|ation)?\b", re.I)
+
 
 def printable(text: str) -> str:
     """Return text with control characters escaped, so that an untrusted name cannot drive a terminal."""
@@ -38,6 +40,12 @@ def about(path: object, what: str) -> str:
 def reason(error: BaseException, most: int = 300) -> str:
     """Return what an exception says, as :func:`joined` does; the name of its type where it says nothing."""
     return joined(str(error), most) or type(error).__name__
+
+
+def library_reason(error: Exception) -> str:
+    """Return what a library says of untrusted files, without advice to install what these ask for."""
+    asks = isinstance(error, ImportError) or _ADVICE.search(str(error)) is not None
+    return "its files ask for a package, which files may not choose" if asks else reason(error)
 
 
 def first_line(message: str | BaseException) -> str:

@@ -24,7 +24,7 @@ from tcdflow.multirun.planned import directory_of
 from tcdflow.record.key import effect
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 
 EXAMPLES = (
     ('tcdflow check prompt="a red heart" sampling.steps=8', "show one run: settings, files, UNet calls, time"),

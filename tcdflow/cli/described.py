@@ -85,7 +85,7 @@ def _plan(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"axis        {printable(', '.join(axis['keys']))}: {counted(axis['values'], 'value')}"
     if found["excluded"] or found["folded"]:
         yield f"left out    {found['excluded']} excluded, {found['folded']} the same as another"
-    yield "loads       " + ", ".join(f"{count} {what}" for what, count in found["loads"].items())
+    yield "loads       " + ", ".join(counted(count, what.removesuffix("s")) for what, count in found["loads"].items())
     yield f"UNet calls  {found['unet_calls']}"
     yield f"time        {_estimated(found['time'])}"
     for cell in cells[:_SHOWN]:

@@ -21,9 +21,9 @@ from tcdflow.record.data import is_there
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
 from tcdflow.rerun.source import find, is_sweep
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep import planner
-from tcdflow.sweep.files import looked_up
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps import planner
+from tcdflow.sweeps.files import looked_up
 
 EXAMPLES = (
     ("tcdflow fetch experiment=quickstart", "download what a run needs"),

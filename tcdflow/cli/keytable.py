@@ -15,8 +15,8 @@ from tcdflow.spec.keys import NAME, Key, keys
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.sweep.ray_cluster import KEY as LAUNCHER
-from tcdflow.sweep.ray_cluster import RaySettings
+from tcdflow.sweeps.ray_cluster import KEY as LAUNCHER
+from tcdflow.sweeps.ray_cluster import RaySettings
 
 CHANGES: dict[Effect, str] = {
     "pixels": "yes",

@@ -22,7 +22,7 @@ from tcdflow.record import lockfile
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request, network_of
 from tcdflow.spec.paths import at_home
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 
 SUFFIX = ".lock.json"
 

@@ -11,15 +11,17 @@ from pathlib import Path
 import yaml
 
 from tcdflow.cli.files import DownloadBar
+from tcdflow.cli.made import tell
 from tcdflow.cli.warn import warn
 from tcdflow.config.compose import Composer
 from tcdflow.config.plugins import Drive
 from tcdflow.engine.result import Result
 from tcdflow.errors import RecordError
 from tcdflow.files.resolve import fetch
+from tcdflow.gallery.live import Ended, end_of
 from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.record import document
-from tcdflow.sweep.directory import alone
+from tcdflow.sweeps.directory import alone
 from tcdflow.text import counted, printable
 
 
@@ -32,17 +34,20 @@ def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
         fetch(sweep.artifacts, download.progress)
     gc.enable()  # `main` stopped it, and nothing tells when a sweep of many processes has loaded all
     with alone(sweep.directory):
-        sweep.run(show)
-    return _report(sweep, time.perf_counter() - start)
+        try:
+            sweep.run(show)
+        finally:
+            ended = end_of(sweep.directory, page=sweep.first.spec.output.gallery)
+    return _report(sweep, ended, time.perf_counter() - start)
 
 
 def show(result: Result) -> None:
     """Print the paths of a job's images."""
-    for path in result.paths:
-        print(path, flush=True)
+    tell(result.paths)
 
 
-def _report(sweep: HydraSweep, seconds: float) -> int:
+def _report(sweep: HydraSweep, ended: Ended, seconds: float) -> int:
+    warn([f"no page: {ended.problem}"] if ended.problem else [])
     records = [_record(path.parent) for path in sweep.directory.rglob(document.FILE_NAME)]
     warn(dict.fromkeys(text for one in records if one for text in one.warnings if text not in sweep.warnings))
     statuses = [one.status if one else "failed" for one in records]
@@ -53,10 +58,8 @@ def _report(sweep: HydraSweep, seconds: float) -> int:
         best = yaml.safe_load(found.read_text("utf-8"))
         values = ", ".join(f"{key}={value}" for key, value in best["best_params"].items())
         print(f"best {sweep.metric}: {best['best_value']:g} with {printable(values)}; {found}", file=sys.stderr)
-    print(
-        f"{counted(len(statuses), 'job')} in {seconds:.1f} s: {listed}; {printable(str(sweep.directory))}",
-        file=sys.stderr,
-    )
+    where = printable(str(ended.page or sweep.directory))
+    print(f"{counted(len(statuses), 'job')} in {seconds:.1f} s: {listed}; {where}", file=sys.stderr)
     return int(counts.get("done", 0) != len(statuses))
 
 

@@ -12,8 +12,8 @@ from tcdflow.files.artifact import Artifact
 from tcdflow.files.sizes import resolve_size
 from tcdflow.record.key import effect
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep import order, timings
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps import order, timings
+from tcdflow.sweeps.plan import Plan
 
 VERSION = 1
 """Of the JSON; raised when a key of it changes its meaning or goes."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tcdflow.sweep.directory import cell_path
+from tcdflow.cli.made import tell
+from tcdflow.sweeps.directory import cell_path
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from tcdflow.sweep.outcome import Outcome
+    from tcdflow.sweeps.outcome import Outcome
 
 
 class StepBar:
@@ -102,10 +103,9 @@ class SweepBar:
                 self._images += len(outcome.record.outputs)
             pace, left = self._pace()
             self._progress.update(self._cells, advance=1, note=pace, left=left)
-        elif outcome.status == "done" and not sys.stderr.isatty():
+        if outcome.status == "done" and outcome.record is not None:
             where = cell_path(self._directory, outcome.cell)
-            for output in outcome.record.outputs if outcome.record else ():
-                print(where / output.file, flush=True)
+            tell((where / output.file for output in outcome.record.outputs), shown=not sys.stderr.isatty())
 
     def _pace(self) -> tuple[str, str]:
         seconds = time.monotonic() - self._start

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcdflow.cli.arguments import Arguments
-from tcdflow.cli.collector import resume_collector
+from tcdflow.cli.engines import engine
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.flags import FETCH
+from tcdflow.cli.made import tell
 from tcdflow.cli.run import summary
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import tell_seeds, warn
@@ -108,7 +109,6 @@ def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
 
 def _rerun(recorded: Recorded, request: Request, where: Sequence[str]) -> Result:
     from tcdflow.cli.progress import StepBar
-    from tcdflow.engine.warm import WarmEngine
     from tcdflow.request.run import run_single
 
     start = time.perf_counter()
@@ -116,25 +116,23 @@ def _rerun(recorded: Recorded, request: Request, where: Sequence[str]) -> Result
     prepared = _prepared(recorded, request)
     warn(prepared.warnings)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
-        engine = WarmEngine(reusable=False, on_loaded=resume_collector)
-        result = run_single(prepared, output, engine, bar.step)
+        made_by = engine(reusable=False)
+        result = run_single(prepared, output, made_by, bar.step)
     warn(result.record.warnings[len(prepared.warnings) :])
-    for path in result.paths:
-        print(path)
+    tell(result.paths)
     print(summary(result, time.perf_counter() - start), file=sys.stderr)
     return result
 
 
 def _verify(recorded: Recorded, request: Request) -> int:
     from tcdflow.cli.progress import StepBar
-    from tcdflow.engine.warm import WarmEngine
     from tcdflow.rerun.verify import comparable, verify
 
     comparable(recorded)
     prepared = _prepared(recorded, request)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
-        engine = WarmEngine(reusable=False, on_loaded=resume_collector)
-        verified = verify(recorded, prepared, engine, bar.step)
+        made_by = engine(reusable=False)
+        verified = verify(recorded, prepared, made_by, bar.step)
     return _report(verified, recorded)
 
 
@@ -180,13 +178,11 @@ def _tell_why(verified: Verified) -> None:
 
 
 def _sweep(directory: Path, size: int | None, *, allow_pickle: bool, fetch: bool) -> int:
-    from tcdflow.engine.warm import WarmEngine
     from tcdflow.rerun.cells import sample, verify_cells
 
     cells, undone = sample(directory, size)
     unlike: list[Verified] = []
-    engine = WarmEngine(on_loaded=resume_collector)
-    for verified in verify_cells(cells, engine, interrupted, allow_pickle=allow_pickle, fetch=fetch):
+    for verified in verify_cells(cells, engine(reusable=True), interrupted, allow_pickle=allow_pickle, fetch=fetch):
         if not verified.identical:
             unlike.append(verified)
             if len(unlike) <= _SHOWN:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
-from tcdflow.cli.collector import resume_collector
+from tcdflow.cli.engines import engine
+from tcdflow.cli.made import tell
 from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.config.compose import CONFIG_NAME, Composer
 from tcdflow.libraries.hydra import arguments
@@ -68,7 +69,6 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     from tcdflow.cli.files import DownloadBar
     from tcdflow.cli.progress import StepBar
     from tcdflow.config.run_output import RunOutput
-    from tcdflow.engine.warm import WarmEngine
     from tcdflow.request.prepare import prepare
     from tcdflow.request.request import Request
     from tcdflow.request.run import run_single
@@ -79,11 +79,10 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     tell_seeds(composer.seeds.drawn)
     warn(prepared.warnings)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
-        engine = WarmEngine(reusable=False, on_loaded=resume_collector)
-        result = run_single(prepared, output, engine, bar.step)
+        made_by = engine(reusable=False)
+        result = run_single(prepared, output, made_by, bar.step)
     warn(result.record.warnings[len(prepared.warnings) :])
-    for path in result.paths:
-        print(path)
+    tell(result.paths)
     print(summary(result, time.perf_counter() - start), file=sys.stderr)
     return 0
 

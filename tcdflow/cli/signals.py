@@ -34,6 +34,12 @@ def interrupted() -> bool:
     return bool(_first)
 
 
+def forget() -> None:
+    """Take what was heard as answered: the next signal is a first one."""
+    _first.clear()
+    _requests.clear()
+
+
 def deafen() -> None:
     """Let signals interrupt nothing any more, all being done; a second one still ends the process at once."""
     for number in (signal.SIGINT, *_stopping):

@@ -13,7 +13,7 @@ from tcdflow.record import document
 from tcdflow.record.data import is_there
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.paths import at_home
-from tcdflow.sweep import plan as plans
+from tcdflow.sweeps import plan as plans
 from tcdflow.text import one_line, shortened, unsigned
 
 _WHAT = "unknown command or override"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tcdflow.cli.collector import resume_collector
+from tcdflow.cli.engines import engine
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.signals import interrupted
@@ -16,15 +16,14 @@ from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.config.compose import Composer
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.config.plugins import drive
-from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Progress
 from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Process
 from tcdflow.multirun.planned import Finished
 from tcdflow.multirun.watcher import Watcher
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps.outcome import Outcome
 from tcdflow.text import counted, printable
 
 _SHOWN = 20
@@ -45,7 +44,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
 
 def process() -> Process:
     """Return what this process has for a sweep."""
-    return Process(WarmEngine(on_loaded=resume_collector), interrupted)
+    return Process(engine(reusable=True), interrupted)
 
 
 class Terminal(Watcher):
@@ -107,5 +106,6 @@ def report(done: Finished) -> int:
         words = ["tcdflow", "resume", "--retry-failed", str(done.directory), *done.launcher.words]
         print(f"log: {log}; again: {printable(shlex.join(words))}", file=sys.stderr)
     listed = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
-    print(f"{counted(len(statuses), 'cell')} in {done.seconds:.1f} s: {listed}; {table}", file=sys.stderr)
+    page = f"; page: {printable(str(done.page))}" if done.page else ""
+    print(f"{counted(len(statuses), 'cell')} in {done.seconds:.1f} s: {listed}; {table}{page}", file=sys.stderr)
     return 1 if failed else 0

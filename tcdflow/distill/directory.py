@@ -157,11 +157,10 @@ def _differences(record: DistillRecord, prepared: PreparedDistillation) -> Itera
         if files.get((file.role, file.file)) != file.sha256:
             found = True
             yield f"was begun with another {file.file} of {file.role}; choose another directory"
-    if record.data.sha256 != prepared.data_sha256:
-        found = True
+    if not found and record.data.sha256 != prepared.data_sha256:  # which depends on the others, too
         yield "was begun with other data (captions, images or their number); choose another directory"
-    if not found:
-        yield "was begun with a distillation of another version; choose another directory"
+    elif not found:
+        yield "was begun by another version of tcdflow; choose another directory"
 
 
 def _now() -> str:

@@ -21,6 +21,7 @@ from tcdflow.files.opened import opened
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import adapters, device, optimizations, schedulers
+from tcdflow.pipeline.loading import one_line
 from tcdflow.pipeline.unpickle import without_pickles
 from tcdflow.record.sample import Sample
 from tcdflow.spec.batch import Batch, batches_of
@@ -98,7 +99,8 @@ class Engine:
         if loaded.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(loaded.device)
         pipe = loaded.pipe
-        pipe.scheduler = schedulers.make(first.scheduler, loaded.scheduler_config)
+        with one_line("base.source", first.base.source, f"its scheduler config does not fit {first.scheduler.name}"):
+            pipe.scheduler = schedulers.make(first.scheduler, loaded.scheduler_config)
         wanted: list[SampleInput] = []
         for spec, watch in zip(specs, watches, strict=True):
             with watch.stage("encode"):

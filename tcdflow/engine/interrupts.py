@@ -15,10 +15,13 @@ class Interrupts:
     """While open, remembers a Ctrl-C, and raises it again where something caught it: at the next step or at the end.
 
     It takes the place of Python's own handler alone: whoever set another, or runs in another thread, keeps his.
+
+    Attributes:
+        came: whether there was one.
     """
 
     def __init__(self) -> None:
-        self._came = False
+        self.came = False
         self._watching = False
 
     def __enter__(self) -> Self:
@@ -33,14 +36,14 @@ class Interrupts:
     ) -> None:
         if self._watching:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._came and (error is None or isinstance(error, Exception)):
+        if self.came and (error is None or isinstance(error, Exception)):
             raise KeyboardInterrupt from error
 
     def at_each(self, on_step: Step | None) -> Step:
         """Return a step's callback that first raises the interrupt, if one came."""
 
         def step(image: int, done: int, of: int) -> None:
-            if self._came:
+            if self.came:
                 raise KeyboardInterrupt
             if on_step is not None:
                 on_step(image, done, of)
@@ -48,5 +51,5 @@ class Interrupts:
         return step
 
     def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
-        self._came = True
+        self.came = True
         raise KeyboardInterrupt

@@ -12,16 +12,27 @@ if TYPE_CHECKING:
 
 @dataclass
 class WarmEngine:
-    """Makes the engine on first use, so that nothing heavy is imported before. Attributes as of ``Engine``."""
+    """Makes the engine on first use, so that nothing heavy is imported before. Attributes as of ``Engine``.
+
+    Attributes:
+        asked: whether somebody wanted the engine since this was last set to False.
+    """
 
     reusable: bool = True
     on_loaded: Callable[[], None] | None = None
+    asked: bool = False
     _engine: Engine | None = field(default=None, repr=False)
 
     def __call__(self) -> Engine:
         """Return the engine, importing torch if need be."""
+        self.asked = True
         if self._engine is None:
             from tcdflow.engine.engine import Engine
 
             self._engine = Engine(reusable=self.reusable, on_loaded=self.on_loaded)
         return self._engine
+
+    def close(self) -> None:
+        """Release what is loaded; the next run loads it again."""
+        if self._engine is not None:
+            self._engine.close()

@@ -9,12 +9,18 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from functools import cache
 from pathlib import Path
 
 from tcdflow.spec.model import RuntimeSpec
 
 DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg", "/dev/kfd")
 """What CUDA's or ROCm's driver leaves in a file system: on Linux, in containers, and under Windows (dxg)."""
+
+
+_CPUINFO = Path("/proc/cpuinfo")
+_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""What Linux calls such instructions: those of Intel and AMD, and ARM's."""
 
 
 def computes_in_half(runtime: RuntimeSpec) -> bool:
@@ -33,6 +39,34 @@ def missing_device(runtime: RuntimeSpec) -> str | None:
     if kind not in there or there[kind]():
         return None
     return f"runtime.device={runtime.device}: no such device is seen on this machine; auto takes what is there"
+
+
+def on_cpu(runtime: RuntimeSpec) -> bool:
+    """Say whether a run computes on the CPU, as far as its settings and a look at the machine tell."""
+    return runtime.device == "cpu" or (runtime.device == "auto" and not (_has_cuda() or _has_mps()))
+
+
+def slow_on_cpu(runtime: RuntimeSpec) -> str | None:
+    """Say that this CPU computes a run's dtype without instructions for it, many times as slowly as float32."""
+    if runtime.dtype != "bfloat16" or not on_cpu(runtime) or cpu_has_bfloat16() is not False:
+        return None
+    return (
+        "runtime.dtype=bfloat16: this CPU has no instructions for it (avx512_bf16, amx_bf16), and takes many times as "
+        "long as for float32"
+    )
+
+
+@cache
+def cpu_has_bfloat16() -> bool | None:
+    """Say whether the CPU has instructions for bfloat16; None where the system does not tell."""
+    try:
+        text = _CPUINFO.read_text("utf-8", "replace")
+    except OSError:
+        return None
+    lines = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]
+    if not lines:
+        return None
+    return not _BFLOAT16.isdisjoint(lines[0].split())
 
 
 def _has_cuda() -> bool:

@@ -12,16 +12,25 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tcdflow.files.component_kinds import wrong_kind, wrong_processing
+
 _CODE = frozenset(
     {"auto_map", "custom_pipeline", "custom_pipelines", "trust_remote_code", "quantization_config", "quant_method"}
     | {"compression_config", "kernel_config", "use_kernels", "use_timm_backbone", "use_pretrained_backbone"}
-    | {"pretrained_backbone_checkpoint", "base_model_name_or_path", "peft_type"}
+    | {"pretrained_backbone_checkpoint", "base_model_name_or_path", "peft_type", "fusion_config", "gguf_file"}
+    | {"transformers_weights"}
 )
-"""Keys that make a library import, fetch or quantize."""
+"""Keys that make a library import, fetch or quantize, or read other weights than those that it is given."""
 
 _IMPLEMENTATION = re.compile(r"_?(\w+_)?implementation(_internal)?")
 _IMPLEMENTATIONS = (None, "sdpa", "eager")
 """Ways to compute attention that the libraries have themselves; others they fetch."""
+
+_ACTIVATION = re.compile(r"(\w+_)?(act|activation)(_fn|_function)?", re.ASCII)
+_ACTIVATIONS = re.compile(
+    r"(quick_)?gelu(_(10|new|fast|python|accurate|pytorch_tanh))?|(leaky_)?relu[26]?|linear|mish|sigmoid|silu|swish|tanh"
+)
+"""Functions that the libraries have themselves; for xielu they import a package of that name."""
 
 _CLASSES = {
     "_class_name": re.compile(r"[A-Za-z0-9]{1,64}"),
@@ -54,6 +63,7 @@ _SIZES: Mapping[str, int] = {
     "model_max_length": 8192,
     "motion_max_seq_length": 8192,
     "motion_layers_per_block": 16,
+    "motion_norm_num_groups": 4096,
     "motion_transformer_layers_per_block": 32,
     "motion_num_attention_heads": 1024,
     "norm_num_groups": 4096,
@@ -76,10 +86,18 @@ _SIZES: Mapping[str, int] = {
 }
 """The most of what a model is made of, by key; lists and mappings of such numbers are held to it, too."""
 
+_MAY_BE_NONE = frozenset(
+    {"encoder_hid_dim", "layers_per_block", "motion_transformer_layers_per_block", "num_class_embeds", "num_labels"}
+    | {"projection_dim", "transformer_layers_per_block"}
+)
+"""What a model can have 0 of."""
+
 _LAYER_COUNT = re.compile(r"(\w+_)?(layers|blocks|depths)(_\w+)?", re.ASCII)
 _MOST_LAYERS = 128
 """Of counts of layers whose key is not above: each is built one by one."""
 
+_ENDLESS = "lambda_min_clipped"
+"""The one number of schedulers that is infinite in published configs (DPM-Solver's)."""
 _MOST = 1_000_000
 _MOST_FLOAT = 1e9
 _MOST_ITEMS = 100_000
@@ -105,8 +123,10 @@ _WIDTHS = {
 """What a config calls the sizes of tensors, by the end of their names."""
 
 
-DATA = frozenset({"vocab.json", "added_tokens.json", "special_tokens_map.json"})
+DATA = frozenset({"vocab.json", "added_tokens.json"})
 """Files that hold words and no settings."""
+
+_SPECIAL_TOKENS = re.compile(r"\w{1,60}_tokens?", re.ASCII)
 
 
 def problem(leaf: str, config: Mapping[str, Any]) -> str | None:
@@ -120,7 +140,14 @@ def problem(leaf: str, config: Mapping[str, Any]) -> str | None:
         return "names a PEFT adapter, whose base a library would fetch; LoRAs belong to loras"
     if leaf == "tokenizer.json":
         return next(_patterns(config, 0), None)
-    return next(_problems(config, "", 0), None)
+    if leaf == "special_tokens_map.json":
+        for key in config:
+            if not _SPECIAL_TOKENS.fullmatch(key):
+                return f"{key[:60]}: is no special token, and transformers would take it for a setting of the tokenizer"
+    if config.get("model_type") == "clip_text_model" and not isinstance(config.get("eos_token_id", 2), int):
+        return "eos_token_id: must be a whole number: it tells where a prompt ends"
+    found = next(_problems(config, "", 0), None)
+    return wrong_processing(config) if found is None and leaf == "preprocessor_config.json" else found
 
 
 def mismatch(config: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> str | None:
@@ -159,6 +186,8 @@ def _problems(node: object, key: str, depth: int) -> Iterator[str]:
             yield f"{key[:60]}: has {len(node):,} items; {_MOST_ITEMS:,} are allowed"
         for value in node:
             yield from _problems(value, key, depth + 1)
+    elif key == _ENDLESS and node == -math.inf:
+        return
     elif isinstance(node, float) and not (math.isfinite(node) and abs(node) <= _MOST_FLOAT):
         yield f"{key[:60]}: is no number that a model has"
     elif isinstance(node, int) and abs(node) > _MOST:
@@ -172,24 +201,34 @@ def _entry(key: str, value: object) -> Iterator[str]:
         yield f"{shown}: would have a library import, fetch or quantize; no config may"
     if _IMPLEMENTATION.fullmatch(key) and value not in _IMPLEMENTATIONS:
         yield f"{shown}: chooses an implementation, which is not a config's to choose; 'sdpa' and 'eager' are known"
+    if _ACTIVATION.fullmatch(key) and not _is_activation(value):
+        yield f"{shown}: is not an activation function of the supported models"
     if key == "backbone" and value is not None:
         yield f"{shown}: names a model of another library or repository"
     if (pattern := _CLASSES.get(key)) is not None and value is not None:
-        names = value if isinstance(value, list) else [value]
+        names = value if isinstance(value, list) and key == "architectures" else [value]
         if not all(isinstance(name, str) and pattern.fullmatch(name) for name in names):
             yield f"{shown}: names a class or kind of model that is not supported"
+    if (what := wrong_kind(key, value)) is not None:
+        yield f"{shown}: {what}"
     if (most := _SIZES.get(key, _MOST_LAYERS if _LAYER_COUNT.fullmatch(key) else None)) is not None:
-        yield from (f"{shown}: {what}" for number in _leaves(value) if (what := _wrong_size(number, most)))
+        least = int(key in _SIZES and key not in _MAY_BE_NONE)
+        yield from (f"{shown}: {what}" for number in _leaves(value) if (what := _wrong_size(number, least, most)))
         if isinstance(value, list) and len(value) > _MOST_BLOCKS:
             yield f"{shown}: has {len(value):,} items; {_MOST_BLOCKS} are allowed"
 
 
-def _wrong_size(number: object, most: int) -> str | None:
+def _is_activation(value: object) -> bool:
+    unset = value is None or isinstance(value, bool)  # whether there is one, as resnet_skip_time_act
+    return unset or (isinstance(value, str) and _ACTIVATIONS.fullmatch(value) is not None)
+
+
+def _wrong_size(number: object, least: int, most: int) -> str | None:
     if number is None:
         return None
     if isinstance(number, bool) or not isinstance(number, int):
         return "must be a whole number"
-    return None if 0 <= number <= most else f"must be at least 0 and at most {most:,}"
+    return None if least <= number <= most else f"must be at least {least} and at most {most:,}"
 
 
 def _leaves(value: object) -> Iterator[object]:

@@ -222,7 +222,7 @@ def checked(artifact: Artifact) -> Artifact:
 def _check_config(artifact: Artifact, name: str, absent: Set[str]) -> None:
     """Refuse a component's config that would have a library do more than load these weights."""
     folder, _, leaf = name.rpartition("/")
-    if leaf in component_config.DATA or name == model_index.FILE:
+    if leaf in component_config.DATA:
         return
     config = model_index.read_json(artifact.root / name)
     what = component_config.problem(leaf, config)

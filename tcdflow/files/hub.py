@@ -20,6 +20,7 @@ from tcdflow.files.artifact import Absent
 from tcdflow.files.hashes import sha256_file
 from tcdflow.files.hub_download import Progress, download, link
 from tcdflow.files.hub_errors import NOT_FETCHED, OFFLINE, one_line
+from tcdflow.files.hub_incomplete import remove_incomplete
 from tcdflow.files.hub_session import interruptible, limit_requests
 from tcdflow.files.hub_tree import Tree, keep, promised, recall
 from tcdflow.files.safetensors_header import Header
@@ -126,6 +127,7 @@ class HubRepo:
                 # A dangling link is in the way too; a blob that another process has just made is not.
                 if path.is_symlink() or (path.exists() and not _is_whole(path, file)):
                     path.unlink(missing_ok=True)
+        remove_incomplete(self._cache)
         with one_line(self.repo, self.revision):
             limit_requests()
             download(self.repo, self.revision, [(file, self._blob(file)) for file in absent], progress)
@@ -167,6 +169,7 @@ class HubRepo:
     def _bring_small(self, names: Sequence[str]) -> None:
         folder = self.snapshot
         if not self._offline and not all((folder / name).is_file() for name in names):
+            remove_incomplete(self._cache)
             with one_line(self.repo, self.revision):
                 limit_requests()
                 patterns = [_literally(name) for name in names]

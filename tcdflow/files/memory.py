@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from tcdflow.files.accelerator import computes_in_half
+from tcdflow.files.accelerator import on_cpu
 from tcdflow.files.artifact import Artifacts
 from tcdflow.spec.model import RunSpec
 
@@ -23,12 +23,10 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         spec: the run.
         files: its local files; what is absent is not counted.
     """
-    if spec.runtime.device != "cpu" and (spec.runtime.device != "auto" or computes_in_half(spec.runtime)):
-        return
     dtype = spec.runtime.dtype if spec.runtime.dtype != "auto" else "float32"
     needed = files.weights * _BYTES.get(dtype, 4)
     there = machine_bytes()
-    if there is not None and needed > there:
+    if there is not None and needed > there and on_cpu(spec.runtime):
         half = "" if dtype in _BYTES else "; runtime.dtype=bfloat16 takes half of that"
         yield f"the weights take {needed / 1e9:.1f} GB in {dtype}, and this machine has {there / 1e9:.1f} GB{half}"
 

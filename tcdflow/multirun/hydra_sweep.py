@@ -32,8 +32,8 @@ from tcdflow.request.run import opened
 from tcdflow.spec.metrics import METRICS
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.sweep import planner
-from tcdflow.sweep.metrics import measured, value
+from tcdflow.sweeps import planner
+from tcdflow.sweeps.metrics import measured, value
 from tcdflow.text import any_of, first_line
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from tcdflow.config.overrides import check
 from tcdflow.config.plugins import LAUNCHER, RAY, Drive, drive
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.problems import problems_of
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.ray_cluster import KEY, RaySettings, check_address
-from tcdflow.sweep.runner import Runner
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Plan
+from tcdflow.sweeps.ray_cluster import KEY, RaySettings, check_address
+from tcdflow.sweeps.runner import Runner
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -101,6 +101,6 @@ class Launcher:
         """Return what makes the cells."""
         if self.ray is None:
             return Runner(plan, directory, process.engine, on_step, process.interrupted)
-        from tcdflow.sweep.ray_runner import RayRunner
+        from tcdflow.sweeps.ray_runner import RayRunner
 
         return RayRunner(plan, directory, self.ray, process.interrupted)

@@ -22,13 +22,13 @@ from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import flat, planner, results, timings
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.files import bring
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import pending
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps import flat, planner, results, timings
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.files import bring
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Plan
+from tcdflow.sweeps.runner import pending
 from tcdflow.text import counted, printable
 
 
@@ -38,6 +38,7 @@ class Finished:
 
     Attributes:
         directory: of the sweep.
+        page: to look at it with; None if it has none.
         outcomes: of its cells, in the plan's order.
         warnings: of its runs, as far as nobody was told of them yet.
         launcher: that ran it.
@@ -45,6 +46,7 @@ class Finished:
     """
 
     directory: Path
+    page: Path | None
     outcomes: tuple[Outcome, ...]
     warnings: tuple[str, ...]
     launcher: Launcher
@@ -137,6 +139,8 @@ class _Running:
             retry_failed: run failed cells again.
             warned: warnings that were told already.
         """
+        from tcdflow.gallery.live import LivePage  # a tenth of a second, which planning alone need not pay
+
         start = time.perf_counter()
         self._tell_of_other_versions()
         runner = self.launcher.runner(self.plan, self.directory, process, self.watcher.step)
@@ -146,23 +150,31 @@ class _Running:
                 bring(self.plan, progress)
         outcomes = {outcome.cell.name: outcome for outcome in before}
         finished: list[Outcome] = []
+        page = LivePage(self.plan, self.directory)
         done = sum(outcome.status != "left" for outcome in before)
         try:
             with log_file(self.directory / sweeps.LOG), self.watcher.over(self.directory, len(before), done):
+                page.begin(before)
                 for outcome in runner.run(before):
                     outcomes[outcome.cell.name] = outcome
                     finished.append(outcome)
                     self.watcher.cell(outcome)
+                    page.advance(outcome)
         except BaseException as error:
             with suppress(OutputError):  # what stopped the sweep matters more
                 self._write_down(outcomes, finished)
+                page.end(list(outcomes.values()), whole=False)
             self.watcher.stopped(error, self._how_far(outcomes))
             raise
         self._write_down(outcomes, finished)
+        ended = page.end(list(outcomes.values()), whole=True)
+        self.watcher.warn([f"no page: {ended.problem}"] if ended.problem else [])
         sweeps.finished(self.directory)
         found = dict.fromkeys(text for outcome in finished if outcome.record for text in outcome.record.warnings)
         new = tuple(text for text in found if text not in warned)
-        return Finished(self.directory, tuple(outcomes.values()), new, self.launcher, time.perf_counter() - start)
+        return Finished(
+            self.directory, ended.page, tuple(outcomes.values()), new, self.launcher, time.perf_counter() - start
+        )
 
     def _write_down(self, outcomes: Mapping[str, Outcome], finished: Sequence[Outcome]) -> None:
         results.write(self.directory, self.plan, list(outcomes.values()))

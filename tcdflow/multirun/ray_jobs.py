@@ -1,7 +1,7 @@
 """Hydra's jobs on Ray's workers: what ``hydra/launcher=ray`` does where Hydra drives a sweep.
 
 Any Hydra application may use it; tcdflow does with sweepers such as Optuna's. Sweeps that tcdflow plans go another way:
-see :mod:`tcdflow.sweep.ray_runner`.
+see :mod:`tcdflow.sweeps.ray_runner`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from tcdflow.errors import ConfigError
 from tcdflow.libraries import omegaconf
 from tcdflow.spec.problems import problems_of
-from tcdflow.sweep.ray_cluster import KEY, RaySettings, cluster
-from tcdflow.sweep.ray_worker import share_processors
+from tcdflow.sweeps.ray_cluster import KEY, RaySettings, cluster
+from tcdflow.sweeps.ray_worker import share_processors
 
 
 class Launching(Protocol):

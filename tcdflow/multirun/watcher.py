@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from tcdflow.files.resolve import Progress
-from tcdflow.sweep.outcome import Outcome
+from tcdflow.sweeps.outcome import Outcome
 
 
 class Watcher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from inspect import signature
 from typing import Any
@@ -33,6 +34,7 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
         pipe = read(cls, artifacts, dtype, _options(cls, spec) | parts)
     pipe.set_progress_bar_config(disable=True)
     adapters.attach(pipe, spec, artifacts)
+    _check_whole(pipe.components, spec)
     return pipe.to(device)
 
 
@@ -55,7 +57,22 @@ def switch(pipe: Any, before: RunSpec, spec: RunSpec, artifacts: Artifacts, dtyp
         other = cls.from_pipe(pipe, dtype=dtype, **{**_options(cls, spec), **shared, **parts})
     other.set_progress_bar_config(disable=True)
     adapters.attach(other, spec, artifacts)
+    _check_whole(parts, spec)
     return other.to(where)
+
+
+def _check_whole(components: Mapping[str, Any], spec: RunSpec) -> None:
+    """Refuse a model, just loaded, of which the weights lack a part: diffusers leaves it without values.
+
+    Raises:
+        ConfigError: naming the component and a weight.
+    """
+    brought = {part: next(iter(own)) for kind, own in spec.adapters_by_kind.items() for part in kind.components}
+    for name, part in components.items():
+        weights = part.named_parameters() if isinstance(part, torch.nn.Module) else ()
+        if (lacking := next((weight for weight, tensor in weights if tensor.is_meta), None)) is not None:
+            key = f"adapters.{brought[name]}" if name in brought else "base.source"
+            raise ConfigError([Problem(key, f"{name}: its weights lack {lacking}, which its config.json asks for")])
 
 
 def lora_loader(pipe: Any, spec: RunSpec) -> Any:

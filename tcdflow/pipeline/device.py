@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.accelerator import cpu_has_bfloat16
 from tcdflow.spec.model import RuntimeSpec
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -23,7 +24,8 @@ def choose(runtime: RuntimeSpec) -> tuple[torch.device, torch.dtype]:
     if runtime.dtype == "auto":
         return device, torch.float32 if device.type == "cpu" else torch.float16
     if device.type == "cpu" and runtime.dtype == "float16":
-        what = "is too slow and too narrow on a cpu; use float32 or bfloat16"
+        also = " or bfloat16" if cpu_has_bfloat16() else ""
+        what = f"is too slow and too narrow on a cpu; use float32{also}"
         raise ConfigError([Problem("runtime.dtype", what, runtime.dtype)])
     return device, _DTYPES[runtime.dtype]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from tcdflow.errors import ConfigError, Problem, TcdflowError
-from tcdflow.text import reason
+from tcdflow.text import library_reason
 
 
 @contextmanager
@@ -28,4 +28,4 @@ def one_line(key: str, source: str, what: str) -> Iterator[None]:
     except (TcdflowError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        raise ConfigError([Problem(key, f"{what}: {type(error).__name__}: {reason(error)}", source)]) from error
+        raise ConfigError([Problem(key, f"{what}: {type(error).__name__}: {library_reason(error)}", source)]) from error

@@ -6,11 +6,13 @@ import contextlib
 import os
 import queue
 import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from tcdflow.errors import NoRoomError, OutputError
+from tcdflow.files.exclusive import BusyError, lock
 
 PARTIAL = ".partial-"
 """What the names of files begin with that are not whole yet."""
@@ -28,23 +30,49 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     Raises:
         OutputError: if the disk is full or the directory cannot be written.
     """
+    for tries in range(_TRIES, 0, -1):
+        try:
+            _write(path, data, durable and _flusher is None)
+        except FileNotFoundError as error:  # whoever tidies up was faster than its lock; or the directory has gone
+            if tries == 1:
+                raise OutputError.of(path, error) from error
+        except OSError as error:
+            raise OutputError.of(path, error) from error
+        else:
+            break
+    if durable and _flusher is not None:
+        _flusher.put(path)
+
+
+def _write(path: Path, data: bytes, flush: bool) -> None:
     temporary = path.with_name(_partial_name())  # known before it is there: an interrupt leaves nothing behind
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         with os.fdopen(handle, "wb") as file:
+            with contextlib.suppress(BusyError):
+                lock(handle)  # which tells it from one that a killed process has left
             file.write(data)
-            if durable and _flusher is None:
+            if flush:
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(handle)
         temporary.replace(path)
-        if durable and _flusher is not None:
-            _flusher.put(path)
-    except BaseException as error:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if not isinstance(error, OSError):
-            raise
-        raise OutputError.of(path, error) from error
+        raise
+
+
+def remove_abandoned(directory: Path) -> None:
+    """Remove what killed processes have left half written in a directory that several may write in at once."""
+    with contextlib.suppress(OSError):
+        for path in directory.glob(f"{PARTIAL}*"):
+            with contextlib.suppress(OSError, BusyError):
+                handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+                try:
+                    if stat.S_ISREG(os.fstat(handle).st_mode) and lock(handle):
+                        path.unlink()
+                finally:
+                    os.close(handle)
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
@@ -180,6 +208,7 @@ class _Flusher:
 
 _flusher: _Flusher | None = None
 _MOST_BEHIND = 256
+_TRIES = 3
 
 
 def _partial_name() -> str:

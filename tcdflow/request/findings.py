@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tcdflow.errors import Problem
 from tcdflow.files import base_checks, lora_file, memory
-from tcdflow.files.accelerator import missing_device
+from tcdflow.files.accelerator import missing_device, slow_on_cpu
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.layout import WEIGHTS
 from tcdflow.files.lora_file import LoraFile
@@ -25,8 +25,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
-    if what := missing_device(spec.runtime):
-        yield what
+    yield from filter(None, (missing_device(spec.runtime), slow_on_cpu(spec.runtime)))
     yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
     yield from memory.warnings(spec, files)

@@ -255,6 +255,9 @@ class OutputSpec(Settings):
         "null numbers them 000, 001 and so on",
     )
     grid: bool = Field(True, description="write a labelled sheet (grid.png) if there are several images or inputs")
+    gallery: bool = Field(
+        True, description="write the page to look at a sweep with (index.html); a single run writes none"
+    )
     metadata: Literal["full", "none"] = Field(
         "full", description="what the files carry: spec, lock and A1111 text, or nothing"
     )

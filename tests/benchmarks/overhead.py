@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tcdflow.config.compose import Composer
 from tcdflow.engine.warm import WarmEngine
-from tcdflow.sweep import planner
-from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import Runner, pending
+from tcdflow.sweeps import planner
+from tcdflow.sweeps.plan import Plan
+from tcdflow.sweeps.runner import Runner, pending
 from tests.benchmarks.table import Figure
 
 CELLS = 60

@@ -13,7 +13,7 @@ AXES = ["sampling.eta=range(0,1,0.1)", "prompt=a red heart,a blue star,a green l
 PLAN = """
 import json, pathlib, re, sys, time
 from tcdflow.config.compose import Composer
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 start = time.perf_counter()
 plan = planner.make(Composer(), sys.argv[1:]).plan
 seconds = time.perf_counter() - start

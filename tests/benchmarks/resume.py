@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from tcdflow.config.compose import Composer
-from tcdflow.sweep import planner
-from tcdflow.sweep.runner import Runner, pending
+from tcdflow.sweeps import planner
+from tcdflow.sweeps.runner import Runner, pending
 from tests.benchmarks.table import Figure
 from tests.sweep.fake import FakeEngine
 

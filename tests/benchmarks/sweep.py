@@ -17,9 +17,9 @@ from diffusers import StableDiffusionPipeline, TCDScheduler
 from tcdflow import embedded
 from tcdflow.config.compose import Composer
 from tcdflow.engine.warm import WarmEngine
-from tcdflow.sweep import planner, results
-from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import Runner, pending
+from tcdflow.sweeps import planner, results
+from tcdflow.sweeps.plan import Plan
+from tcdflow.sweeps.runner import Runner, pending
 from tests.benchmarks.table import Row
 
 PROMPTS = ("a red heart", "a blue star", "a green leaf", "a yellow sun")

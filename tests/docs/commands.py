@@ -1,6 +1,7 @@
 """Runs tcdflow commands one after the other in this process, as a terminal would: ``python -m tests.docs.commands``.
 
-Standard input holds a JSON list of argument lists; standard output gets a JSON list of [status, output] pairs.
+Standard input holds a JSON list of argument lists, or of Python programs as text; standard output gets a JSON list of
+[status, output] pairs.
 """
 
 from __future__ import annotations
@@ -9,8 +10,19 @@ import contextlib
 import io
 import json
 import sys
+import traceback
 
 from tcdflow.cli.main import dispatch
+
+
+def run(program: str) -> int:
+    """Run Python, and say whether it went well."""
+    try:
+        exec(compile(program, "<page>", "exec"), {"__name__": "__main__"})
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def main() -> None:
@@ -18,7 +30,7 @@ def main() -> None:
     for argv in json.load(sys.stdin):
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
-            status = dispatch(argv)
+            status = run(argv) if isinstance(argv, str) else dispatch(argv)
         results.append([status, shown.getvalue()])
     json.dump(results, sys.stdout)
 

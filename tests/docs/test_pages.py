@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,18 +22,30 @@ SMALL = "base.size=128"
 
 HUB = ("experiment=text", "experiment=styled", "experiment=control", "experiment=inpaint")
 
-Results = list[tuple[list[str], int, str, Path]]
+
+@dataclass(frozen=True)
+class Ran:
+    """What became of what the pages hold: commands with their arguments, answers as shown and given, the program."""
+
+    folder: Path
+    commands: list[tuple[list[str], int, str]]
+    answers: list[tuple[str, str]]
+    program: tuple[int, str]
+
+
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
 
 
 @pytest.fixture(scope="module")
-def results(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """The commands of all pages, run in order in one directory: arguments, status, output, directory."""
+def ran(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """All that the pages hold, run in order in one directory and one process."""
     folder = tmp_path_factory.mktemp("pages")
     fill_hub(folder / "hf", standins)
     fill_images(folder / "cache")
     commands = [argv for page in PAGES for argv in page.commands()]
     argvs = [[*argv, SMALL] if any(a.startswith(HUB) for a in argv) else argv for argv in commands]
+    answers = [shown for page in PAGES for shown in page.answers()]
+    (program,) = README.blocks("python")
     env = os.environ | {
         "HF_HOME": str(folder / "hf"),
         "HF_HUB_OFFLINE": "1",
@@ -41,33 +54,42 @@ def results(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Res
     }
     done = subprocess.run(
         [sys.executable, "-m", "tests.docs.commands"],
-        input=json.dumps(argvs),
+        input=json.dumps([*(argv for argv, _ in answers), *argvs, program]),
         cwd=folder,
         env=env,
         text=True,
         capture_output=True,
     )
     assert done.returncode == 0, done.stderr
-    return [(argv, status, shown, folder) for argv, (status, shown) in zip(argvs, json.loads(done.stdout), strict=True)]
+    given: list[tuple[int, str]] = [(status, said) for status, said in json.loads(done.stdout)]
+    return Ran(
+        folder,
+        [(argv, *one) for argv, one in zip(argvs, given[len(answers) : -1], strict=True)],
+        [(shown, said) for (_, shown), (_, said) in zip(answers, given[: len(answers)], strict=True)],
+        given[-1],
+    )
 
 
-def test_every_command_works(results: Results) -> None:
+def test_every_command_works(ran: Ran) -> None:
     assert len(README.commands()) >= 14
-    assert len(results) >= 36
-    for argv, status, shown, _ in results:
+    assert len(ran.commands) >= 36
+    for argv, status, shown in ran.commands:
         assert status == 0, f"tcdflow {shlex.join(argv)}\n{shown}"
 
 
-def test_commands_that_draw_leave_images(results: Results) -> None:
-    drawn = [line for _, _, shown, _ in results for line in shown.splitlines() if line.endswith(".png")]
+def test_commands_that_draw_leave_images(ran: Ran) -> None:
+    drawn = [line for _, _, shown in ran.commands for line in shown.splitlines() if line.endswith(".png")]
     assert len(drawn) >= 30
-    assert all((results[0][3] / line).is_file() for line in drawn)
+    assert all((ran.folder / line).is_file() for line in drawn)
 
 
-@pytest.mark.parametrize(("argv", "expected"), [shown for page in PAGES for shown in page.answers()])
-def test_a_shown_answer_is_the_answer(argv: list[str], expected: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "tcdflow", *argv], cwd=tmp_path, text=True, capture_output=True)
-    assert done.stdout + done.stderr == expected
+def test_a_shown_answer_is_the_answer(ran: Ran) -> None:
+    for shown, said in ran.answers:
+        assert said == shown
+
+
+def test_python_example_runs(ran: Ran) -> None:
+    assert ran.program == (0, "")
 
 
 def test_answers_are_shown() -> None:
@@ -123,13 +145,6 @@ def test_the_readme_leads_to_every_page() -> None:
     assert len(PAGES) >= 9
     assert {page.path for page in PAGES} - {ROOT / link for link in README.links()} == {README.path}
     assert sum(len(page.named_files()) for page in PAGES) >= 20
-
-
-def test_python_example_runs(tmp_path: Path) -> None:
-    (example,) = README.blocks("python")
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    assert list(tmp_path.glob("outputs/*/*/000.png"))
 
 
 def test_yaml_of_a_sweep_is_valid(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import datetime
 import os
 import random
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from PIL import Image
@@ -49,6 +50,41 @@ def before_each(code: str) -> None:
         return make(self, wanted)
 
     tcdflow.engine.sampler.Sampler.make = made  # type: ignore[method-assign]
+
+
+def journal(path: str) -> None:
+    """Note what is begun, and each call of the denoiser, for :func:`tests.faults.kills.journal`."""
+    from diffusers import UNet2DConditionModel
+
+    import tcdflow.engine.sampler
+
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    make, forward, draw = tcdflow.engine.sampler.Sampler.make, UNet2DConditionModel.forward, FakeEngine._run
+
+    def note(text: str) -> None:
+        os.write(handle, f"{os.getpid()} {text}\n".encode())
+
+    def names(spec: RunSpec, seeds: Iterable[int]) -> str:
+        return " ".join(f"{seed}@{spec.loras['tcd'].weight}" for seed in seeds)
+
+    def made(self: Any, wanted: Any) -> Any:
+        note(f"begin {names(self._spec, [one.seed for one in wanted])}")
+        return make(self, wanted)
+
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        note("call")
+        return forward(self, *args, **kwargs)
+
+    def drawn(self: FakeEngine, spec: RunSpec, batch: Any) -> Any:
+        note(f"begin {names(spec, spec.sampling.seeds)}")
+        for _ in spec.sampling.seeds:
+            for _ in range(spec.effective_steps):
+                note("call")
+        return draw(self, spec, batch)
+
+    tcdflow.engine.sampler.Sampler.make = made  # type: ignore[method-assign]
+    UNet2DConditionModel.forward = called
+    FakeEngine._run = drawn  # type: ignore[method-assign]
 
 
 def at_each_step(code: str) -> None:

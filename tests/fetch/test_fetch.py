@@ -128,7 +128,7 @@ class TestCheck:
 
     def test_a_plan_has_the_keys_that_it_has_once_all_is_here(self, repositories: StandInHub, tcd: Tcdflow) -> None:
         from tcdflow.config.compose import Composer
-        from tcdflow.sweep import planner
+        from tcdflow.sweeps import planner
 
         before = planner.make(Composer(), [*WORDS, "sampling.seed=1,2"])
         assert sum(len(artifact.absent) for artifact in before.artifacts) == len(LARGE)
@@ -367,7 +367,7 @@ class TestRecorded:
         self, moved: None, tcd: Tcdflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from tcdflow.config.compose import Composer
-        from tcdflow.sweep import planner
+        from tcdflow.sweeps import planner
 
         planner.make(Composer(), [*self.WORDS, "sampling.seed=1,2"]).plan.write(Path("swept"))
         text = Path("swept/plan.json").read_text()

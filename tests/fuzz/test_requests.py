@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tcdflow.config.compose import Composer
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 from tests.fuzz.answers import Runs, ask, wrong_with
 from tests.fuzz.config_files import config_dirs
 from tests.fuzz.grammar import sweep_settings

@@ -19,6 +19,7 @@ FaultKind = Literal[
     "hang",  # accepts the request and never answers
     "close",  # closes the connection half-way through the body
     "stall",  # sends half of the body, and then nothing more
+    "slow",  # sends the body in pieces
     "other bytes",  # as many as promised
     "fewer bytes",  # than the metadata promise, in a well-formed answer
     "web page",  # 200, and the log-in page of a hotel

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .server import StandInHub
 
 TOKEN = "hf_standinTokenOfTheTests"
+_PIECES, _PAUSE = 16, 0.01
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,16 @@ class Handler(BaseHTTPRequestHandler):
             extra["X-Error-Code"] = code
         self._send(status, json.dumps({"error": message}).encode(), extra)
 
+    def _send_slowly(self, body: bytes) -> bytes:
+        """Send all of a body but its last piece."""
+        size = max(1, len(body) // _PIECES)
+        while len(body) > size:
+            self.wfile.write(body[:size])
+            self.wfile.flush()
+            self.hub.closing.wait(_PAUSE)
+            body = body[size:]
+        return body
+
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         try:
             self.send_response(status)
@@ -172,6 +183,8 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             if self.command == "GET":
                 half = self.fault in ("close", "stall")
+                if self.fault == "slow":
+                    body = self._send_slowly(body)
                 self.wfile.write(body[: len(body) // 2] if half else body)
                 if self.fault == "stall":
                     self.wfile.flush()

@@ -23,7 +23,7 @@ from tcdflow.record.metadata import read_recipe
 from tcdflow.record.pixels import frames_of, frames_sha256, pixel_sha256
 from tcdflow.rerun.compare import Distance, distance
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep import plan as plans
+from tcdflow.sweeps import plan as plans
 from tests.helpers import Answer
 from tests.zygote.client import Zygote
 

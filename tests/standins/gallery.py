@@ -6,6 +6,7 @@ import colorsys
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,14 @@ def data(
         ratings={},
         choices=[],
     )
+
+
+def page_data(page: Path) -> Data:
+    """Return the data that a page was written with."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert found
+    read: Data = json.loads(found[1])
+    return read
 
 
 def _axis(key: str, values: Sequence[Any]) -> Axis:

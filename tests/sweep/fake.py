@@ -15,11 +15,11 @@ from tcdflow.files.artifact import Artifacts
 from tcdflow.record.sample import Sample
 from tcdflow.spec.batch import Batch, batches_of
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import planner, results
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Plan
-from tcdflow.sweep.runner import Runner, pending
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps import planner, results
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Plan
+from tcdflow.sweeps.runner import Runner, pending
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -98,8 +98,14 @@ class Sweep:
         with sweeps.alone(self.directory):
             return self._go(sweeps.freeze(self.directory, plan), retry_failed)
 
+    def plan_there(self) -> Plan:
+        """The plan that is frozen in the directory."""
+        from tcdflow.sweeps import plan as plans
+
+        return plans.read(self.directory)
+
     def resume(self, *, retry_failed: bool = False) -> list[Outcome]:
-        from tcdflow.sweep import plan as plans
+        from tcdflow.sweeps import plan as plans
 
         with sweeps.alone(self.directory):
             return self._go(plans.read(self.directory), retry_failed)

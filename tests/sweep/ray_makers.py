@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from tcdflow.files.artifact import Artifacts
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.ray_worker import CellMaker
+from tcdflow.sweeps.ray_worker import CellMaker
 from tests.sweep.fake import FakeEngine, Generated
 
 if TYPE_CHECKING:
@@ -23,19 +23,31 @@ WRONG = 7
 """The seed whose cell fails."""
 
 
+JOURNAL = "TCDFLOW_TEST_JOURNAL"
+"""The variable that names a file in which workers note what they begin (:mod:`tests.faults.kills`)."""
+
+
 class SlowEngine(FakeEngine):
-    """Takes two steps of some milliseconds."""
+    """Takes two steps of some milliseconds, and notes them where somebody wants to know."""
 
     def run_together(
         self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Callable[[int, int, int], None] | None
     ) -> list[Generated]:
+        _note("begin " + " ".join(f"{seed}@{s.loras['tcd'].weight}" for s in specs for seed in s.sampling.seeds))
         for step in range(2):
             time.sleep(0.02)
+            _note("call")
             if on_step is not None:
                 on_step(0, step + 1, 2)
         if any(spec.sampling.seed == POISON for spec in specs):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().run_together(specs, artifacts, on_step)
+
+
+def _note(text: str) -> None:
+    if path := os.environ.get(JOURNAL):
+        with Path(path).open("ab", buffering=0) as file:
+            file.write(f"{os.getpid()} {text}\n".encode())
 
 
 def _wrong(spec: RunSpec) -> BaseException | None:
@@ -62,7 +74,7 @@ class Elsewhere(FakeMaker):
 def main() -> None:
     """Be ``tcdflow``, with workers that draw without torch."""
     from tcdflow.cli import main as tcdflow
-    from tcdflow.sweep import ray_runner
+    from tcdflow.sweeps import ray_runner
 
     vars(ray_runner)["CellMaker"] = FakeMaker
     tcdflow()

@@ -19,7 +19,7 @@ from tcdflow.files.resolve import resolve
 from tcdflow.files.sizes import resolve_size
 from tcdflow.record.key import run_key
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep import order, planner
+from tcdflow.sweeps import order, planner
 from tests.helpers import GLOBAL, examples
 
 CONFIGS = {

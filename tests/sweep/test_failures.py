@@ -12,10 +12,10 @@ import torch
 from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.record import document
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep.directory import cell_path
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.runner import Runner, pending
-from tcdflow.sweep.worker import out_of_memory
+from tcdflow.sweeps.directory import cell_path
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.runner import Runner, pending
+from tcdflow.sweeps.worker import out_of_memory
 from tests.sweep.fake import Sweep, statuses
 from tests.zygote.client import Zygote
 

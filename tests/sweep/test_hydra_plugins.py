@@ -24,8 +24,9 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.multirun.hydra_sweep import Task
 from tcdflow.record import document
 from tcdflow.record.document import Record
-from tcdflow.sweep.metrics import value
+from tcdflow.sweeps.metrics import value
 from tests.helpers import GLOBAL, Write, until
+from tests.standins.gallery import page_data
 from tests.zygote.client import Zygote
 
 OPTUNA = ("hydra/sweeper=optuna", "sweep.metric=sharpness", "sampling.eta=interval(0,1)")
@@ -145,6 +146,8 @@ def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:
     assert status == 0, err
     found = records(at / "s")
     assert {record.status for record in found.values()} == {"done"} and len(found) == 5
+    page = page_data(at / "s" / "index.html")
+    assert {axis["key"] for axis in page["axes"]} == {"sampling.eta", "loras.tcd.weight"} and len(page["cells"]) == 5
     best = yaml.safe_load((at / "s" / "optimization_results.yaml").read_text())
     tried = {name: record.execution["metrics"]["sharpness"] for name, record in found.items()}
     name = max(tried, key=lambda name: tried[name])

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.helpers import environment, until
+from tests.standins.gallery import page_data
 from tests.zygote.client import Zygote
 
 AXES = ("sampling.seed=range(200)", "hydra.sweep.dir=my sweep")
@@ -35,6 +36,8 @@ def test_a_sweep_says_how_to_go_on(number: signal.Signals, zygote: Zygote, at: P
     left = sum(",left," in row for row in rows)
     # The record of the last one may stand there before the sweep has heard of it.
     assert len(rows) == 201 and left - (200 - records.count("done")) in (0, 1)
+    page = page_data(at / "my sweep" / "index.html")
+    assert not page["running"] and [cell["status"] for cell in page["cells"]].count("done") == 200 - left
     assert not list(at.rglob(".partial-*"))
 
 

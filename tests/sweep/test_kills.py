@@ -1,6 +1,7 @@
-"""Killed with SIGKILL at any moment, a resumed sweep ends with the images of one never interrupted.
+"""A process that does nothing but write is killed at any moment: a resumed sweep ends as one never interrupted.
 
-``python -m pytest tests/sweep/test_kills.py -m slow`` kills far more often.
+``python -m pytest tests/sweep/test_kills.py -m slow`` kills far more often, and
+:mod:`tests.faults.test_kills` commands.
 """
 
 from __future__ import annotations
@@ -18,12 +19,10 @@ from PIL import Image
 
 from tcdflow.errors import RecordError
 from tcdflow.record import document
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.runner import Runner, pending
-from tests.helpers import until
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.runner import Runner, pending
 from tests.sweep.fake import FakeEngine, Sweep, partial, pictures, statuses
-from tests.zygote.client import Zygote
 
 
 def whole(directory: Path) -> int:
@@ -106,58 +105,6 @@ def test_killed_while_writing(sweep: Sweep) -> None:
 @pytest.mark.slow
 def test_killed_while_writing_for_long(sweep: Sweep) -> None:
     kill_densely(sweep, 500, 1500, random.Random())
-
-
-def kill_for_real(zygote: Zygote, at: Path, kills: int, axes: tuple[str, ...], chance: random.Random) -> None:
-    """Kill ``tcdflow -m`` on the embedded model: while it loads, denoises, decodes and writes."""
-    start = time.perf_counter()
-    assert zygote.run("-m", *axes, "hydra.sweep.dir=reference", cwd=at).status == 0
-    expected = pictures(at / "reference")
-    takes = (time.perf_counter() - start) / len(expected)
-    begin = ("-m", *axes, "hydra.sweep.dir=sweep")
-    command, killed, stages, done = begin, 0, set(), 0
-    while killed < kills:
-        before = len(pictures(at / "sweep"))
-        process = zygote.start(*command, cwd=at)
-        if chance.random() < 0.25:
-            time.sleep(chance.uniform(0, 1))
-        else:
-            until(lambda: process.ended() or len(list((at / "sweep").rglob("*.png"))) > before, 0.005)  # noqa: B023
-            time.sleep(chance.uniform(0, 2 * takes))
-        process.send(signal.SIGKILL)
-        ended = process.end().status
-        assert ended in (-signal.SIGKILL, 0)
-        now = whole(at / "sweep")
-        assert now >= done, "nothing that is done is lost"
-        stages.add(now)
-        done = now
-        command = ("resume", "sweep") if (at / "sweep" / "plan.json").exists() else begin
-        if ended == 0:  # through before the kill, which does not count
-            assert pictures(at / "sweep") == expected
-            shutil.rmtree(at / "sweep")
-            command, done = begin, 0
-            continue
-        killed += 1
-    assert len(stages) > 2
-    assert zygote.run(*command, cwd=at).status == 0
-    assert pictures(at / "sweep") == expected
-    assert partial(at / "sweep") == []
-
-
-def test_killed_while_it_makes_images(zygote: Zygote, at: Path) -> None:
-    axes = ("sampling.seed=range(8)", "loras.tcd.weight=0.5,1", "sampling.steps=2")
-    kill_for_real(zygote, at, 6, axes, random.Random(2))
-
-
-def test_killed_while_it_makes_batches(zygote: Zygote, at: Path) -> None:
-    axes = ("sampling.seed=range(10)", "prompt=a fox,a panda", "runtime.batch_size=4", "sampling.steps=2")
-    kill_for_real(zygote, at, 5, axes, random.Random(3))
-
-
-@pytest.mark.slow
-def test_killed_while_it_makes_images_for_long(zygote: Zygote, at: Path) -> None:
-    axes = ("sampling.seed=range(40)", "loras.tcd.weight=0.5,1", "lora_stack.fuse=true,false", "sampling.steps=1,2")
-    kill_for_real(zygote, at, 200, axes, random.Random())
 
 
 def test_the_check_sees_half_a_image(sweep: Sweep) -> None:

@@ -22,16 +22,17 @@ from tcdflow.cli.main import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RunError
 from tcdflow.record import document
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep import planner, ray_runner
-from tcdflow.sweep.directory import cell_path
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.ray_cluster import RaySettings, cluster
-from tcdflow.sweep.ray_runner import RayRunner
-from tcdflow.sweep.ray_worker import CellMaker
-from tcdflow.sweep.runner import pending
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps import planner, ray_runner
+from tcdflow.sweeps.directory import cell_path
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.ray_cluster import RaySettings, cluster
+from tcdflow.sweeps.ray_runner import RayRunner
+from tcdflow.sweeps.ray_worker import CellMaker
+from tcdflow.sweeps.runner import pending
 from tests.helpers import environment, left_behind, until
+from tests.standins.gallery import page_data
 from tests.sweep.fake import FakeEngine, Sweep, partial, pictures, statuses
 from tests.sweep.ray_makers import POISON, WRONG, Elsewhere, FakeMaker, Stillborn
 
@@ -321,6 +322,7 @@ def test_a_whole_command_and_its_end(at: Path) -> None:
     assert "go on with: tcdflow resume s hydra/launcher=ray" in err and "Traceback" not in err
     found = statuses_of(at)
     assert set(found) <= {"done", "interrupted"} and found.count("done") >= 3
+    assert {cell["status"] for cell in page_data(at / "s/index.html")["cells"]} == {"done", "missing"}
     _, left = psutil.wait_procs(family, timeout=20)
     assert left == []
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from tcdflow.errors import ConfigError
-from tcdflow.sweep import directory as sweeps
-from tcdflow.sweep.directory import cell_path
+from tcdflow.sweeps import directory as sweeps
+from tcdflow.sweeps.directory import cell_path
 from tests.helpers import cli
 from tests.sweep.fake import FakeEngine, Sweep, partial, pictures, statuses
 

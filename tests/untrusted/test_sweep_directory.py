@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.config.compose import Composer
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 from tests.fuzz.answers import Answer, ask
 from tests.helpers import left_behind
 from tests.rerun.test_untrusted import change
@@ -56,7 +56,7 @@ def outside(tmp_path: Path) -> Path:
 @pytest.fixture
 def resume(theirs: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Resume:
     """Resume it with an engine that draws at once; what it did elsewhere is in the answer."""
-    monkeypatch.setattr("tcdflow.cli.sweep.WarmEngine", lambda **_: engine)
+    monkeypatch.setattr("tcdflow.cli.engines.WarmEngine", lambda **_: engine)
     return lambda: ask(["resume", "theirs"], [theirs, Path("theirs")])
 
 
@@ -214,12 +214,15 @@ def test_versions_that_are_none(packages: object, theirs: Path, original: dict[s
 
 @pytest.mark.parametrize(
     "name",
-    ["cells", "cells/CELL", "sweep.log", ".running", ".working-x", "results.csv", "results.jsonl", ".partial-x"],
+    [
+        *("cells", "cells/CELL", "sweep.log", ".running", ".working-x", "results.csv", "results.jsonl", ".partial-x"),
+        *("images.csv", "images.jsonl", ".thumbs"),
+    ],
 )
 def test_links_lead_nowhere(name: str, theirs: Path, outside: Path, resume: Resume, original: dict[str, Any]) -> None:
     place = theirs / name.replace("CELL", original["cells"][0]["name"])
     place.parent.mkdir(exist_ok=True)
-    place.symlink_to(outside if "cells" in name else outside / "precious")
+    place.symlink_to(outside if "cells" in name or name == ".thumbs" else outside / "precious")
     before = contents(outside)
     answer = resume()
     assert contents(outside) == before
@@ -249,6 +252,15 @@ def test_nobody_waits_at_a_pipe(name: str, theirs: Path, resume: Resume, origina
     os.mkfifo(place)
     assert resume().status == 0
     assert place.is_file() or (name == ".running" and not place.exists())
+
+
+@pytest.mark.parametrize("name", ["index.html", "ratings.json"])
+def test_what_keeps_a_page_from_being_written_is_told(name: str, theirs: Path, outside: Path, resume: Resume) -> None:
+    (theirs / name).symlink_to(outside / "precious")
+    before = contents(outside)
+    answer = resume()
+    assert answer.status == 0 and "warning: no page: " in answer.err and name in answer.err
+    assert contents(outside) == before and beside(answer) == []
 
 
 def test_results_run_no_formula(theirs: Path, original: dict[str, Any], resume: Resume) -> None:

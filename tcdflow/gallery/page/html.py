@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -38,7 +39,10 @@ SCRIPTS = (
 )
 """In the order in which they are run; they share one scope."""
 
-_UNSAFE = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
+_UNSAFE = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"} | {
+    one: f"\\u{one:04x}" for one in range(0xD800, 0xE000)
+}
+"""What would end a script, or is no character by itself."""
 
 
 def html(data: Data) -> str:
@@ -56,7 +60,13 @@ def html(data: Data) -> str:
         "img-src 'self' file: data:; media-src 'self' file: data:; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     )
-    return _template().render(title=data["title"], policy=policy, style=style, script=script, data=_json(data))
+    return _template().render(
+        title=data["title"].encode("utf-8", "replace").decode(),
+        policy=policy,
+        style=style,
+        script=script,
+        data=_json(data),
+    )
 
 
 def _json(data: Data) -> str:
@@ -70,8 +80,10 @@ def _hash(text: str) -> str:
 
 @cache
 def _read(kind: str, names: tuple[str, ...]) -> str:
+    """The files of a kind, one after the other, without the comments that fill a line and without indentation."""
     folder = files(__package__) / kind
-    return "".join((folder / f"{name}.{kind}").read_text("utf-8") for name in names)
+    text = "".join((folder / f"{name}.{kind}").read_text("utf-8") for name in names)
+    return re.sub(r"^ *(//.*\n|/\*.*\*/\n)?", "", text, flags=re.MULTILINE)
 
 
 @cache

@@ -13,7 +13,7 @@ from tcdflow.errors import RunError, SourceError
 from tcdflow.spec.inputs import Size
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
 from tcdflow.spec.types import SourceText
-from tcdflow.text import reason
+from tcdflow.text import library_reason
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +87,8 @@ class DepthEstimator:
         except (SourceError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # untrusted configs: a library can raise anything
-            raise SourceError(f"'{folder}': is not a depth model: {type(error).__name__}: {reason(error)}") from None
+            what = f"is not a depth model: {type(error).__name__}: {library_reason(error)}"
+            raise SourceError(f"'{folder}': {what}") from None
         missing = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
         if missing:
             raise SourceError(f"'{folder}': its weights lack {len(missing)} of the model's, e.g. {missing[0]}")

@@ -66,7 +66,7 @@ class TestHelp:
         words = [word for word in shlex.split(command)[1:] if re.match(r"[\w./]+=", word)]
         if command.startswith("tcdflow distill"):
             DistillComposer().distillation(words)
-        elif "-m" not in command and "rerun" not in command:
+        elif not {"-m", "rerun", "--sheet"} & set(shlex.split(command)):
             composer.compose(words)
 
     def test_every_flag_is_explained(self) -> None:

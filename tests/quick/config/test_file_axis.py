@@ -9,7 +9,7 @@ from PIL import Image
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 from tests.helpers import GLOBAL, Write
 
 NAMES = ("photos/1.png", "photos/2.jpg", "photos/10.png", "photos/it's [a] día.png")

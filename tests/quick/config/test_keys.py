@@ -19,7 +19,7 @@ from tcdflow.spec.registry import NameOf, OneOf, Registry
 from tcdflow.spec.schema import EXPERIMENT, Schema, file_schema
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.spec.types import Settings
-from tcdflow.sweep.ray_cluster import RaySettings
+from tcdflow.sweeps.ray_cluster import RaySettings
 
 RUN = keys(RunSpec)
 SWEEP = keys(SweepSpec, "sweep")

@@ -7,7 +7,7 @@ import pytest
 from tcdflow.config.compose import Composer
 from tcdflow.config.vary import vary
 from tcdflow.errors import ConfigError
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 from tests.helpers import GLOBAL, Write
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tcdflow.files import accelerator
-from tcdflow.files.accelerator import computes_in_half, missing_device
+from tcdflow.files.accelerator import computes_in_half, cpu_has_bfloat16, missing_device, slow_on_cpu
 from tcdflow.files.resolve import resolve
 from tcdflow.spec.model import RuntimeSpec
 
@@ -80,3 +80,34 @@ def test_a_device_that_is_not_there_is_told(device: str, told: bool, machine: Pa
     assert (f"runtime.device={device}: no such device" in (missing_device(runtime) or "")) == told
     machine.touch()
     assert (missing_device(runtime) is None) == (device != "mps")
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ("flags\t: fpu avx2 avx512f", True),
+        ("flags\t: fpu avx512_bf16 avx2", False),
+        ("Features\t: fp asimd bf16", False),
+        ("Features\t: fp asimd", True),
+        ("model name: bf16", False),
+        (None, False),
+    ],
+)
+def test_bfloat16_on_a_cpu_without_it(
+    flags: str | None, told: bool, machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "cpuinfo"
+    if flags is not None:
+        info.write_text(f"processor: 0\n{flags}\n")
+    monkeypatch.setattr(accelerator, "_CPUINFO", info)
+    cpu_has_bfloat16.cache_clear()
+    try:
+        for device in ("cpu", "auto"):
+            said = slow_on_cpu(RuntimeSpec(device=device, dtype="bfloat16")) or ""
+            assert said.startswith("runtime.dtype=bfloat16: this CPU has no instructions") == told
+        assert slow_on_cpu(RuntimeSpec(device="cpu")) is None
+        assert slow_on_cpu(RuntimeSpec(device="cuda", dtype="bfloat16")) is None
+        machine.touch()
+        assert slow_on_cpu(RuntimeSpec(dtype="bfloat16")) is None
+    finally:
+        cpu_has_bfloat16.cache_clear()

@@ -31,6 +31,10 @@ CODE = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
     "tokenizer_class": "EvilTokenizer",
+    "transformers_weights": "other.safetensors",
+    "fusion_config": {"patch_embeddings": True},
+    "hidden_act": "xielu",
+    "act_fn": ["relu"],
 }
 SIZES: dict[str, Any] = {
     "num_hidden_layers": 1_000_000,
@@ -51,6 +55,17 @@ SIZES: dict[str, Any] = {
     "scaling_factor": 1e300,
     "shift_factor": float("nan"),
     "trained_betas": [0.0] * 100_001,
+    "crop_size": {"height": 0, "width": 32},
+    "beta_start": "x",
+    "clip_sample": 1,
+    "only_cross_attention": [True, "x"],
+    "prediction_type": 5,
+    "image_mean": {"a": 1},
+    "norm_eps": None,
+    "freq_shift": [0],
+    "downsample_padding": -1,
+    "controlnet_conditioning_channel_order": "x",
+    "upsampling_scaling_factor": True,
 }
 
 
@@ -61,6 +76,35 @@ def test_what_no_model_has_is_refused_by_name(key: str, nested: bool) -> None:
     said = problem("config.json", {"text_config": [config]} if nested else config)
     assert said is not None
     assert said.startswith(f"{key}: ")
+
+
+def test_what_published_configs_have_passes() -> None:
+    told: dict[str, Any] = {"lambda_min_clipped": float("-inf"), "trained_betas": None}
+    told |= {"upcast_attention": [True, False], "eos_token_id": None}
+    told |= {"beta_end": 1, "projection_dim": 0, "transformer_layers_per_block": [0, 2]}
+    assert problem("scheduler_config.json", told) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "step", "value"),
+    [
+        ("size", "do_resize", None),
+        ("resample", "do_resize", -1),
+        ("crop_size", "do_center_crop", None),
+        ("rescale_factor", "do_rescale", None),
+        ("image_mean", "do_normalize", [0.5]),
+        ("image_std", "do_normalize", None),
+    ],
+)
+def test_an_image_processor_has_what_its_steps_need(key: str, step: str, value: object) -> None:
+    assert str(problem("preprocessor_config.json", {key: value, step: True})).startswith(f"{key}: must be ")
+    assert problem("preprocessor_config.json", {step: True}) is None
+
+
+def test_a_text_encoder_knows_where_a_prompt_ends() -> None:
+    assert problem("config.json", {"model_type": "clip_text_model", "eos_token_id": 2}) is None
+    said = problem("config.json", {"model_type": "clip_text_model", "eos_token_id": None})
+    assert said is not None and said.startswith("eos_token_id: must be a whole number")
 
 
 def test_nesting() -> None:
@@ -83,6 +127,14 @@ def test_ways_that_the_libraries_have_themselves() -> None:
 def test_an_adapter_beside_the_weights_is_refused() -> None:
     """transformers would fetch its base."""
     assert problem("adapter_config.json", {}) is not None
+
+
+@pytest.mark.parametrize("key", ["vocab_file", "auto_map", "model_max_length", "_file", ""])
+def test_special_tokens_are_tokens(key: str) -> None:
+    """transformers takes any other key for a setting of the tokenizer, a path of its vocabulary among them."""
+    assert problem("special_tokens_map.json", {"bos_token": {"content": "<s>"}, "extra_special_tokens": []}) is None
+    said = problem("special_tokens_map.json", {"bos_token": "<s>", key: "/etc/passwd"})
+    assert said is not None and said.startswith(f"{key}: is no special token")
 
 
 @pytest.mark.parametrize("regex", ["(a+)+$", r"\s+|(x+x+)+y", 5, ["a"]])

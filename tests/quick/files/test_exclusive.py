@@ -17,7 +17,7 @@ import pytest
 from tcdflow.errors import ConfigError
 from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.record.rundir import held
-from tcdflow.sweep.directory import alone
+from tcdflow.sweeps.directory import alone
 from tests.helpers import environment, left_behind
 
 HOLD = """

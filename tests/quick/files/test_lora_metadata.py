@@ -33,6 +33,13 @@ EVIL = r"(.*)*(.*)*x"
         ({"unet.lora_alpha": float("inf")}, "unet.lora_alpha"),
         ({"unet.r": [[[[[[[[[[1]]]]]]]]]]}, "unet.r"),
         ({"unet.x": "y" * 5000}, "unet.x"),
+        ({"unet.megatron_config": {"a": 1}, "unet.megatron_core": "megatron.core"}, "unet.megatron_config"),
+        ({"text_encoder.eva_config": {"rho": 2.0}}, "text_encoder.eva_config"),
+        ({"unet.layer_replication": [[0, 4], [0, 4]]}, "unet.layer_replication"),
+        ({"unet.runtime_config": {"ephemeral_gpu_offload": True}}, "unet.runtime_config"),
+        ({"unet.init_lora_weights": "pissa"}, "unet.init_lora_weights"),
+        ({"unet.init_lora_weights": ["gaussian"]}, "unet.init_lora_weights"),
+        ({"unet.x": 1}, "unet.x"),
     ],
 )
 def test_what_peft_would_match_or_build_is_refused_by_key(config: dict[str, Any], key: str) -> None:
@@ -57,6 +64,13 @@ def test_what_peft_writes_passes() -> None:
         "unet.base_model_name_or_path": "owner/model",
         "unet.peft_version": "0.21.2.dev0@UNKNOWN",
         "unet.bias": "none",
+        "unet.megatron_config": None,
+        "unet.megatron_core": "megatron.core",
+        "unet.loftq_config": {},
+        "unet.runtime_config": {"ephemeral_gpu_offload": False},
+        "unet.use_qalora": False,
+        "unet.qalora_group_size": 16,
+        "text_encoder.init_lora_weights": "gaussian",
     }
     assert problem({KEY: json.dumps(config)}) is None
     assert problem({"format": "pt", "ss_network_args": EVIL}) is None

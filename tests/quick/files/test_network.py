@@ -28,7 +28,7 @@ from tcdflow.record.document import Record
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Prepared, Request
 from tcdflow.rerun.source import Recorded
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 from tests.hub import StandInHub
 
 TASK = ("task=image_to_image", "prompt=a bear", "loras=[]")

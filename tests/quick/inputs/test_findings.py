@@ -15,7 +15,7 @@ from tcdflow.inputs.mask import mask
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
 from tcdflow.spec.inputs import MaskUse, Size
-from tcdflow.sweep import planner
+from tcdflow.sweeps import planner
 
 Told = Callable[..., list[str]]
 

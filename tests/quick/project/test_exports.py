@@ -38,6 +38,12 @@ def test_nothing_public_is_left_out() -> None:
     assert imported == set(tcdflow.__all__)
 
 
+def test_no_name_is_that_of_a_package() -> None:
+    """Whoever imports ``tcdflow.NAME`` sets the attribute, and the function of that name would be gone."""
+    packages = {path.name.removesuffix(".py") for path in Path(tcdflow.__file__).parent.iterdir()}
+    assert packages & set(tcdflow.__all__) == set()
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(tcdflow, "nothing")  # noqa: B009

@@ -28,9 +28,9 @@ RANKS = [
     {"pipeline"},
     {"engine"},
     {"request"},
-    {"sweep", "rerun", "report", "distill"},
+    {"sweeps", "rerun", "report", "distill"},
     {"gallery"},
-    {"multirun"},
+    {"multirun", "results"},
     {"api", "_hydra_plugin"},
     {"cli"},
     {"__init__", "__main__"},
@@ -54,7 +54,7 @@ LIGHT = {
     "api",
     "cli",
 }
-LIGHT |= {"multirun", "_hydra_plugin", "__init__", "__main__"}
+LIGHT |= {"results", "multirun", "_hydra_plugin", "__init__", "__main__"}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "cv2", "imageio", "av"}
 
 

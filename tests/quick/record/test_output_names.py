@@ -17,9 +17,9 @@ from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec import output_name
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweep import flat
-from tcdflow.sweep.outcome import Outcome
-from tcdflow.sweep.plan import Cell
+from tcdflow.sweeps import flat
+from tcdflow.sweeps.outcome import Outcome
+from tcdflow.sweeps.plan import Cell
 from tests.helpers import left_behind, problems
 
 SPEC = Composer().compose([]).spec

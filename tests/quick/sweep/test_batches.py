@@ -12,10 +12,10 @@ from tcdflow.errors import OutputError
 from tcdflow.record import document
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.spec.batch import batch_key
-from tcdflow.sweep import order
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep.directory import cell_path
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps import order
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps.directory import cell_path
+from tcdflow.sweeps.plan import Plan
 from tests.sweep.fake import Sweep, pictures, statuses
 
 AXES = ("prompt=a fox,a cat", "sampling.eta=0,1", "sampling.seed=range(3)")

@@ -14,8 +14,8 @@ from tcdflow.errors import ConfigError
 from tcdflow.record.document import Record
 from tcdflow.spec.metrics import METRICS, Measurable, Metric, recorded_metrics
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.sweep.metrics import measured, value
-from tcdflow.sweep.results import columns
+from tcdflow.sweeps.metrics import measured, value
+from tcdflow.sweeps.results import columns
 from tests.sweep.fake import Sweep
 
 

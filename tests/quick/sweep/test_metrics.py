@@ -13,7 +13,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.parts.metrics.complexity import complexity
 from tcdflow.parts.metrics.sharpness import sharpness
 from tcdflow.record.document import Output, Record
-from tcdflow.sweep import timings
+from tcdflow.sweeps import timings
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
 FLAT = Image.new("RGB", (64, 48), "red")

@@ -15,11 +15,11 @@ from tcdflow.errors import ConfigError, RecordError
 from tcdflow.multirun.planned import directory_of
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
-from tcdflow.sweep import plan as plans
-from tcdflow.sweep import planner
-from tcdflow.sweep.directory import freeze
-from tcdflow.sweep.names import cell_names, sweep_name
-from tcdflow.sweep.plan import Cell
+from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps import planner
+from tcdflow.sweeps.directory import freeze
+from tcdflow.sweeps.names import cell_names, sweep_name
+from tcdflow.sweeps.plan import Cell
 from tests.helpers import GLOBAL, Write
 from tests.sweep.fake import Sweep
 

@@ -8,8 +8,8 @@ import pytest
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError
-from tcdflow.sweep import planner
-from tcdflow.sweep.plan import Plan
+from tcdflow.sweeps import planner
+from tcdflow.sweeps.plan import Plan
 from tests.helpers import GLOBAL, Write
 
 GUIDED = "sampling.guidance_scale=2"

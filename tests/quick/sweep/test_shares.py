@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcdflow.sweep.shares import Shares, cuts
+from tcdflow.sweeps.shares import Shares, cuts
 
 Costs = list[tuple[int, int, int]]
 

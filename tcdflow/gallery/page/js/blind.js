@@ -2,31 +2,24 @@
 let pair = null;
 
 /** Two images that were not judged yet, in random order. */
-function draw_pair() {
-  const some = cells.filter((cell) => cell.status === 'done' && cell.file && !hidden(cell));
-  const judgedPairs = new Set(judged.choices.map((choice) => [choice.left, choice.right].sort().join()));
-  const n = view.blind;
-  for (let tries = 0; tries < 400 && some.length > 1; tries += 1) {
-    const one = some[Math.floor(Math.random() * some.length)];
-    let other = some[Math.floor(Math.random() * some.length)];
-    if (n !== null) {
-      const at = [...one.at];
-      at[n] = Math.floor(Math.random() * axes[n].values.length);
-      other = placed.get(at.join());
-    }
-    if (!other || other === one || other.status !== 'done' || !other.file || hidden(other)) continue;
-    if (judgedPairs.has([one.id, other.id].sort().join())) continue;
-    return [one, other];
+function drawPair() {
+  const able = (cell) => cell && cell.status === 'done' && cell.file && !hidden(cell);
+  const some = cells.filter(able);
+  const known = new Set(judged.choices.map((choice) => [choice.left, choice.right].sort().join()));
+  const any = (list) => list[Math.floor(Math.random() * list.length)];
+  for (let tries = 0; tries < 1000 && some.length > 1; tries += 1) {
+    const one = any(some);
+    const other = view.blind === null ? any(some) : placed.get(one.at.with(view.blind, any([...axes[view.blind].values.keys()])).join());
+    if (able(other) && other !== one && !known.has([one.id, other.id].sort().join())) return [one, other];
   }
   return null;
 }
 
-function choose(chosenOne) {
+function choose(cell) {
   if (!pair) return;
-  judged.choices.push({ left: pair[0].id, right: pair[1].id, chosen: chosenOne && chosenOne.id });
-  keepRatings();
+  judged.choices.push({ left: pair[0].id, right: pair[1].id, chosen: cell && cell.id });
   pair = null;
-  draw();
+  keepRatings();
 }
 
 /** How often each value of an axis was preferred where the two differed in it. */
@@ -38,31 +31,28 @@ function tally(axis) {
     for (const cell of two) {
       const row = rows[cell.at[axis.n]];
       row.seen += 1;
-      if (best === null) row.ties += 1;
-      else if (best === cell.id) row.won += 1;
+      row.ties += best === null;
+      row.won += best === cell.id;
     }
   }
   return rows;
 }
 
 function drawBlind() {
-  pair = pair || draw_pair();
-  const side = (cell, name, key) => h('button', { type: 'button', class: 'side', 'data-key': `blind-${name}`, 'aria-label': `The ${name} one is better`,
-    onclick: () => choose(cell) },
-  cell.video ? h('video', { src: cell.file, muted: true, loop: true, autoplay: true, playsInline: true }) : h('img', { alt: `${name} image`, src: cell.file }),
-  h('span', {}, `${name} is better `, h('kbd', {}, key)));
+  pair ||= drawPair();
+  const side = (cell, name, key) => act(`blind-${name}`, [
+    h(cell.video ? 'video' : 'img', { src: cell.file, ...(cell.video ? { muted: true, loop: true, autoplay: true, playsInline: true } : { alt: '' }) }),
+    h('span', {}, `The ${name} one is better `, h('kbd', {}, key))], () => choose(cell), { class: 'side' });
+  const table = ([axis, rows]) => h('table', {},
+    h('thead', {}, h('tr', {}, [label(axis.label), 'preferred', 'no preference', 'compared'].map((name) => h('th', { scope: 'col' }, name)))),
+    h('tbody', {}, rows.map(({ won, ties, seen }, at) => seen > 0 && h('tr', {}, h('th', { scope: 'row' }, label(axis.values[at].text, 120)),
+      [`${won} (${Math.round((100 * won) / seen)} %)`, ties, seen].map((text) => h('td', {}, String(text)))))));
   refill(byId('blind'),
-    h('div', { class: 'bar' },
-      h('label', { class: 'lane' }, h('span', { class: 'soft' }, 'The two differ in'), select('blind', 'The two differ in',
-        [['', 'anything'], ...wide.map((axis) => [axis.n, axis.label])], view.blind ?? '', (n) => { pair = null; show({ blind: n === '' ? null : Number(n) }); })),
-      h('span', { class: 'soft' }, `${judged.choices.length} choices so far`),
-      button('Export', 'Save ratings and choices as ratings.json (key e)', exportRatings, { 'data-key': 'blind-export' })),
-    pair ? h('div', { class: 'duel' }, side(pair[0], 'left', '←'), side(pair[1], 'right', '→')) : h('p', { class: 'empty' }, 'No two images are left to compare.'),
-    pair ? h('p', { class: 'center' }, h('button', { type: 'button', 'data-key': 'tie', onclick: () => choose(null) }, 'No preference ', h('kbd', {}, '↓'))) : null,
-    h('details', { class: 'reveal', 'data-key': 'reveal' }, h('summary', { 'data-key': 'reveal-menu' }, 'Reveal what was preferred'),
-      wide.map((axis) => [axis, tally(axis)]).filter(([, rows]) => rows.some((row) => row.seen)).map(([axis, rows]) => h('table', {},
-        h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, label(axis.label)), h('th', { scope: 'col' }, 'preferred'), h('th', { scope: 'col' }, 'no preference'),
-          h('th', { scope: 'col' }, 'compared'))),
-        h('tbody', {}, rows.map((row, at) => (row.seen ? h('tr', {}, h('th', { scope: 'row' }, label(axis.values[at].text, 120)),
-          h('td', {}, `${row.won} (${Math.round((100 * row.won) / row.seen)} %)`), h('td', {}, String(row.ties)), h('td', {}, String(row.seen))) : null)))))));
+    h('div', { class: 'bar' }, lane('The two differ in', select('blind', 'The two differ in', [['', 'anything'], ...wide.map((axis) => [axis.n, axis.label])], view.blind ?? '',
+      (n) => { pair = null; show({ blind: n === '' ? null : +n }); })),
+    soft(`Choices so far: ${judged.choices.length}`), act('blind-export', 'Export', exportRatings)),
+    pair ? [h('div', { class: 'duel' }, side(pair[0], 'left', '←'), side(pair[1], 'right', '→')),
+      h('p', { class: 'center' }, act('tie', ['No preference ', h('kbd', {}, '↓')], () => choose(null)))] : h('p', { class: 'empty' }, 'No two images are left to compare.'),
+    h('details', { class: 'reveal', key: 'reveal' }, h('summary', { key: 'reveal-menu' }, 'Reveal what was preferred'),
+      wide.map((axis) => [axis, tally(axis)]).filter(([, rows]) => rows.some((row) => row.seen)).map(table)));
 }

@@ -1,7 +1,8 @@
-// Scores as colours: the brighter the better, and readable for the colour-blind (a scale like viridis).
+// Scores as colours: the brighter the better, on a scale that the colour-blind can read.
 const STOPS = [[58, 28, 94], [57, 86, 140], [31, 140, 140], [86, 194, 98], [250, 224, 60]];
-let colours = null;
+let scale = null;
 
+/** The colour of a share from 0 to 1. */
 function mix(share) {
   const at = clamp(share, 0, 1) * (STOPS.length - 1);
   const low = Math.min(Math.floor(at), STOPS.length - 2);
@@ -9,20 +10,19 @@ function mix(share) {
 }
 
 function colourOf(value) {
-  if (!colours) return 'transparent';
-  const share = colours.high > colours.low ? (value - colours.low) / (colours.high - colours.low) : 1;
-  return mix(colours.better === 'low' ? 1 - share : share);
+  const [low, high] = scale.ends;
+  const share = high > low ? (value - low) / (high - low) : 1;
+  return mix(scale.better === 'low' ? 1 - share : share);
 }
 
-/** Spreads the scale over all cells' scores, and draws it. */
-function legend() {
+/** Spreads the scale over all scores, whichever are in view, and draws it. */
+function drawLegend() {
   const ends = view.colour ? extent(cells, view.colour) : null;
-  colours = ends && { low: ends[0], high: ends[1], better: metricOf(view.colour).better };
+  scale = ends && { ends, better: metricOf(view.colour).better };
   const node = byId('legend');
-  node.hidden = !colours;
-  if (!colours) return;
-  const steps = STOPS.map((_, n) => mix(colours.better === 'low' ? 1 - n / (STOPS.length - 1) : n / (STOPS.length - 1)));
-  node.replaceChildren(label(view.colour), h('span', {}, brief(colours.low)),
-    styled(h('i', {}), { background: `linear-gradient(to right, ${steps.join(', ')})` }), h('span', {}, brief(colours.high)),
-    colours.better ? h('span', { class: 'soft' }, `${colours.better === 'low' ? 'lower' : 'higher'} is better`) : '');
+  node.hidden = !scale;
+  if (!scale) return;
+  const steps = STOPS.map((_, n) => colourOf(ends[0] + ((ends[1] - ends[0]) * n) / (STOPS.length - 1)));
+  node.replaceChildren(label(view.colour), brief(ends[0]), styled(h('i'), { background: `linear-gradient(to right, ${steps.join(', ')})` }), brief(ends[1]),
+    scale.better ? ` (${scale.better === 'low' ? 'lower' : 'higher'} is better)` : '');
 }

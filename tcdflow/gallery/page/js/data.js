@@ -1,76 +1,71 @@
 // What the page shows: cells, each at its place on the axes, and their scores.
 const DATA = JSON.parse(byId('data').textContent);
 const cells = DATA.cells;
-const cellOf = new Map(cells.map((cell) => [cell.id, cell]));
 const axes = DATA.axes.map((axis) => ({ ...axis }));
-const own = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
+const cellOf = new Map(cells.map((cell) => [cell.id, cell]));
+
+/** Files lie beside the page: an address of another kind or place is none. */
+function local(address) {
+  if (!address) return null;
+  try {
+    const { protocol, host } = new URL(address, location.href);
+    return protocol === location.protocol && host === location.host ? address : null;
+  } catch {
+    return null;
+  }
+}
 
 /** Several images at one place (of one run, or of two sweeps) get an axis of their own. */
 function addImages() {
   const seen = new Map();
   for (const cell of cells) {
-    const key = cell.at.join();
-    const number = seen.get(key) || 0;
-    seen.set(key, number + 1);
+    const number = seen.get(cell.at.join()) || 0;
+    seen.set(cell.at.join(), number + 1);
     cell.at = [...cell.at, number];
   }
   const most = [...seen.values()].reduce((a, b) => Math.max(a, b), 1);
   axes.push({ key: 'image', numeric: false, values: Array.from({ length: most }, (_, n) => ({ text: String(n) })) });
 }
 addImages();
-axes.forEach((axis, n) => { axis.n = n; });
-
+for (const cell of cells) [cell.file, cell.thumb] = [local(cell.file), local(cell.thumb)];
 const placed = new Map(cells.map((cell) => [cell.at.join(), cell]));
+
+const last = (axis) => axis.key.split('.').pop();
+axes.forEach((axis, n) => {
+  axis.n = n;
+  axis.label = axes.some((other) => other !== axis && last(other) === last(axis)) ? axis.key : last(axis);
+});
 /** The axes on which there is something to choose. */
 const wide = axes.filter((axis) => axis.values.length > 1);
-
-/** An axis's key without the groups that say nothing more. */
-function short(axis) {
-  const last = axis.key.split('.').pop();
-  return axes.filter((other) => other.key.split('.').pop() === last).length > 1 ? axis.key : last;
-}
-axes.forEach((axis) => { axis.label = short(axis); });
 const valueOf = (cell, axis) => axis.values[cell.at[axis.n]].text;
 
-const scored = new Set(DATA.metrics.map((metric) => metric.name));
-const metrics = [...DATA.metrics];
-if (!scored.has('seconds') && cells.some((cell) => cell.seconds !== null)) {
-  metrics.push({ name: 'seconds', description: 'Seconds that the image took.', better: 'low' });
-}
+/** What tells a cell from the others, as [axis label, value] pairs; and as a sentence. */
+const traits = (cell) => wide.map((axis) => [axis.label, valueOf(cell, axis)]);
+const spoken = (cell) => traits(cell).map(([key, value]) => `${key} ${plain(value, 120)}`).join(', ') || 'image';
+/** What tells one cell from others. */
+const apart = (one, ...others) => wide.filter((axis) => others.some((other) => one.at[axis.n] !== other.at[axis.n]))
+  .map((axis) => `${axis.label} ${valueOf(one, axis)}`).join(' · ');
+
 const STARS = { name: 'your rating', description: 'Stars that you gave, 1 to 5.', better: 'high' };
-metrics.push(STARS);
+const metrics = [...DATA.metrics, STARS];
+const metricOf = (name) => metrics.find((metric) => metric.name === name);
 
 /** A cell's score, or undefined. */
 function score(cell, name) {
-  if (scored.has(name)) return own(cell.metrics, name);
-  return name === STARS.name ? rating(cell).stars : cell.seconds ?? undefined;
+  if (name === STARS.name) return rating(cell).stars;
+  const value = Object.hasOwn(cell.metrics, name) ? cell.metrics[name] : undefined;
+  return Number.isFinite(value) ? value : undefined;
 }
-const metricOf = (name) => metrics.find((metric) => metric.name === name);
 
 /** Lowest and highest score of some cells. */
 function extent(some, name) {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const cell of some) {
-    const value = score(cell, name);
-    if (value === undefined || !Number.isFinite(value)) continue;
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  return low <= high ? [low, high] : null;
+  const values = some.map((cell) => score(cell, name)).filter((value) => value !== undefined);
+  return values.length ? values.reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [Infinity, -Infinity]) : null;
 }
-
-/** What tells a cell from the others, as [axis label, value] pairs. */
-const traits = (cell) => wide.map((axis) => [axis.label, valueOf(cell, axis)]);
-const spoken = (cell) => traits(cell).map(([key, value]) => `${key} ${plain(value, 120)}`).join(', ') || 'image';
 
 /** A cell's settings, as JSON texts by key. */
 function settings(cell) {
-  const all = new Map();
-  for (const part of [DATA.common, cell.set]) {
-    for (const key of Object.keys(part)) all.set(key, DATA.texts[part[key]]);
-  }
-  return all;
+  return new Map([DATA.common, cell.set].flatMap((part) => Object.keys(part).map((key) => [key, DATA.texts[part[key]]])));
 }
 /** A JSON text as people read it: a string without its quotes. */
 function readable(json) {
@@ -81,10 +76,8 @@ function readable(json) {
 /** The cell next to this one along an axis, past hidden values and places without a cell. */
 function beside(cell, n, step) {
   const at = [...cell.at];
-  const values = axes[n].values;
-  for (at[n] += step; at[n] >= 0 && at[n] < values.length; at[n] += step) {
-    if (view.hide.get(n)?.has(at[n])) continue;
-    const found = placed.get(at.join());
+  for (at[n] += step; at[n] >= 0 && at[n] < axes[n].values.length; at[n] += step) {
+    const found = !view.hide.get(n)?.has(at[n]) && placed.get(at.join());
     if (found) return found;
   }
   return null;

@@ -1,16 +1,14 @@
 // Which cells are shown, and in which order.
-const words = new Map();
+const searched = new Map();
 
 /** All that can be searched in a cell, in lower case. */
 function wordsOf(cell) {
-  if (!words.has(cell)) {
+  if (!searched.has(cell)) {
     const values = Object.values(cell.set).map((at) => readable(DATA.texts[at]));
-    words.set(cell, [cell.name, cell.reason || '', ...traits(cell).flat(), ...values].join('\n').toLowerCase());
+    searched.set(cell, [cell.name, cell.reason || '', ...traits(cell).flat(), ...values].join('\n').toLowerCase());
   }
-  return words.get(cell);
+  return searched.get(cell);
 }
-
-const filtering = () => Boolean(view.where.size || view.find || view.favourites || view.status);
 
 function matches(cell) {
   if (view.status && cell.status !== view.status) return false;
@@ -25,19 +23,22 @@ function matches(cell) {
 
 const hidden = (cell) => [...view.hide].some(([n, values]) => values.has(cell.at[n]));
 
-/** Those that pass the filter and have no hidden value, best first if they are sorted. */
+/** Those that pass the filter and have no hidden value, in their order; without a score they come last. */
 function chosen() {
   const found = cells.filter((cell) => !hidden(cell) && matches(cell));
   if (!view.sort) return found;
   const name = view.sort.replace(/^-/, '');
-  const sign = view.sort.startsWith('-') ? -1 : 1;
-  const worth = (cell) => score(cell, name) ?? sign * Infinity;
-  return found.sort((a, b) => sign * (worth(a) - worth(b)) || 0);
+  const sign = name === view.sort ? 1 : -1;
+  const rank = new Map(found.map((cell) => [cell, score(cell, name)]));
+  return found.sort((a, b) => {
+    const [one, other] = [rank.get(a), rank.get(b)];
+    return one === undefined || other === undefined ? (one === undefined) - (other === undefined) : sign * (one - other);
+  });
 }
 
-function within(name, end, text) {
+function bound(name, end, text) {
   const ends = [...(view.where.get(name) || [null, null])];
-  ends[end] = text === '' || !Number.isFinite(Number(text)) ? null : Number(text);
+  ends[end] = text === '' ? null : +text;
   const where = new Map(view.where);
   if (ends[0] === null && ends[1] === null) where.delete(name);
   else where.set(name, ends);
@@ -46,25 +47,20 @@ function within(name, end, text) {
 
 function filterMenu() {
   const count = view.where.size + Boolean(view.find) + view.favourites + Boolean(view.status);
-  const bound = (metric, end, reach) => h('input', {
-    type: 'number', step: 'any', 'data-key': `where-${metric.name}-${end}`, placeholder: reach ? brief(reach[end]) : '',
+  const statuses = ['done', 'failed', 'running', 'missing'].filter((one) => cells.some((cell) => cell.status === one));
+  const line = (title, control) => h('label', { class: 'line' }, title, control);
+  const ends = (metric, reach) => [0, 1].map((end) => h('input', {
+    type: 'number', step: 'any', key: `where-${metric.name}-${end}`, placeholder: reach ? brief(reach[end]) : null,
     'aria-label': `${plain(metric.name)}: ${end ? 'at most' : 'at least'}`, value: view.where.get(metric.name)?.[end] ?? '',
-    onchange: (event) => within(metric.name, end, event.target.value),
-  });
-  const statuses = ['', 'done', 'failed', 'running', 'missing'].filter((one) => !one || cells.some((cell) => cell.status === one));
-  return menu('filter', ['Filter', count ? h('b', { class: 'count' }, String(count)) : null], 'Filter', {},
-    h('label', { class: 'line' }, 'Search', h('input', {
-      type: 'search', id: 'find', 'data-key': 'find', value: view.find, placeholder: 'prompt, setting, reason',
-      onchange: (event) => show({ find: event.target.value }),
-    })),
-    h('label', { class: 'line' }, 'Status', select('status', 'Status', statuses.map((one) => [one, one || 'any']), view.status,
-      (status) => show({ status }))),
-    h('label', { class: 'line' }, 'Favourites only', h('input', {
-      type: 'checkbox', 'data-key': 'favourites', checked: view.favourites,
-      onchange: (event) => show({ favourites: event.target.checked }),
-    })),
+    onchange: (event) => bound(metric.name, end, event.target.value),
+  }));
+  return menu('filter', ['Filter', count && h('b', { class: 'count' }, String(count))], 'Filter',
+    line('Search', h('input', { type: 'search', key: 'find', value: view.find, placeholder: 'prompt, setting, reason',
+      onchange: (event) => show({ find: event.target.value }) })),
+    line('Status', select('status', 'Status', [['', 'any'], ...statuses.map((one) => [one, one])], view.status, (status) => show({ status }))),
+    line('Favourites only', h('input', { type: 'checkbox', key: 'favourites', checked: view.favourites,
+      onchange: (event) => show({ favourites: event.target.checked }) })),
     metrics.map((metric) => h('div', { class: 'line', title: plain(metric.description) }, label(metric.name),
-      h('span', { class: 'bounds' }, bound(metric, 0, extent(cells, metric.name)), '–', bound(metric, 1, extent(cells, metric.name))))),
-    count ? h('button', { type: 'button', class: 'wide', onclick: () => show({ where: new Map(), find: '', favourites: false, status: '' }) },
-      'Clear all') : null);
+      h('span', { class: 'bounds' }, ends(metric, extent(cells, metric.name))))),
+    count && act('unfilter', 'Clear all', () => show(NO_FILTER), { class: 'wide' }));
 }

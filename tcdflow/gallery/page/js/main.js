@@ -4,15 +4,16 @@ let toolbarOf = null;
 function draw() {
   for (const tab of TABS) {
     byId(tab).hidden = view.tab !== tab;
-    byId(`tab-${tab}`).setAttribute('aria-pressed', String(view.tab === tab));
+    byId(`tab-${tab}`).setAttribute('aria-pressed', `${view.tab === tab}`);
   }
   if (view.tab === 'grid') {
-    const asked = write({ ...view, size: 160, cell: '', with: [], mode: 'one', split: 50, walk: null, rise: null });
+    const { size, cell, with: marks, mode, split, gain, walk: across, rise, ...deciding } = view;
+    const asked = write({ ...defaults(), ...deciding });
     if (asked !== toolbarOf) drawToolbar();
     toolbarOf = asked;
     drawGrid();
   } else if (view.tab === 'plots') drawPlots();
-  else if (!view.cell) drawBlind();
+  else drawBlind();
   drawTray();
   drawSingle();
 }
@@ -21,67 +22,62 @@ function draw() {
 function drawTray() {
   const node = byId('tray');
   node.hidden = !view.with.length || view.tab !== 'grid';
-  if (node.hidden) return;
-  const [first, ...rest_] = view.with;
-  node.replaceChildren(h('span', {}, `${view.with.length} marked`),
-    ...view.with.map((id) => h('img', { alt: spoken(cellOf.get(id)), src: cellOf.get(id).thumb || '' })),
-    h('button', { type: 'button', class: 'main', disabled: view.with.length < 2,
-      onclick: () => show({ cell: first, with: rest_, mode: 'side' }, true) }, 'Compare'),
-    button('✕', 'Clear the marks', () => show({ with: [] })));
+  const some = view.with.map((id) => cellOf.get(id));
+  refill(node, `${some.length} marked`, some.map((cell) => (cell.thumb ? h('img', { alt: spoken(cell), src: cell.thumb }) : soft(cell.status))),
+    act('compare', 'Compare', () => show({ cell: view.with[0], mode: view.mode === 'one' ? 'side' : view.mode }, true), { class: 'main', disabled: some.length < 2 }),
+    sign('clear', '✕', 'Clear the marks', () => show({ with: [] })));
 }
 
 function drawStatus() {
   const count = (status) => cells.filter((cell) => cell.status === status).length;
-  const words_ = [`${count('done')} image${count('done') === 1 ? '' : 's'}`,
-    ...['failed', 'running', 'missing'].filter(count).map((status) => `${count(status)} ${status}`)];
-  byId('status').replaceChildren(words_.join(' · '), DATA.running ? h('span', { class: 'live' }, 'running') : '');
+  const counts = [`${count('done')} ${count('done') === 1 ? 'image' : 'images'}`, ...['failed', 'running', 'missing'].filter(count).map((status) => `${count(status)} ${status}`)];
+  byId('status').replaceChildren(counts.join(' · '), DATA.running ? h('span', { class: 'live' }, 'running') : '');
 }
 
 const THEMES = ['auto', 'light', 'dark'];
+/** Sets the colours, or goes on to the next ones. */
 function theme(step) {
-  let name = 'auto';
+  let name = doc.documentElement.dataset.theme;
   try {
-    name = localStorage.getItem('tcdflow:theme') || 'auto';
-    if (step) name = THEMES[(THEMES.indexOf(name) + 1) % THEMES.length];
-    localStorage.setItem('tcdflow:theme', name);
+    if (!step) name = localStorage.getItem('tcdflow:theme') || name;
   } catch { /* a browser that keeps nothing */ }
+  name = THEMES[(Math.max(0, THEMES.indexOf(name)) + step) % THEMES.length];
+  try {
+    localStorage.setItem('tcdflow:theme', name);
+  } catch { /* the same */ }
   doc.documentElement.dataset.theme = name;
-  byId('theme').setAttribute('aria-label', `Colours: ${name}`);
   byId('theme').title = `Colours: ${name}`;
+  byId('theme').setAttribute('aria-label', `Colours: ${name}`);
 }
 
-/** While the sweep runs the page is read again, unless somebody is at something. */
+/** While the sweep runs the page is read again every few seconds, unless somebody is at something. */
 function watch() {
-  const began_ = performance.now();
-  const busy = () => doc.hidden || view.cell || view.tab === 'blind' || doc.querySelector('details.menu[open], dialog[open]')
-    || doc.activeElement?.matches('input, select') || performance.now() - moved < 2000;
-  let moved = 0;
+  let moved = performance.now();
+  const busy = () => doc.hidden || view.tab === 'blind' || doc.querySelector('details.menu[open], dialog[open]') || doc.activeElement?.matches('input, select');
   for (const name of ['scroll', 'pointermove', 'keydown']) addEventListener(name, () => { moved = performance.now(); }, { capture: true, passive: true });
   setInterval(() => {
-    if (busy() || performance.now() - began_ < 4000) return;
-    history.replaceState({ ...history.state, left: scroller.scrollLeft, top: scroller.scrollTop, focused }, '');
+    if (busy() || performance.now() - moved < 4000) return;
+    history.replaceState({ left: scroller.scrollLeft, top: scroller.scrollTop, focused }, '');
     location.reload();
   }, 1000);
 }
 
 function begin() {
   loadRatings();
-  theme(false);
+  theme(0);
   drawStatus();
   for (const tab of TABS) byId(`tab-${tab}`).addEventListener('click', () => tabTo(tab));
-  byId('theme').addEventListener('click', () => theme(true));
-  byId('ask').addEventListener('click', drawHelp);
-  byId('export').addEventListener('click', exportRatings);
-  byId('import').addEventListener('change', (event) => event.target.files[0] && importRatings(event.target.files[0]));
-  byId('close').addEventListener('click', close);
-  byId('help-close').addEventListener('click', () => help.close());
-  byId('unfilter').addEventListener('click', () => show({ where: new Map(), find: '', favourites: false, status: '', hide: new Map(), pick: new Map() }));
-  addEventListener('popstate', () => { view = read(location.hash); pair = null; draw(); });
-  addEventListener('click', (event) => closeMenus(event.target));
+  for (const [id, does] of Object.entries({ theme: () => theme(1), ask: drawHelp, export: exportRatings, close, 'help-close': () => help.close(),
+    everything: () => show({ ...NO_FILTER, hide: new Map(), pick: new Map() }) })) byId(id).addEventListener('click', does);
+  byId('import').addEventListener('change', (event) => importRatings(event.target.files[0]));
+  addEventListener('popstate', () => { view = read(location.hash); draw(); });
+  addEventListener('click', (event) => event.target.isConnected && closeMenus(event.target));
   draw();
-  const { left, top, focused: last } = history.state || {};
-  if (top !== undefined) scroller.scrollTo(left, top);
-  if (last && cellOf.has(last)) focused = last;
+  if (history.state?.focused) {
+    scroller.scrollTo(history.state.left, history.state.top);
+    focused = history.state.focused;
+    fill();
+  }
   if (DATA.running) watch();
   doc.documentElement.dataset.ready = 'yes';
 }

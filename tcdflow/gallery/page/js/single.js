@@ -1,21 +1,26 @@
 // One image, full size. The arrow keys change it in place along two of the axes.
 const single = byId('single');
-const ORDER = -1; // stands for an axis: the order of the wall
 
-/** Opens a cell. The axes that the arrows walk are those of the grid. */
+/** The axes that the arrows walk: those of the grid, unless others were chosen. */
+const walkAxis = () => view.walk ?? (view.layout === 'wall' ? ORDER : view.cols[0] ?? view.rows[0] ?? wide[0]?.n ?? null);
+const riseAxis = () => view.rise ?? [view.rows[0], ...wide.map((axis) => axis.n)].find((n) => n !== undefined && n !== walkAxis()) ?? null;
+
 function open(cell) {
   focused = cell.id;
   show({ cell: cell.id, mode: view.with.length && view.mode === 'one' ? 'side' : view.mode }, true);
 }
 
+/** Back to the grid, at the place where the walk ended. */
 function close() {
-  if (!view.cell) return;
-  if (history.state?.opened) history.back();
-  else show({ cell: '' });
+  const cell = cellOf.get(view.cell);
+  const pick = new Map(view.pick);
+  for (const axis of selectors()) if (picked(axis) !== null && picked(axis) !== cell.at[axis.n]) pick.set(axis.n, cell.at[axis.n]);
+  show({ cell: '', pick });
 }
 
 /** The next cell along an axis, or in the order of the wall. */
 function along(cell, n, step) {
+  if (n === null) return null;
   if (n !== ORDER) return beside(cell, n, step);
   const order = plan?.some || chosen();
   const at = order.indexOf(cell);
@@ -23,55 +28,42 @@ function along(cell, n, step) {
 }
 
 function walk(n, step) {
-  const next = n === null ? null : along(cellOf.get(view.cell), n, step);
+  const next = along(cellOf.get(view.cell), n, step);
   if (!next) return;
   focused = next.id;
   show({ cell: next.id });
 }
 
-/** What this cell is held against: the first marked one, or the one before it along the arrows' axis. */
-function neighbour(cell) {
-  const n = view.walk;
-  return n === null ? null : along(cell, n, -1) || along(cell, n, 1);
-}
+/** What a cell is held against: the first marked one, or the one before it along the arrows' axis. */
 function reference(cell) {
   const marked = view.with.find((id) => id !== cell.id);
-  return marked ? cellOf.get(marked) : neighbour(cell);
+  return cellOf.get(marked) || along(cell, walkAxis(), -1) || along(cell, walkAxis(), 1);
 }
 
 /** Marks a cell for comparison, or takes the mark away. */
-function pin(cell) {
+function mark(cell) {
   const there = view.with.includes(cell.id);
-  if (!there && view.with.length >= 3) say('Three are marked already, and the open one is the fourth');
+  if (!there && view.with.length >= 3) say('Three are marked; with the one that is open they are four');
   else show({ with: there ? view.with.filter((id) => id !== cell.id) : [...view.with, cell.id] });
 }
 
-function axesOfArrows() {
-  const [col, row] = [view.cols[0], view.rows[0]];
-  const first = view.layout === 'wall' ? ORDER : col ?? row ?? wide[0]?.n ?? null;
-  if (view.walk === null) view.walk = first;
-  if (view.rise === null) view.rise = [row, ...wide.map((axis) => axis.n)].find((n) => n !== undefined && n !== view.walk) ?? null;
-}
-
-function turn(which) {
+/** Chooses the next axis for a pair of arrows. */
+function turn(which, now) {
   const known = [...wide.map((axis) => axis.n), ...(view.layout === 'wall' ? [ORDER] : [])];
-  if (!known.length) return;
-  show({ [which]: known[(known.indexOf(view[which]) + 1) % known.length] });
+  if (known.length) show({ [which]: known[(known.indexOf(now) + 1) % known.length] });
 }
 
 function drawSingle() {
   const cell = cellOf.get(view.cell);
   if (!cell) {
-    if (single.open) {
-      single.close();
-      if (view.tab === 'grid') focusCell(cellOf.get(focused));
-    }
+    if (!single.open) return;
+    single.close();
+    if (view.tab === 'grid') focusCell(cellOf.get(focused));
     return;
   }
-  axesOfArrows();
   if (!single.open) {
-    unzoom();
     single.showModal();
+    unzoom();
   }
   drawWalks(cell);
   drawModes(cell);
@@ -81,68 +73,58 @@ function drawSingle() {
 }
 
 function drawWalks(cell) {
-  const mark = (n) => (view.walk === n ? '←→' : view.rise === n ? '↑↓' : '');
-  const step = (n, way, sign, name) => button(sign, `${name}: ${way < 0 ? 'back' : 'on'}`, () => walk(n, way),
-    { disabled: !along(cell, n, way), 'data-key': `walk-${n}-${way}` });
-  const one = (n, name, value) => h('span', { class: `walk ${mark(n) ? 'active' : ''}` },
-    h('button', { type: 'button', class: 'name', title: 'Walk this with ← and →', 'data-key': `take-${n}`,
-      onclick: () => show(view.rise === n ? { walk: n, rise: view.walk } : { walk: n }) }, h('em', {}, label(name), ' ', mark(n)), label(value, 80)),
-    step(n, -1, '‹', name), step(n, 1, '›', name));
-  const order = plan?.some.indexOf(cell);
-  refill(byId('walks'), view.layout === 'wall' && plan && order >= 0 && plan.some.length > 1
-    ? one(ORDER, 'order', `${order + 1} of ${plan.some.length}`) : null,
-  wide.map((axis) => one(axis.n, axis.label, valueOf(cell, axis))));
+  const [across, up] = [walkAxis(), riseAxis()];
+  const one = (n, name, value) => h('span', { class: n === across || n === up ? 'walk active' : 'walk' },
+    act(`take-${n}`, [h('em', {}, label(name), n === across ? ' ←→' : n === up ? ' ↑↓' : ''), label(value, 80)],
+      () => show(n === up ? { walk: n, rise: across } : { walk: n }), { class: 'name', title: 'Walk this with ← and →' }),
+    [[-1, '‹', 'back'], [1, '›', 'on']].map(([step, face, way]) => sign(`walk-${n}${way}`, face, `${name}: one ${way}`, () => walk(n, step), { disabled: !along(cell, n, step) })));
+  const order = view.layout === 'wall' && plan ? plan.some.indexOf(cell) : -1;
+  refill(byId('walks'), order >= 0 && plan.some.length > 1 && one(ORDER, 'order', `${order + 1} of ${plan.some.length}`),
+    wide.map((axis) => one(axis.n, axis.label, valueOf(cell, axis))));
 }
 
 function drawModes(cell) {
-  const names = { one: 'One', side: 'Side by side', slider: 'Slider', difference: 'Difference' };
-  const other = view.mode !== 'one' && reference(cell);
+  const other = reference(cell);
+  const marked = view.with.includes(cell.id);
   refill(byId('modes'),
-    h('div', { class: 'segments', role: 'group', 'aria-label': 'How to compare (key m)' }, MODES.map((mode) => h('button', {
-      type: 'button', 'aria-pressed': String(view.mode === mode), 'data-key': `mode-${mode}`, onclick: () => show({ mode }),
-    }, names[mode]))),
-    view.mode === 'slider' && other ? h('label', { class: 'lane' }, h('span', { class: 'soft' }, 'Slider'), h('input', {
-      type: 'range', min: 0, max: 100, value: view.split, 'data-key': 'split', 'aria-label': 'Slider between two images',
-      oninput: (event) => show({ split: Number(event.target.value) }),
-    })) : null,
-    view.mode === 'difference' && other ? h('label', { class: 'lane' }, h('span', { class: 'soft' }, 'Gain'),
-      select('gain', 'Gain of the difference', [1, 2, 4, 8, 16, 64].map((gain) => [gain, `× ${gain}`]), view.gain,
-        (gain) => show({ gain: Number(gain) }))) : null,
-    button(view.with.includes(cell.id) ? '− Unmark' : '+ Mark', 'Mark this image for comparison (key c)', () => pin(cell),
-      { 'data-key': 'pin', 'aria-pressed': String(view.with.includes(cell.id)) }),
-    view.with.length ? h('span', { class: 'soft' }, `${view.with.length} marked`,
-      ' ', button('clear', 'Clear the marks', () => show({ with: [] }), { class: 'link', 'data-key': 'unmark' })) : null);
+    other && segments('mode', 'How to compare (key m)', [['one', 'One'], ['side', 'Side by side'], ['slider', 'Slider'], ['difference', 'Difference']], view.mode, (mode) => show({ mode })),
+    other && view.mode === 'slider' && lane('Slider', h('input', { type: 'range', min: 0, max: 100, value: view.split, key: 'split',
+      'aria-label': 'Slider between two images', oninput: (event) => show({ split: +event.target.value }) })),
+    other && view.mode === 'difference' && lane('Gain', select('gain', 'Gain of the difference', [1, 2, 4, 8, 16, 64].map((gain) => [gain, `× ${gain}`]), view.gain,
+      (gain) => show({ gain: +gain }))),
+    cells.length > 1 && sign('mark', marked ? '− Unmark' : '+ Mark', 'Mark this image for comparison (key c)', () => mark(cell), { 'aria-pressed': `${marked}` }),
+    view.with.length > 0 && h('span', {}, soft(`${view.with.length} marked `), act('unmark', 'clear', () => show({ with: [] }), { class: 'link' })));
 }
 
-/** Thumbnails of all that the arrows reach. */
+/** Thumbnails of what the arrows reach. */
 function drawStrip(cell) {
-  const before = [];
-  const after = [];
-  for (let next = along(cell, view.walk, -1); view.walk !== null && next && before.length < 12; next = along(next, view.walk, -1)) before.unshift(next);
-  for (let next = along(cell, view.walk, 1); view.walk !== null && next && after.length < 12; next = along(next, view.walk, 1)) after.push(next);
-  const some = [...before, cell, ...after];
+  const n = walkAxis();
+  const reach = (step) => {
+    const found = [];
+    for (let next = along(cell, n, step); next && found.length < 12; next = along(next, n, step)) found.push(next);
+    return found;
+  };
+  const before = reach(-1).reverse();
+  const some = [...before, cell, ...reach(1)];
   const node = byId('strip');
   node.hidden = some.length < 2;
-  const caption = (one) => (view.walk === ORDER ? '' : valueOf(one, axes[view.walk]));
-  node.replaceChildren(...(some.length < 2 ? [] : some.map((one) => h('button', {
-    type: 'button', tabIndex: -1, 'aria-current': String(one === cell), 'aria-label': spoken(one), onclick: () => show({ cell: one.id }),
-  }, one.thumb ? h('img', { alt: '', src: one.thumb }) : h('span', { class: 'blank' }, one.status), h('span', {}, label(caption(one), 24))))));
+  node.replaceChildren(...some.map((one) => act(one.id, [one.thumb ? h('img', { alt: '', src: one.thumb }) : h('span', { class: 'blank' }, one.status),
+    n >= 0 && n !== null && label(valueOf(one, axes[n]), 24)], () => show({ cell: one.id }), { 'aria-label': spoken(one), 'aria-current': `${one === cell}`, tabindex: '-1' })));
   const now = node.children[before.length];
-  if (now) node.scrollLeft = now.offsetLeft - (node.clientWidth - now.offsetWidth) / 2;
+  node.scrollLeft = now.offsetLeft - (node.clientWidth - now.offsetWidth) / 2;
 }
 
-let held = null;
-/** While the space bar is held the reference is shown in place. */
+let held = false;
+/** While the space bar is held, the image that this one is compared with is shown in its place. */
 function flicker(down) {
   const cell = cellOf.get(view.cell);
   const other = cell && reference(cell);
-  if (down === Boolean(held) || !other || view.mode !== 'one') return;
-  held = down ? other : null;
-  const layer = stage.querySelector('.layer');
-  fillLayer(layer, held || cell, false);
-  layer.lastChild.replaceChildren(held ? label(differences(held, cell), 80) : '');
+  if (down === held || !other || view.mode !== 'one') return;
+  held = down;
+  fillLayer(stage.querySelector('.layer'), down ? other : cell, down ? apart(other, cell) : '');
 }
-const differences = (one, other) => wide.filter((axis) => one.at[axis.n] !== other.at[axis.n])
-  .map((axis) => `${axis.label} ${valueOf(one, axis)}`).join(' · ');
 
-single.addEventListener('cancel', (event) => { event.preventDefault(); close(); });
+single.addEventListener('cancel', (event) => {
+  event.preventDefault();
+  close();
+});

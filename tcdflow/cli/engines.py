@@ -1,0 +1,30 @@
+"""The engine of a command: one of its own, or that of the shell, which is warm since an earlier line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tcdflow.cli.collector import resume_collector
+from tcdflow.engine.warm import WarmEngine
+
+_shared: list[WarmEngine] = []
+
+
+def engine(*, reusable: bool) -> WarmEngine:
+    """Return the engine that a command uses.
+
+    Args:
+        reusable: whether the command makes several runs; without, loading may leave out what only another run needs.
+    """
+    return _shared[-1] if _shared else WarmEngine(reusable=reusable, on_loaded=resume_collector)
+
+
+@contextmanager
+def shared() -> Iterator[WarmEngine]:
+    """Have all commands use one engine meanwhile."""
+    _shared.append(WarmEngine(on_loaded=resume_collector))
+    try:
+        yield _shared[-1]
+    finally:
+        _shared.pop().close()

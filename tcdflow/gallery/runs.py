@@ -1,0 +1,156 @@
+"""One run as the page shows it, read from its record, which may be untrusted, of another version or not there."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tcdflow.errors import RecordError
+from tcdflow.files.exclusive import BusyError, lock
+from tcdflow.gallery.data import Status
+from tcdflow.gallery.settings import Settings, settings, sound
+from tcdflow.record import document
+from tcdflow.record.document import Output, Record
+from tcdflow.spec.metrics import METRICS, Measurable
+from tcdflow.text import first_line, shortened
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_ELSEWHERE = ("hydra.", "hydra/", "sweep.")
+"""Overrides that say where to, or what else: alone they would write over the run, or say nothing."""
+_MOST_IMAGES = 10_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run.
+
+    Attributes:
+        directory: of the run, as it was found.
+        status: of the run; its images may be there whatever it is.
+        reason: why it is not done.
+        key: its run key; None if it is not known.
+        settings: JSON texts by dotted keys.
+        overrides: that made it.
+        outputs: what it has made.
+        metrics: numbers by name.
+        seconds: that it took.
+    """
+
+    directory: Path
+    status: Status
+    reason: str | None = None
+    key: str | None = None
+    settings: Settings = field(default_factory=lambda: Settings({}))
+    overrides: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that it was asked for, as far as its settings tell."""
+        seed = self._plain("sampling.seed")
+        if isinstance(seed, int):
+            count = self._plain("sampling.num_images")
+            return list(range(seed, seed + min(count, _MOST_IMAGES))) if isinstance(count, int) else [seed]
+        return [one for one in seed[:_MOST_IMAGES] if isinstance(one, int)] if isinstance(seed, list) else []
+
+    def _plain(self, key: str) -> Any:
+        return json.loads(self.settings.get(key, "null"))
+
+
+def read(directory: Path) -> Run:
+    """Return the run of a directory by its record; what cannot be read is a reason."""
+    try:
+        if not stat.S_ISREG((directory / document.FILE_NAME).lstat().st_mode):
+            return Run(directory, "missing", f"{document.FILE_NAME} is a link, which may lead anywhere")
+        return of_record(directory, document.read(directory))
+    except OSError as error:
+        return Run(directory, "missing", f"{document.FILE_NAME} cannot be read: {error.strerror}")
+    except RecordError as error:
+        return Run(directory, "missing", shortened(sound(first_line(error)), 400))
+
+
+def of_record(directory: Path, record: Record) -> Run:
+    """Return a run by its record."""
+    try:
+        found = settings(record.spec)
+    except (ValueError, RecursionError) as error:
+        return Run(directory, "missing", first_line(error))
+    status, reason = _status(directory, record)
+    return Run(
+        directory=directory,
+        status=status,
+        reason=reason,
+        key=record.key if record.key and _KEY.fullmatch(record.key) else None,
+        settings=found,
+        overrides=own(record.overrides),
+        outputs=tuple(record.outputs[:_MOST_IMAGES]),
+        metrics=dict(_metrics(record.execution)),
+        seconds=_sum(record.execution.get("seconds")),
+    )
+
+
+def own(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Return the overrides that say what a run makes, and not where, or what else a sweep makes."""
+    return tuple(sound(text) for text in overrides if not text.lstrip("+~").startswith(_ELSEWHERE))
+
+
+def _status(directory: Path, record: Record) -> tuple[Status, str | None]:
+    if record.status == "done":
+        return "done", None
+    error = f"{record.error.type}: {record.error.message}" if record.error else None
+    reason = shortened(sound(error), 2_000) if error else None
+    if record.status == "failed":
+        return "failed", reason or "failed"
+    if record.status == "interrupted":
+        return "missing", "interrupted"
+    if is_held(directory):
+        return "running", "is being made"
+    return "failed", "the process that made it ended without a word: it was killed, or the machine went down"
+
+
+def is_held(directory: Path) -> bool:
+    """Say whether a process is making the run of a directory; where the system has no locks, it may be."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return not lock(handle)
+    except BusyError:
+        return True
+    finally:
+        os.close(handle)
+
+
+def _metrics(execution: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield the numbers that a record has, and those that are computed from it."""
+    recorded = execution.get("metrics")
+    for name, value in recorded.items() if isinstance(recorded, dict) else ():
+        if _is_number(value):
+            yield sound(str(name)[:100]), value
+    for name, metric in METRICS.items():
+        if not metric.needs_images:
+            try:
+                value = metric.measure(Measurable((), (), execution))
+            except Exception:  # of a record that has not run, or is somebody's own
+                continue
+            if _is_number(value):
+                yield name, round(value, metric.digits)
+
+
+def _sum(seconds: Any) -> float | None:
+    values = [value for value in seconds.values() if _is_number(value)] if isinstance(seconds, dict) else []
+    return round(sum(values), 4) if values else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

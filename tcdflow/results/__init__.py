@@ -1,0 +1,1 @@
+"""Results of runs and sweeps for programs and notebooks: images with their settings, filtered, shown, as tables."""
