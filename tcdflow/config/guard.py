@@ -8,15 +8,17 @@ nothing but other keys. The person at the command line may still choose director
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 import yaml
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.default_element import ConfigDefault, ResultDefault
+from hydra.core.default_element import ConfigDefault
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -53,7 +55,25 @@ MAX_DEPTH = 32
 MAX_NODES = 20_000
 
 
-_READ, _MERGED = Shipped(), Shipped()
+@dataclass(frozen=True)
+class Composed:
+    """What a choice of shipped configs composes to.
+
+    Attributes:
+        config: Hydra's own node included; no values are set yet.
+        merged: the files, each where its content lands.
+        loaded: the files as they are.
+        shipped: what tells them from others, and from themselves once they are edited.
+    """
+
+    config: DictConfig
+    merged: dict[str, ConfigResult]
+    loaded: dict[str, ConfigResult]
+    shipped: dict[str, Hashable]
+
+
+_READ: Shipped[ConfigResult | None] = Shipped()
+_COMPOSED: Shipped[Composed] = Shipped()
 
 
 class GuardedRepository(Repository):
@@ -98,7 +118,12 @@ class GuardedRepository(Repository):
             return super().load_config(config_path)
         self.shipped[config_path] = shipped
         read = super().load_config
-        return cast("ConfigResult", _READ.copy(shipped, lambda: read(config_path)))
+        return _READ.copy(shipped, lambda: read(config_path))
+
+    def are_as(self, shipped: Mapping[str, Hashable]) -> bool:
+        """Say whether configs are still what they were when these stamps were made."""
+        sources = {name: self._source(name) for name in shipped}
+        return all(source is not None and stamp(source, name) == shipped[name] for name, source in sources.items())
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Load a config, unless it comes from a user and is more than data.
@@ -164,22 +189,45 @@ class GuardedLoader(Loader):
         self.repository: GuardedRepository = GuardedRepository(search_path, named)
         self.merged: dict[str, ConfigResult] = {}
 
-    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
-        """Compose a config, as Hydra does."""
-        self.merged.clear()
-        self.repository.loaded.clear()
-        self.repository.mistakes.clear()
-        self.repository.shipped.clear()
-        return super().load_configuration(*args, **kwargs)
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """Compose a config, as Hydra does.
 
-    def merged_of(self, defaults: Sequence[ResultDefault], merge: Callable[[], DictConfig]) -> DictConfig:
-        """Merge once what is made of shipped files alone."""
-        stamps = [self.repository.shipped.get(str(default.config_path)) for default in defaults]
-        if None in stamps or PERSONAL in self.repository.loaded:
-            return merge()
-        key = tuple((default.config_path, default.package, default.primary) for default in defaults), tuple(stamps)
-        config, self.merged = _MERGED.copy(key, lambda: (merge(), self.merged))
-        return cast("DictConfig", config)
+        What shipped files compose to is remembered by their choice; then only values are set on a copy.
+        """
+        compose = partial(super().load_configuration, config_name, from_shell=from_shell, run_mode=run_mode)
+        split = self.split(overrides) if self._only_shipped and run_mode is RunMode.RUN else None
+        if split is None:
+            self._forget()
+            return compose(overrides=overrides, validate_sweep_overrides=validate_sweep_overrides)
+
+        def anew() -> Composed:
+            self._forget()
+            config = compose(overrides=list(split.choosing))
+            return Composed(config, self.merged, self.repository.loaded, self.repository.shipped)
+
+        composed = _COMPOSED.copy(
+            (config_name, split.choosing), anew, lambda kept: self.repository.are_as(kept.shipped)
+        )
+        self.merged, self.repository.loaded = composed.merged, composed.loaded
+        self.set_values(composed.config, split)
+        return composed.config
+
+    @property
+    def _only_shipped(self) -> bool:
+        return all(source.provider in TRUSTED for source in self.repository.sources)
+
+    def _forget(self) -> None:
+        self.merged = {}
+        self.repository.loaded = {}
+        self.repository.mistakes = []
+        self.repository.shipped = {}
 
     def merging(self, path: str, result: ConfigResult) -> None:
         """Remember a file, and refuse it if it is more than data where it lands."""

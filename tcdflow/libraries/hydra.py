@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO, cast
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import ConfigRepository, IConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.hydra import Hydra as Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
@@ -67,11 +71,21 @@ class Repository(ConfigRepository):
         return copy
 
 
+@dataclass(frozen=True)
+class Split:
+    """Overrides: those that choose configs, and those that set values."""
+
+    choosing: tuple[str, ...]
+    setting: list[Override]
+    all: list[Override]
+
+
 class Loader(ConfigLoaderImpl):
     """Hydra's config loader, which shows each file's content as it is about to be merged.
 
-    Private: ``ConfigLoaderImpl``, its ``_load_single_config`` and ``_compose_config_from_defaults_list``. In its
-    place: a public hook between reading and merging, and one instead of merging; there are none.
+    Private: ``ConfigLoaderImpl``, its ``_load_single_config`` and ``_apply_overrides_to_config``, and
+    ``get_overrides_dirname``. In their place: a public hook between reading and merging, and one between merging and
+    setting values; there are none.
     """
 
     def merging(self, path: str, result: ConfigResult) -> None:
@@ -82,18 +96,34 @@ class Loader(ConfigLoaderImpl):
             result: its content and provider.
         """
 
-    def merged_of(self, defaults: Sequence[ResultDefault], merge: Callable[[], DictConfig]) -> DictConfig:
-        """Return what the files of a list of defaults are, merged.
+    def split(self, overrides: Sequence[str]) -> Split | None:
+        """Tell overrides that choose configs from those that set values; None if Hydra has to see them together.
 
-        Args:
-            defaults: the list, in the order of merging.
-            merge: merges them anew.
+        Raises:
+            HydraException: if one of them cannot be parsed.
         """
-        return merge()
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        if any(item.is_sweep_override() or item.key_or_group == "hydra.searchpath" for item in parsed):
+            return None
+        setting = [
+            isinstance(item.value(), dict) or not self.repository.group_exists(item.key_or_group) for item in parsed
+        ]
+        choosing = tuple(text for text, sets in zip(overrides, setting, strict=True) if not sets)
+        return Split(choosing, [item for item, sets in zip(parsed, setting, strict=True) if sets], parsed)
 
-    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
-        whole = super()._compose_config_from_defaults_list
-        return self.merged_of(defaults, lambda: whole(defaults=defaults, repo=repo))
+    def set_values(self, config: DictConfig, split: Split) -> None:
+        """Do to what the choosing overrides compose what Hydra does for the others, and note all of them there.
+
+        Raises:
+            ConfigCompositionException: as Hydra does.
+        """
+        self._apply_overrides_to_config(split.setting, config)
+        node, job = config.hydra, config.hydra.job.config.override_dirname
+        own = [item for item in split.all if not item.is_hydra_override()]
+        node.overrides.hydra = [str(item.input_line) for item in split.all if item.is_hydra_override()]
+        node.overrides.task = [str(item.input_line) for item in own]
+        node.runtime.cwd = str(Path.cwd())
+        node.job.override_dirname = get_overrides_dirname(own, job.exclude_keys, job.item_sep, job.kv_sep)
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = super()._load_single_config(default, repo)

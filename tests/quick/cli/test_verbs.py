@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from tcdflow.cli import run
 from tcdflow.cli.keytable import table
@@ -18,7 +19,6 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.distill import DistillComposer
 from tcdflow.errors import ConfigError
 from tcdflow.libraries.hydra import arguments
-from tests.helpers import cli
 
 CLI = Path(run.__file__).parent
 DOCUMENTED = (Path(__file__).parents[3] / "docs/json.md").read_text("utf-8")
@@ -194,34 +194,33 @@ class TestJson:
 class TestOutOfReach:
     """A hub that cannot be reached: what is known is shown, then what is wrong."""
 
-    @pytest.fixture
-    def offline(self, tmp_path: Path) -> dict[str, str]:
-        return {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    @pytest.fixture(autouse=True)
+    def offline(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+        monkeypatch.chdir(tmp_path)
 
-    def test_a_run(self, tmp_path: Path, offline: dict[str, str]) -> None:
-        done = cli("check", "base=sdxl", "sampling.steps=8", cwd=tmp_path, env=offline)
-        assert done.returncode == 2
-        assert re.search(r"^base +stabilityai/stable-diffusion-xl-base-1.0 \(sdxl\)$", done.stdout, re.MULTILINE)
-        assert re.search(r"^sampling +8 steps, eta 0.3", done.stdout, re.MULTILINE)
-        assert re.search(r"^size +1024 x 1024$", done.stdout, re.MULTILINE)
-        assert "source      loras.tcd.source: h1t/TCD-SDXL-LoRA\n" in done.stdout
-        assert "  base.source: 'stabilityai/stable-diffusion-xl-base-1.0': is not in the local cache" in done.stderr
+    def test_a_run(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert dispatch(["check", "base=sdxl", "sampling.steps=8"]) == 2
+        out, err = capfd.readouterr()
+        assert re.search(r"^base +stabilityai/stable-diffusion-xl-base-1.0 \(sdxl\)$", out, re.MULTILINE)
+        assert re.search(r"^sampling +8 steps, eta 0.3", out, re.MULTILINE)
+        assert re.search(r"^size +1024 x 1024$", out, re.MULTILINE)
+        assert "source      loras.tcd.source: h1t/TCD-SDXL-LoRA\n" in out
+        assert "  base.source: 'stabilityai/stable-diffusion-xl-base-1.0': is not in the local cache" in err
 
-    def test_as_json(self, tmp_path: Path, offline: dict[str, str]) -> None:
-        done = cli("check", "base=sdxl", "--json", cwd=tmp_path, env=offline)
-        found: dict[str, Any] = json.loads(done.stdout)
-        assert done.returncode == 2
+    def test_as_json(self, capfd: pytest.CaptureFixture[str]) -> None:
+        found: dict[str, Any] = json.loads(said(["check", "base=sdxl", "--json"], capfd, 2))
         assert found["sources"]["base.source"] == "stabilityai/stable-diffusion-xl-base-1.0"
         assert len(found["problems"]) == 2
         assert found["files"] == []
 
-    def test_a_sweep(self, tmp_path: Path, offline: dict[str, str]) -> None:
-        done = cli("check", "-m", "base=sdxl", "sampling.steps=4,8", cwd=tmp_path, env=offline)
-        assert done.returncode == 2
-        assert re.search(r"^sampling +4 steps, eta 0.3", done.stdout, re.MULTILINE)
-        assert "base.source: stabilityai/stable-diffusion-xl-base-1.0" in done.stdout
-        assert "  base.source: " in done.stderr
+    def test_a_sweep(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert dispatch(["check", "-m", "base=sdxl", "sampling.steps=4,8"]) == 2
+        out, err = capfd.readouterr()
+        assert re.search(r"^sampling +4 steps, eta 0.3", out, re.MULTILINE)
+        assert "base.source: stabilityai/stable-diffusion-xl-base-1.0" in out
+        assert "  base.source: " in err
 
-    def test_a_wrong_sweep_shows_nothing(self, tmp_path: Path, offline: dict[str, str]) -> None:
-        done = cli("check", "-m", "base=sdxl", "sampling.eta=0,2", cwd=tmp_path, env=offline)
-        assert (done.returncode, done.stdout) == (2, "")
+    def test_a_wrong_sweep_shows_nothing(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert said(["check", "-m", "base=sdxl", "sampling.eta=0,2"], capfd, 2) == ""

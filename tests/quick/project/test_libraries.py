@@ -17,7 +17,8 @@ LIBRARIES = ROOT / "tcdflow" / "libraries"
 PRIVATE = {
     "hydra._internal.config_loader_impl.ConfigLoaderImpl": "a loader that looks at each file before it is merged",
     "hydra._internal.config_loader_impl.ConfigLoaderImpl._load_single_config": "the moment between reading and merging",
-    "hydra._internal.config_loader_impl.ConfigLoaderImpl._compose_config_from_defaults_list": "merging once",
+    "hydra._internal.config_loader_impl.ConfigLoaderImpl._apply_overrides_to_config": "setting values on a copy",
+    "hydra._internal.config_loader_impl.get_overrides_dirname": "setting values on a copy",
     "hydra._internal.config_repository.ConfigRepository": "refusing files that are more than data",
     "hydra._internal.config_repository.IConfigRepository": "the type of what a loader reads from",
     "hydra._internal.config_search_path_impl.ConfigSearchPathImpl": "a search path of several directories",
@@ -46,7 +47,7 @@ ATTRIBUTES = {
     "httpx2.HTTPTransport._pool": "making the connections of a client by a backend of one's own",
     "httpcore2.ConnectionPool._network_backend": "making the connections of a client by a backend of one's own",
 }
-"""Private attributes of instances, which no class shows: ``tests/quick/files/test_web.py`` fails where one is gone."""
+"""Private attributes of instances, which no class shows: ``tests/fetch/test_web.py`` fails where one is gone."""
 
 PUBLIC = {"_exit", "_replace", "_asdict", "_fields", "_typeshed"}
 """Names that are documented in spite of their underscore."""

@@ -21,8 +21,7 @@ from tcdflow.files.resolve import resolve
 from tcdflow.files.web import Limits, download
 from tests.hub import StandInHub
 from tests.hub.fixtures import point_client_at
-
-from .fakes import spec
+from tests.quick.files.fakes import pipeline, spec
 
 LIMITS = Limits(silence=0.3, whole=0.6, most=1000)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -225,8 +224,6 @@ class TestHub:
 
     def test_ctrl_c_ends_it_at_once(self, hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
         """Also where the client waits for threads of its own, whose requests would go on for a minute."""
-        from .fakes import pipeline
-
         hub.add("o/sd", pipeline())
         hub.fail("hang", "HEAD .*/resolve/")
         monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 60)

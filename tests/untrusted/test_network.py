@@ -34,6 +34,13 @@ from tests.hub import StandInHub
 TASK = ("task=image_to_image", "prompt=a bear", "loras=[]")
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for each test."""
+    monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 class Site(BaseHTTPRequestHandler):
     """Serves one image, and counts requests."""
 

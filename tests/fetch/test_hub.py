@@ -16,8 +16,7 @@ from tcdflow.files.lock import lock
 from tcdflow.files.resolve import Artifact, resolve
 from tcdflow.files.source import parse
 from tests.hub import TOKEN, StandInHub
-
-from .fakes import model_folder, needed, pipeline, spec, weight_file, weights
+from tests.quick.files.fakes import model_folder, needed, pipeline, spec, weight_file, weights
 
 NET = {
     "config.json": b"{}",
