@@ -174,7 +174,7 @@ def test_a_checkpoint_is_what_was_written(tmp_path: Path) -> None:
     def tensor(seed: int) -> torch.Tensor:
         return torch.randn(2, 3, generator=torch.Generator().manual_seed(seed))
 
-    states = [
+    states: list[dict[str, Any]] = [
         {"step": torch.tensor(3.0), "exp_avg": tensor(2)},
         {"step": 7, "state1": torch.ones(4, dtype=torch.uint8)},
     ]
