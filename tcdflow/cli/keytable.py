@@ -10,6 +10,7 @@ from typing import Any
 from tcdflow.config.places import groups
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.record.key import Effect, effect
+from tcdflow.spec.distill import DistillSpec
 from tcdflow.spec.keys import NAME, Key, keys
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
@@ -21,6 +22,7 @@ CHANGES: dict[Effect, str] = {
     "pixels": "yes",
     "files": "yes, by the content of the files it names",
     "bits": "no, bits at most (about 1e-6)",
+    "lora": "no, the LoRA that is distilled",
     "none": "no",
 }
 """What is said of whether a key changes pixels."""
@@ -43,8 +45,9 @@ _OTHERS = (
 @cache
 def table() -> tuple[Key, ...]:
     """Return every key, in the order of the configuration."""
+    distill = [key for key in keys(DistillSpec) if effect(key.name) == "lora"]
     ray = [replace(key, kinds=("hydra/launcher=ray",)) for key in keys(RaySettings, LAUNCHER)]
-    return (*keys(RunSpec), *keys(SweepSpec, "sweep"), *_OTHERS, *ray)
+    return (*keys(RunSpec), *keys(SweepSpec, "sweep"), *distill, *_OTHERS, *ray)
 
 
 def below(prefix: str) -> list[Key]:
@@ -86,8 +89,8 @@ def close_to(name: str, more: Sequence[str] = ()) -> str | None:
 
 
 def by_last_word() -> dict[str, str]:
-    """Return keys by their last word, such as ``steps``; those of no single LoRA or adapter come first."""
-    names = sorted((key.name for key in table()), key=lambda name: f".{NAME}." in name)
+    """Return keys by their last word, such as ``steps``; those of a run come first, and of no single LoRA."""
+    names = sorted((key.name for key in table()), key=lambda name: (effect(name) == "lora", f".{NAME}." in name))
     return {name.rpartition(".")[2]: name for name in reversed(names)}
 
 

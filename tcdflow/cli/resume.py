@@ -1,4 +1,4 @@
-"""``tcdflow resume SWEEP_DIR``: run the rest of a sweep."""
+"""``tcdflow resume DIR``: run the rest of a sweep or distillation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tcdflow.errors import RecordError
 from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Launcher
 from tcdflow.record.data import is_directory
+from tcdflow.record.document import is_distillation
 from tcdflow.text import one_line
 
 EXAMPLES = (
@@ -23,9 +24,12 @@ EXAMPLES = (
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    about = "Finish an interrupted sweep from its frozen plan. Configs are not read again; what is done stays."
+    about = (
+        "Finish an interrupted sweep from its frozen plan, or a distillation from its latest checkpoint. Configs are "
+        "not read again; what is done stays."
+    )
     parser = Arguments("resume", about, EXAMPLES)
-    parser.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="directory of the sweep, with its plan.json")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="directory of a sweep or distillation")
     parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
     parser.add_argument(*FETCH[0], **FETCH[1], help=FETCH[2])
     parser.add_argument(
@@ -43,6 +47,10 @@ def main(argv: Sequence[str]) -> int:
     allow_pickle, others = permitted(args.overrides)
     if not is_directory(args.directory):
         raise RecordError(f"sweep directory not found: {one_line(str(args.directory))}")
+    if is_distillation(args.directory):
+        from tcdflow.cli.distill import resume
+
+        return resume(args.directory, others, retry_failed=args.retry_failed, pickles=allow_pickle, fetch=args.fetch)
     launcher = Launcher.alone(others)
     done = planned.resume(
         args.directory,

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from hydra.core.object_type import ObjectType
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from tcdflow.config.axis_warnings import not_swept
 from tcdflow.config.blame import blamed, missing
+from tcdflow.config.draft import Draft
 from tcdflow.config.entries import explained
+from tcdflow.config.foreign import foreign
 from tcdflow.config.guard import forbidden, walk
 from tcdflow.config.hints import hinted, overshadowed
 from tcdflow.config.origin import origin
@@ -29,7 +30,7 @@ from tcdflow.config.personal import CONFIG as PERSONAL
 from tcdflow.config.personal import PersonalDefaults
 from tcdflow.config.places import LISTS, is_group
 from tcdflow.config.references import multiplying, referenced
-from tcdflow.config.resolved import resolved
+from tcdflow.config.resolved import resolved, without_hydra
 from tcdflow.config.search import config_loader
 from tcdflow.config.seeds import RandomSeeds
 from tcdflow.errors import ConfigError, Problem
@@ -38,7 +39,10 @@ from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.spec.types import Settings
 from tcdflow.text import first_line, joined
+
+Whole = TypeVar("Whole", bound=Settings)
 
 CONFIG_NAME = "config"
 _MAX_SHOWN = 10
@@ -80,27 +84,6 @@ class Composition:
     personal: PersonalDefaults | None = None
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A composed run before it is typed.
-
-    Attributes:
-        plain: the resolved config.
-        sweep: what it says of a sweep.
-        parsed: the overrides, parsed.
-        referenced: keys that interpolations name: to change one of them changes others.
-        config: Hydra's composed config.
-        lock: lock file that pins its sources, if any.
-    """
-
-    plain: dict[str, Any]
-    sweep: SweepSpec
-    parsed: tuple[ParsedOverride, ...]
-    referenced: frozenset[str]
-    config: DictConfig = field(repr=False, compare=False)
-    lock: str | None = None
-
-
 class Composer:
     """Composes runs from tcdflow's configs and a user's own.
 
@@ -111,9 +94,14 @@ class Composer:
         config_name: of the config that all begins with.
         fetch: whether the user lets addresses be asked that files of others name.
 
+    Attributes:
+        model: what it composes.
+
     Raises:
         ConfigError: if the directory is not laid out so, or would hide a file of tcdflow's.
     """
+
+    model: ClassVar[type[Settings]] = RunSpec
 
     def __init__(
         self,
@@ -182,7 +170,7 @@ class Composer:
             ConfigError: with every violation found.
         """
         allow_pickle, others = permitted(overrides)
-        draft, problems = self._draft([self.seeds.override(text) for text in others])
+        draft, problems = self.begun([self.seeds.override(text) for text in others])
         composition = self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
         return composition if of_sweep else replace(composition, warnings=tuple(not_swept(draft.sweep)))
 
@@ -205,9 +193,9 @@ class Composer:
         Raises:
             ConfigError: if Hydra cannot compose, or an interpolation cannot be resolved.
         """
-        draft, problems = self._draft(overrides)
+        draft, problems = self.begun(overrides)
         if problems:
-            raise self._error(problems)
+            raise self.error(problems)
         return draft
 
     def sweep_of(self, overrides: Sequence[str]) -> SweepSpec:
@@ -221,7 +209,7 @@ class Composer:
         assert isinstance(plain, dict)
         sweep = self._sweep(plain.get("sweep"), parsed, problems)
         if problems:
-            raise self._error(problems)
+            raise self.error(problems)
         return sweep
 
     def load(self, overrides: Sequence[str], *, sweeping: bool = False) -> DictConfig:
@@ -233,7 +221,7 @@ class Composer:
         parsed, problems = check(overrides, options=self.options, sweeping=sweeping)
         config = self._load(parsed, problems, RunMode.MULTIRUN if sweeping else RunMode.RUN)
         if problems or config is None:
-            raise self._error(problems)
+            raise self.error(problems)
         return config
 
     def value(self, key: str, overrides: Sequence[str]) -> Any:
@@ -248,35 +236,52 @@ class Composer:
             raise ConfigError([Problem(key, joined(first_line(error)))]) from None
 
     def judge(self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
-        """Validate a resolved config, also by the rules; ``problems`` collects what is wrong.
+        """Validate the resolved config of a run, also by the rules; ``problems`` collects what is wrong."""
+        return self.judged(RunSpec, rules.problems, plain, parsed, problems)
+
+    def judged(
+        self,
+        model: type[Whole],
+        found_by: Callable[[Whole], Iterable[Problem]],
+        plain: dict[str, Any],
+        parsed: Sequence[ParsedOverride],
+        problems: list[Problem],
+    ) -> Whole | None:
+        """Validate a resolved config as a model, also by its rules; ``problems`` collects what is wrong.
 
         What was refused before is left out of the config, so that nothing is said that would not be true with it.
         """
         refused = [problem for problem in problems if problem.key.partition(".")[0] not in _BESIDE]
         found: list[Problem] = []
-        spec = self._validate(plain, parsed, found)
+        spec = self._validate(model, plain, parsed, found)
         if spec is not None and not refused:
-            found += [self._placed(problem, parsed) for problem in rules.problems(spec)]
+            found += [self._placed(problem, parsed) for problem in found_by(spec)]
         true = [problem for problem in found if not overshadowed(problem, refused)]
         problems += [self._hinted(explained(problem, plain, parsed, self.options)) for problem in true]
         return spec
 
-    def _error(self, problems: Sequence[Problem]) -> ConfigError:
+    def error(self, problems: Sequence[Problem]) -> ConfigError:
+        """Return the error of problems, each once and with what it gains from the configs."""
         return ConfigError(_unique([self._hinted(problem) for problem in problems]))
 
     def _hinted(self, problem: Problem) -> Problem:
         return hinted(problem, self.own_file, self._user_dir)
 
-    def _draft(self, overrides: Sequence[str]) -> tuple[Draft, list[Problem]]:
+    def begun(self, overrides: Sequence[str]) -> tuple[Draft, list[Problem]]:
+        """Compose without typing, and return what is wrong by then beside it.
+
+        Raises:
+            ConfigError: if Hydra cannot compose.
+        """
         parsed, problems = check(overrides, options=self.options)
         config = self._load(parsed, problems)
         if config is None:
-            raise self._error(problems)
+            raise self.error(problems)
         return self._drafted(config, parsed, problems), problems
 
     def _drafted(self, config: DictConfig, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> Draft:
         self.seeds.fill(config)
-        with _without_hydra(config):
+        with without_hydra(config):
             plain = self._resolve(config, parsed, problems)
             named = frozenset(referenced(config))
         sweep = self._sweep(plain.pop("sweep", None), parsed, problems)
@@ -291,11 +296,11 @@ class Composer:
     ) -> Composition:
         spec = self.judge(draft.plain, draft.parsed, problems)
         if problems or spec is None:
-            raise self._error(problems)
+            raise self.error(problems)
         return Composition(
             spec,
             tuple(overrides),
-            self._choices(draft.config),
+            self.choices(draft.config),
             (),
             draft.config,
             draft.sweep,
@@ -319,7 +324,7 @@ class Composer:
             problems += problems_of(error, SweepSpec, lambda key: self._origin(key, parsed), under="sweep")
             return SweepSpec()
 
-    def _choices(self, config: DictConfig) -> dict[str, Any]:
+    def choices(self, config: DictConfig) -> dict[str, Any]:
         """Return what Hydra knows to be chosen, and the options of groups that take a list, which it does not tell."""
         known = dict(OmegaConf.to_container(config.hydra.runtime.choices))  # type: ignore[arg-type]
         return {
@@ -327,11 +332,15 @@ class Composer:
             if group in known
             else [path.partition("/")[2] for path in self.loader.merged if path.startswith(f"{group}/")]
             for group in self.groups()
+            if group in self.model.model_fields or group in _SELECTORS
         }
 
     def _load(
         self, parsed: Sequence[ParsedOverride], problems: list[Problem], mode: RunMode = RunMode.RUN
     ) -> DictConfig | None:
+        if elsewhere := foreign(parsed, self.model):
+            problems += elsewhere
+            return None
         texts = [item.hydra_text for item in parsed if item.hydra_text]
         try:
             config = self.loader.load_configuration(self.config_name, texts, run_mode=mode)
@@ -357,10 +366,10 @@ class Composer:
             if (reason := forbidden(key, value))
         ]
         if refused:
-            raise self._error([*problems, *refused])
+            raise self.error([*problems, *refused])
         if bombs := multiplying(task)[:_MAX_SHOWN]:
             what = "its interpolations lead back to it, or to too many others"
-            raise self._error([*problems, *(Problem(key, what, origin=self._origin(key, parsed)) for key in bombs)])
+            raise self.error([*problems, *(Problem(key, what, origin=self._origin(key, parsed)) for key in bombs)])
         resolved_ = resolved(task, "", problems)
         assert isinstance(resolved_, dict)
         for name in _SELECTORS:
@@ -370,12 +379,12 @@ class Composer:
         return resolved_
 
     def _validate(
-        self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]
-    ) -> RunSpec | None:
+        self, model: type[Whole], plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]
+    ) -> Whole | None:
         try:
-            return RunSpec.model_validate(plain)
+            return model.model_validate(plain)
         except ValidationError as error:
-            problems += problems_of(error, RunSpec, lambda key: self._origin(key, parsed), _SELECTORS)
+            problems += problems_of(error, model, lambda key: self._origin(key, parsed), _SELECTORS)
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:
@@ -383,20 +392,6 @@ class Composer:
 
     def _origin(self, key: str, parsed: Sequence[ParsedOverride]) -> str | None:
         return origin(key, parsed, self.loader.merged)
-
-
-@contextmanager
-def _without_hydra(config: DictConfig) -> Iterator[None]:
-    """Take Hydra's own node out of a config meanwhile; a copy without it would cost a third of composing."""
-    struct = OmegaConf.is_struct(config)
-    OmegaConf.set_struct(config, False)
-    hydra = config.pop("hydra", None)
-    try:
-        yield
-    finally:
-        with flag_override(config, "no_deepcopy_set_nodes", True):
-            config["hydra"] = hydra
-        OmegaConf.set_struct(config, struct)
 
 
 def _unique(problems: Sequence[Problem]) -> list[Problem]:

@@ -234,7 +234,7 @@ class GuardedLoader(Loader):
         self.merged[path] = result
         if not _trusted(result) and isinstance(result.config, DictConfig):
             self.repository.mistakes += _lists_for_mappings(result.config, f"{path}.yaml")
-        hydras = path == "config" or path.startswith("hydra/")
+        hydras = path in ("config", "distillation") or path.startswith("hydra/")
         _check_data(result, f"{path}.yaml", may_set_hydra=_trusted(result) and hydras)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from tcdflow.errors import Problem
@@ -34,3 +36,17 @@ def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: Omega
     if sources and isinstance(error, InterpolationKeyError):
         return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
     return Problem(key, joined(first_line(error)))
+
+
+@contextmanager
+def without_hydra(config: DictConfig) -> Iterator[None]:
+    """Take Hydra's own node out of a config meanwhile; a copy without it would cost a third of composing."""
+    struct = OmegaConf.is_struct(config)
+    OmegaConf.set_struct(config, False)
+    hydra = config.pop("hydra", None)
+    try:
+        yield
+    finally:
+        with flag_override(config, "no_deepcopy_set_nodes", True):
+            config["hydra"] = hydra
+        OmegaConf.set_struct(config, struct)

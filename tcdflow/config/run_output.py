@@ -9,7 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tcdflow.config.compose import Composer
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.spec.paths import at_home
 
 
@@ -63,6 +63,25 @@ class RunOutput:
             ConfigError: if Hydra cannot take them.
         """
         return cls.of(OmegaConf.masked_copy(Composer().draft(overrides).config, ["hydra"]))
+
+    def claimed(self) -> Path:
+        """Return the directory, one of its own where the user chose none: two runs may start within a second.
+
+        Raises:
+            OutputError: if it cannot be made.
+        """
+        if self.chosen:
+            return self.directory
+        for number in range(1, 10_000):
+            path = self.directory if number == 1 else self.directory.with_name(f"{self.directory.name}-{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise OutputError.of(path, error, "made") from error
+            return path
+        raise OutputError(f"{self.directory}: ten thousand runs have started within this second")
 
     def files(self, directory: Path) -> dict[str, str]:
         """Return the three files that Hydra leaves of a job, by name, for a run in ``directory``."""

@@ -66,9 +66,7 @@ class Reading:
         """What the prompt says, in the words of the training captions; None where they have none for it."""
         if self.findings or not self.subjects:
             return None
-        article = "an" if self.subjects[0][0] in "aeiou" else "a"
-        background = f" on a {self.colour} background" if self.colour else ""
-        return f"{article} {self.subjects[0]}{background}"
+        return _caption(self.subjects[0], self.colour)
 
     @property
     def as_trained(self) -> bool:
@@ -108,6 +106,10 @@ class Vocabulary:
         if stray or not colours or not subjects:
             raise ValueError(f"a vocabulary names [colours] and [subjects], and nothing before them: {stray}")
         return cls(tuple(subjects), tuple(colours))
+
+    def captions(self) -> tuple[str, ...]:
+        """Every caption that the model was taught: each subject alone, and on each background."""
+        return tuple(_caption(subject, colour) for subject in self.subjects for colour in (None, *self.colours))
 
     def read(self, prompt: str) -> Reading:
         """Find the subject and the background that a prompt names, and whatever else it asks for.
@@ -192,6 +194,11 @@ class Vocabulary:
         if coloured and set(run) <= {*self.colours, *_MORE_COLOURS}:
             return Finding(text, "cannot be chosen: a subject has its own colour")
         return Finding(text, "is not one of them", self.nearest(text))
+
+
+def _caption(subject: str, colour: str | None) -> str:
+    article = "an" if subject[0] in "aeiou" else "a"
+    return f"{article} {subject}" + (f" on a {colour} background" if colour else "")
 
 
 def _singulars(word: str) -> Iterator[str]:

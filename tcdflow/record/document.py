@@ -5,14 +5,17 @@ Records may be untrusted: they are validated as data, and nothing in them is exe
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tcdflow.errors import RecordError
 from tcdflow.files.lock import LockedFile
 from tcdflow.record.atomic import write_bytes
 from tcdflow.record.data import read_model
+from tcdflow.text import about
 
 SCHEMA_VERSION: Literal[1] = 1
 FILE_NAME = "run.json"
@@ -133,4 +136,20 @@ def read_file(path: Path) -> Record:
     Raises:
         RecordError: as :func:`read`.
     """
-    return read_model(path, Record, most=MAX_BYTES, what=f"record of schema {SCHEMA_VERSION}")
+    try:
+        return read_model(path, Record, most=MAX_BYTES, what=f"record of schema {SCHEMA_VERSION}")
+    except RecordError:
+        if path.name == FILE_NAME and is_distillation(path.parent):
+            what = "is of a distillation; tcdflow resume goes on with it"
+            raise RecordError(about(path, what)) from None
+        raise
+
+
+def is_distillation(directory: Path) -> bool:
+    """Say whether the record of a directory is that of a distillation, whatever its state; no run's is."""
+    path = directory / FILE_NAME
+    try:
+        plain = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= MAX_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(plain, dict) and plain.get("kind") == "distillation"

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from tcdflow.files.lock import LockedFile
+from tcdflow.spec.distill import root_of
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.types import Side
 
-Effect = Literal["pixels", "files", "bits", "none"]
+Effect = Literal["pixels", "files", "bits", "lora", "none"]
 """How a key enters the run key: by its value, or by the hashes of the files that it names or chooses. Those that do not
-change bits at most (about 1e-6), or nothing."""
+change bits at most (about 1e-6), the LoRA of a distillation alone, or nothing."""
 
 _CHOSEN = {
     "base": ("family", "safety_checker"),
@@ -73,7 +74,7 @@ def effect(key: str) -> Effect:
     """
     part, *rest = key.split(".")
     if part not in RunSpec.model_fields:
-        return "none"
+        return "lora" if root_of(part) is not RunSpec else "none"
     fields = rest[1:] if part in ("loras", "adapters", "embeddings") else rest  # their second word is a name
     enters = fields[:1] and fields[0] in _CHOSEN[part] if part in _CHOSEN else not _PLACES.intersection(fields)
     if enters or key in _RESOLVED:

@@ -40,7 +40,7 @@ def run_single(
     Raises:
         TcdflowError: whatever went wrong; the record says so too.
     """
-    claimed = _claimed(output)
+    claimed = output.claimed()
     where = claimed.absolute()
     log_path = where / output.log_name
     with opened(where, prepared) as run, _log(log_path, output.verbose) if logs else nullcontext():
@@ -123,20 +123,3 @@ def _save_config(output: RunOutput, where: Path, folder: Path) -> None:
         raise OutputError.of(folder, error, "made") from error
     for name, text in output.files(where).items():
         write_text(folder / name, text, durable=False)
-
-
-def _claimed(output: RunOutput) -> Path:
-    """Return a run's directory, one of its own where the user chose none: two may start within a second."""
-    wanted = output.directory
-    if output.chosen:
-        return wanted
-    for number in range(1, 10_000):
-        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise OutputError.of(path, error, "made") from error
-        return path
-    raise OutputError(f"{wanted}: ten thousand runs have started within this second")

@@ -65,6 +65,28 @@ class Family(ABC):
             Tensors with a batch dimension of 1.
         """
 
+    def conditions(self, embeds: Mapping[str, Any], time_ids: Any) -> dict[str, Any]:
+        """Return the arguments of a call of the denoiser that say what to draw, as the pipeline gives them.
+
+        Args:
+            embeds: a batch of what :meth:`encode` returns for prompts: ``prompt_embeds``, and pooled ones where the
+                family has them.
+            time_ids: tensor of shape ``(batch, n)`` of what :meth:`time_ids` returns; None where that is None.
+        """
+        return {"encoder_hidden_states": embeds["prompt_embeds"]}
+
+    def time_ids(
+        self, original: tuple[int, int], corner: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[int, ...] | None:
+        """Return what the denoiser is told of an image's size and crop; None for a family that is told nothing.
+
+        Args:
+            original: height and width of the image before it was cropped, in pixels of its resized version.
+            corner: of the crop in it, from the top and from the left.
+            size: height and width of the crop.
+        """
+        return None
+
     def guidance_cost(self, spec: RunSpec) -> int:
         """Return how many times the work of an unguided step one takes: classifier-free guidance makes two of one."""
         return 2 if spec.guided else 1

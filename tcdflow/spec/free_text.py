@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from tcdflow.spec.model import RunSpec
+from tcdflow.spec.distill import root_of
 from tcdflow.spec.problems import members
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.spec.types import FreeText
@@ -28,7 +28,7 @@ def free_text(key: str) -> Kind | None:
         ``list`` where a list of such texts can stand as well; None if the key is unknown, or takes something else.
     """
     first, _, rest = key.partition(".")
-    model, parts = (SweepSpec, rest.split(".")) if first == "sweep" else (RunSpec, key.split("."))
+    model, parts = (SweepSpec, rest.split(".")) if first == "sweep" else (root_of(first), key.split("."))
     kinds = {kind for place in _places(model, parts) for kind in _kinds(place)}
     return "list" if "list" in kinds else "text" if kinds else None
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tcdflow.spec.model import RunSpec
+from tcdflow.spec.distill import DistillSpec, root_of
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.spec.types import Settings
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-EXPERIMENT, CONFIG = "experiment", "config"
+EXPERIMENT, CONFIG, DISTILL = "experiment", "config", "distillation"
+_LOCK = {"type": ["string", "null"], "description": "lock file that pins the sources, written by tcdflow lock"}
+_HYDRA = {"type": "object", "description": "Hydra's own settings"}
 _LOGGING = ("hydra/job_logging", "hydra/hydra_logging")
 
 Schema = dict[str, Any]
@@ -34,22 +36,24 @@ def file_schema(group: str, groups: Sequence[str]) -> Schema:
     """Return the schema of the YAML files of a group.
 
     Args:
-        group: ``experiment`` for files of the whole configuration, ``config`` for the one that all others build on and
-            that alone may set what is Hydra's, else a key of :class:`RunSpec` such as ``loras``.
+        group: ``experiment`` for files of a whole run, ``config`` for the one that all others build on and that alone
+            may set what is Hydra's, ``distillation`` for the same of distillations, else a key such as ``loras``.
         groups: all groups, which a file's list of defaults may choose from.
 
     Raises:
         KeyError: if there is no such group.
     """
-    run = json_schema(RunSpec)
+    run = json_schema(DistillSpec if group == DISTILL else root_of(group))
     definitions = run.pop("$defs")
-    if group in (EXPERIMENT, CONFIG):
+    if group == DISTILL:
+        content = run | {"properties": run["properties"] | {"lock": _LOCK, "hydra": _HYDRA}}
+        groups = [*groups, *_LOGGING]
+    elif group in (EXPERIMENT, CONFIG):
         sweep = json_schema(SweepSpec)
         definitions |= sweep.pop("$defs") | {"SweepSpec": sweep}
-        lock = {"type": ["string", "null"], "description": "lock file that pins the sources, written by tcdflow lock"}
-        properties = run["properties"] | {"sweep": {"$ref": "#/$defs/SweepSpec"}, "lock": lock}
+        properties = run["properties"] | {"sweep": {"$ref": "#/$defs/SweepSpec"}, "lock": _LOCK}
         if group == CONFIG:
-            properties["hydra"] = {"type": "object", "description": "Hydra's own settings"}
+            properties["hydra"] = _HYDRA
             groups = [*groups, *_LOGGING]
         content = run | {"properties": properties}
     else:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tcdflow.config.axes import Axes, Axis, Point, axes, without
-from tcdflow.config.compose import Composer, Draft
+from tcdflow.config.compose import Composer
+from tcdflow.config.draft import Draft
 from tcdflow.config.permission import permitted
 from tcdflow.config.references import behind_interpolation, overlap
 from tcdflow.errors import ConfigError, Problem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tcdflow.errors import Problem
@@ -46,6 +46,17 @@ class SDXL(StableDiffusion):
 
         both = encoders(pipe, spec, device, vectors, penultimate=True)
         return encode(both, spec, zeros=pipe.config.force_zeros_for_empty_prompt)
+
+    def conditions(self, embeds: Mapping[str, Any], time_ids: Any) -> dict[str, Any]:
+        """Return the text, and what SDXL's time embedding takes beside the timestep."""
+        added = {"text_embeds": embeds["pooled_prompt_embeds"], "time_ids": time_ids}
+        return {"encoder_hidden_states": embeds["prompt_embeds"], "added_cond_kwargs": added}
+
+    def time_ids(
+        self, original: tuple[int, int], corner: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[int, ...] | None:
+        """Return SDXL's micro-conditioning (arXiv 2307.01952, section 2.2)."""
+        return (*original, *corner, *size)
 
     def problems(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield a safety checker, which SDXL has not."""

@@ -16,6 +16,7 @@ from tcdflow.cli.keytable import table
 from tcdflow.cli.main import dispatch
 from tcdflow.cli.verbs import VERBS
 from tcdflow.config.compose import Composer
+from tcdflow.config.distill import DistillComposer
 from tcdflow.errors import ConfigError
 from tcdflow.libraries.hydra import arguments
 
@@ -63,7 +64,9 @@ class TestHelp:
     @pytest.mark.parametrize("command", [c for p in PARSERS.values() for c, _ in p.examples], ids=str)
     def test_overrides_of_examples_compose(self, command: str, composer: Composer) -> None:
         words = [word for word in shlex.split(command)[1:] if re.match(r"[\w./]+=", word)]
-        if not {"-m", "rerun", "--sheet"} & set(shlex.split(command)):
+        if command.startswith("tcdflow distill"):
+            DistillComposer().distillation(words)
+        elif not {"-m", "rerun", "--sheet"} & set(shlex.split(command)):
             composer.compose(words)
 
     def test_every_flag_is_explained(self) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import tcdflow
 from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
+from tcdflow.config.distill import DistillComposer
 from tcdflow.config.overrides import parse, quoted
 from tcdflow.config.places import conf_dir
 from tests.helpers import GLOBAL, Write, examples, problems
@@ -199,8 +200,9 @@ def test_every_preset_composes_with_no_network(
         raise AssertionError("composing a run asked the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    composition = composer.compose(context(group, name))
-    chosen = composition.choices[group]
+    distill = group in ("distill", "data")
+    overrides = context(group, name)
+    chosen = (DistillComposer().distillation(overrides) if distill else composer.compose(overrides)).choices[group]
     assert name in (chosen if isinstance(chosen, list) else [chosen])
 
 

@@ -17,9 +17,8 @@ from tests.helpers import python
 
 ROOT = Path(__file__).parents[3]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = ("ray", "sweepers")
+EXTRAS = ("ray", "sweepers", "distill")
 NEVER_IMPORTED = {
-    "accelerate": "diffusers offloads and loads with it",
     "optuna": "holds the sweeper's own bound",
     "hydra-optuna-sweeper": "a plug-in that Hydra finds",
     "hydra-joblib-launcher": "a plug-in that Hydra finds",

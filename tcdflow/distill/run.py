@@ -1,0 +1,148 @@
+"""A prepared distillation, executed in its directory: load, encode, train, export."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from tcdflow.distill import dataset, keys, machine
+from tcdflow.distill.dataset import Dataset, Encoded
+from tcdflow.distill.directory import DistillDirectory
+from tcdflow.distill.encode import Encoder
+from tcdflow.distill.interrupts import StopAfterStep
+from tcdflow.distill.prepare import PreparedDistillation
+from tcdflow.distill.record import DistillRecord
+from tcdflow.distill.save import Saver
+from tcdflow.distill.student import Student
+from tcdflow.distill.train import StepDone, Trainer
+from tcdflow.engine.interrupts import Interrupts
+from tcdflow.errors import RunError
+from tcdflow.files.lock import lock
+from tcdflow.files.opened import opened
+from tcdflow.files.unchanged import Unchanged
+from tcdflow.libraries.diffusers import quiet
+from tcdflow.pipeline import base, schedulers
+from tcdflow.pipeline.unpickle import without_pickles
+from tcdflow.spec.scheduler import SCHEDULERS
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Is told how far it is, and of what is probably not meant."""
+
+    on_encoded: Encoded
+    on_begin: Callable[[int], None]
+    on_step: Callable[[StepDone], None]
+    warn: Callable[[Iterable[str]], None]
+
+
+def distil(path: Path, prepared: PreparedDistillation, progress: Progress) -> DistillRecord | None:
+    """Distil, or go on where the checkpoints of a directory end.
+
+    Args:
+        path: of the directory.
+        prepared: with all its files on this machine.
+        progress: is told how far it is.
+
+    Returns:
+        The record; None in all processes but the main one.
+
+    Raises:
+        RequestError: if this machine cannot do what is asked, or the directory is another's.
+        RunError: if it fails; the record says why.
+        KeyboardInterrupt: after a Ctrl-C, once a checkpoint is written.
+    """
+    accelerator = machine.accelerator(prepared.spec.distill)
+    with DistillDirectory.open(path, prepared) if accelerator.is_main_process else nullcontext() as directory, quiet():
+        if machine.any_of(accelerator, directory is not None and directory.is_done):
+            return directory.record if directory is not None else None
+        one = _Execution(path, prepared, accelerator, directory, progress)
+        trainer = one.loaded()
+        one.train(trainer)
+    return directory.record if directory is not None else None
+
+
+class _Execution:
+    """One process's part of it."""
+
+    def __init__(
+        self,
+        path: Path,
+        prepared: PreparedDistillation,
+        accelerator: Accelerator,
+        directory: DistillDirectory | None,
+        progress: Progress,
+    ) -> None:
+        self._prepared = prepared
+        self._spec = prepared.spec
+        self._accelerator = accelerator
+        self._directory = directory
+        self._progress = progress
+        self._saver = Saver(path, prepared, accelerator, directory)
+
+    def loaded(self) -> Trainer:
+        """Load the teacher, encode the data, and go back to the latest checkpoint."""
+        with Interrupts(), self._saver.timed("load"):
+            pipe = self._load()
+            self._saver.pipeline, schedule = type(pipe), dict(pipe.scheduler.config)
+        with Interrupts(), self._saver.timed("encode"):
+            data = self._encode(pipe)
+        with Interrupts(), self._saver.timed("load"):
+            unet = pipe.unet.to("cpu")
+            del pipe
+            gc.collect()
+            student = Student(unet, self._spec.distill)
+            if (half := machine.half(self._accelerator)) is not None:
+                student.halve(half)
+            unet.to(self._accelerator.device)
+            found, warnings = self._saver.latest(data.sha256)
+            self._progress.warn(warnings)
+            sampler = SCHEDULERS[self._spec.distill.scheduler](name=self._spec.distill.scheduler)
+            scheduler = schedulers.make(sampler, schedule)
+            return Trainer(self._spec, self._accelerator, student, data, scheduler, found)
+
+    def train(self, trainer: Trainer) -> None:
+        """Make the steps that are left, with checkpoints.
+
+        Raises:
+            KeyboardInterrupt: if a Ctrl-C has come.
+        """
+        distill, saved = self._spec.distill, -1
+        self._progress.on_begin(trainer.done)
+        with StopAfterStep() as stop:
+            for done in trainer.steps(lambda: stop.asked):
+                self._saver.log(done)
+                self._progress.on_step(done)
+                if done.step % distill.checkpoint.every == 0:
+                    self._saver.save(trainer)
+                    saved = done.step
+            if saved != trainer.done:
+                self._saver.save(trainer)
+        if trainer.done < distill.steps:
+            raise KeyboardInterrupt(f"interrupted after {trainer.done} of {distill.steps} steps; it goes on from there")
+
+    def _load(self) -> Any:
+        files = Unchanged.since_now(self._prepared.teacher.files)
+        if lock(files.artifacts) != self._prepared.lock:
+            raise RunError("the base's files were changed while they were read; start it again")
+        with opened(without_pickles(files.artifacts)) as there:
+            run = self._spec.teacher("a prompt")
+            return base.load(run, there, self._accelerator.device, torch.float32)
+
+    def _encode(self, pipe: Any) -> Dataset:
+        return dataset.encode(
+            self._prepared.chunks,
+            keys.unconditional(self._spec, self._prepared.lock),
+            cache(lambda: Encoder(pipe, self._spec, self._accelerator.device)),
+            (self._accelerator.process_index, self._accelerator.num_processes),
+            self._accelerator.wait_for_everyone,
+            self._progress.on_encoded,
+        )

@@ -1,0 +1,1 @@
+"""Data of distillations, a file each: where the examples come from."""

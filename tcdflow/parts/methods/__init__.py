@@ -1,0 +1,1 @@
+"""Methods of distillation, a file each: what the student learns to jump to."""
