@@ -17,6 +17,10 @@ from tcdflow.config.compose import Composer
 from tests.helpers import Write, Writer
 from tests.zygote.client import Zygote
 
+# Before torch is imported. Tests run in several processes, whose threads would fight for the cores, spinning.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest_plugins = ["tests.standins.fixtures"]
 
 # HYPOTHESIS_PROFILE chooses one. No deadline in either, since the machine may be busy.
