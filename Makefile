@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick nightly lint bench reference clean
+.PHONY: help demo test quick browser nightly lint bench reference clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ test: $(STAMP)  ## run the tests; PYTEST_ARGS='-k vocabulary' picks some
 
 quick: $(STAMP)  ## run the tests that need no torch
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/quick
+
+browser: $(STAMP)  ## run the tests that drive Chromium
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m browser tests/browser
 
 nightly: $(STAMP)  ## run all tests, long-running ones too, with many more examples of each property
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PYTEST_ARGS) -m ''
