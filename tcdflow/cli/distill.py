@@ -19,7 +19,7 @@ from tcdflow.text import printable
 
 EXAMPLES = (
     ("tcdflow distill distill.steps=200 hydra.run.dir=outputs/mine", "distil the embedded model; again, it goes on"),
-    ("tcdflow distill --check base=sd15 data=folder data.folder=images", "show the work, memory and disk it takes"),
+    ("tcdflow distill --check distill.steps=200 distill.batch=8", "show the work, memory and disk it takes"),
 )
 _ABOUT = """\
 Distil a base into a LoRA for few steps, such as a TCD-LoRA. The directory gets lora/pytorch_lora_weights.safetensors,

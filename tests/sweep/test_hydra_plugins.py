@@ -175,7 +175,9 @@ def test_a_failed_job_is_one_line(said: Said, at: Path, standin_lora: Path) -> N
     assert record.status == "failed" and record.error is not None and record.error.type == "ConfigError"
 
 
-@pytest.mark.parametrize(("launcher", "seeds"), [("joblib", "1"), pytest.param("submitit_local", "1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("launcher", "seeds"), [("joblib", "1"), pytest.param("submitit_local", "1", marks=pytest.mark.slow)]
+)
 def test_other_processes_make_the_same_images(launcher: str, seeds: str, said: Said, zygote: Zygote, at: Path) -> None:
     axes = (f"sampling.seed={seeds}", "sampling.steps=1")
     done = zygote.run("-m", f"hydra/launcher={launcher}", *axes, "hydra.sweep.dir=there", cwd=at)

@@ -44,8 +44,13 @@ def written(directory: Path, *overrides: str) -> tuple[RunSpec, tuple[LockedFile
     return spec, files, [directory / made.file for made in run.record.outputs]
 
 
+_READ: list[Image.Image] = []
+"""Images that stay: sd-parsers tells the last one from the next by its address in memory."""
+
+
 def read(path: Path) -> PromptInfo | None:
-    return ParserManager().parse(path)
+    _READ.append(Image.open(path))
+    return ParserManager().parse(_READ[-1])
 
 
 def test_it_finds_what_was_said(output: str, tmp_path: Path) -> None:
