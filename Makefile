@@ -1,7 +1,8 @@
 # python3.11 where it is to be had, else whatever python3 is; PYTHON=... chooses another.
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
-# Two workers, each with whole files, so that what a file loads is loaded once; in the order of tests/conftest.py.
-PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Workers get whole files, so that what a file loads is loaded once, in the order of tests/conftest.py. Three keep two
+# cores busy: many tests wait for a server or for a process to end.
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 # Its time tells whether .venv is what pyproject.toml and constraints.txt ask for.

@@ -8,12 +8,18 @@ from pathlib import Path
 _made: list[Path] = []
 
 
-def tell(paths: Iterable[Path], *, shown: bool = True) -> None:
-    """Print paths on standard output, unless progress is shown instead, and remember them."""
+def tell(paths: Iterable[Path], *, shown: bool = True, at_once: bool = False) -> None:
+    """Print paths on standard output, and remember them.
+
+    Args:
+        paths: of the images.
+        shown: without, they are only remembered: progress is shown instead.
+        at_once: let a reader have them before the command ends.
+    """
     for path in paths:
         _made.append(path)
         if shown:
-            print(path, flush=True)
+            print(path, flush=at_once)
 
 
 def take() -> list[Path]:

@@ -43,7 +43,7 @@ def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
 
 def show(result: Result) -> None:
     """Print the paths of a job's images."""
-    tell(result.paths)
+    tell(result.paths, at_once=True)
 
 
 def _report(sweep: HydraSweep, ended: Ended, seconds: float) -> int:

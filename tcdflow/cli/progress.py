@@ -105,7 +105,8 @@ class SweepBar:
             self._progress.update(self._cells, advance=1, note=pace, left=left)
         if outcome.status == "done" and outcome.record is not None:
             where = cell_path(self._directory, outcome.cell)
-            tell((where / output.file for output in outcome.record.outputs), shown=not sys.stderr.isatty())
+            paths = [where / output.file for output in outcome.record.outputs]
+            tell(paths, shown=not sys.stderr.isatty(), at_once=True)
 
     def _pace(self) -> tuple[str, str]:
         seconds = time.monotonic() - self._start

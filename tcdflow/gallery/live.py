@@ -128,14 +128,17 @@ def end_of(directory: Path, *, page: bool) -> Ended:
 
 
 def _ended(write: Callable[[], object], page: Path | None) -> Ended:
-    """Write, and return what went wrong, whatever it is: hours of a sweep are worth more than its page."""
+    """Write, and return what went wrong, whatever it is: hours of a sweep are worth more than its page.
+
+    It goes into the log alone. The caller tells the user, unless the sweep itself has failed.
+    """
     try:
         write()
     except TcdflowError as error:
-        log.warning("no page: %s", error)
+        log.info("no page: %s", error)
         return Ended(None, str(error))
     except Exception as error:
-        log.error("no page", exc_info=error)
+        log.info("no page", exc_info=error)
         return Ended(None, reason(error))
     return Ended(page)
 

@@ -14,7 +14,7 @@ from tcdflow.files.base_checks import check_checkpoint
 from tcdflow.files.contents import check_kind, contents
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
-from tcdflow.pipeline import adapters, vaes
+from tcdflow.pipeline import adapters, encoders, vaes
 from tcdflow.pipeline.loading import one_line
 from tcdflow.spec.model import RunSpec
 
@@ -35,6 +35,8 @@ def load(spec: RunSpec, artifacts: Artifacts, device: torch.device, dtype: torch
     pipe.set_progress_bar_config(disable=True)
     adapters.attach(pipe, spec, artifacts)
     _check_whole(pipe.components, spec)
+    if not artifacts.base.single:
+        encoders.check_whole(pipe.components, artifacts.base)
     return pipe.to(device)
 
 

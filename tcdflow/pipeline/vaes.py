@@ -41,8 +41,8 @@ def components(artifacts: Artifacts, dtype: torch.dtype) -> dict[str, Any]:
             local_files_only=True,
             output_loading_info=True,
         )
-    if info["missing_keys"]:
-        what = f"is not an AutoencoderKL: {len(info['missing_keys'])} of its weights are missing"
+    if missing := info["missing_keys"]:
+        what = f"is not an AutoencoderKL: {len(missing)} of its weights are missing, e.g. {min(missing)}"
         raise ConfigError([Problem("base.vae", what, found.source)])
     return {"vae": vae}
 
@@ -59,7 +59,7 @@ def load_tiny(found: Artifact, dtype: torch.dtype) -> Any:
         vae, info = AutoencoderTiny.from_pretrained(
             str(found.path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-    if info["missing_keys"]:
-        what = f"is not an AutoencoderTiny: {len(info['missing_keys'])} of its weights are missing"
+    if missing := info["missing_keys"]:
+        what = f"is not an AutoencoderTiny: {len(missing)} of its weights are missing, e.g. {min(missing)}"
         raise ConfigError([Problem("runtime.tiny_vae", what, found.source)])
     return vae

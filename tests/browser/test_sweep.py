@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from tcdflow.gallery.data import Cell
 from tests.browser.conftest import Look
 from tests.browser.reading import PRESS, copied, figures, loaded, names
 from tests.standins.gallery import page_data
@@ -44,6 +45,14 @@ def record(directory: Path) -> dict[str, Any]:
     return read
 
 
+def of_prompt(swept: Path, number: int) -> list[Cell]:
+    """The cells of one of the prompts."""
+    data = page_data(swept / "index.html")
+    place = [axis["key"] for axis in data["axes"]].index("prompt")
+    assert len(data["axes"][place]["values"]) == len(PROMPTS)
+    return [cell for cell in data["cells"] if cell["at"][place] == number]
+
+
 def open_cell(page: Page, cell: str) -> None:
     page.goto(page.url.partition("#")[0] + f"#layout=wall&size=64&cell={cell}")
     page.wait_for_selector("#single[open]")
@@ -62,17 +71,15 @@ def test_all_images_are_shown(look: Look, swept: Path) -> None:
 
 def test_copied_commands_make_the_identical_images(look: Look, swept: Path, zygote: Zygote) -> None:
     page = look(swept / "index.html")
-    cells = page_data(swept / "index.html")["cells"]
     for prompt in random.sample(range(len(PROMPTS)), 3):
-        open_cell(page, random.choice([cell["id"] for cell in cells if cell["at"][0] == prompt]))
+        open_cell(page, random.choice(of_prompt(swept, prompt))["id"])
         made = zygote.run(*words(copied(page, "v"), swept.parent), cwd=swept.parent)
         assert made.status == 0, made.err
 
 
 def test_overrides_and_yaml_name_the_same_run(look: Look, swept: Path, zygote: Zygote) -> None:
     page = look(swept / "index.html")
-    cells = page_data(swept / "index.html")["cells"]
-    (cell,) = [cell for cell in cells if cell["at"] == [2, 1, 1, 1]]  # the prompt on two lines
+    cell = of_prompt(swept, 2)[-1]  # the prompt on two lines
     open_cell(page, cell["id"])
     known = record(swept / cell["name"])
     (swept.parent / "copied.yaml").write_text(copied(page, "y"), "utf-8")

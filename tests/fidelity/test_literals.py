@@ -105,6 +105,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 def test_the_stand_ins_notice_what_is_changed(run: Run, standins: StandIns, photo: Path) -> None:
     """Equal images say something only if each of an experiment's settings is to be seen in them."""
     experiment = [

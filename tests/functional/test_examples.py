@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,13 +28,16 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert dispatch(["sampling.steps=2", "hydra.run.dir=outputs/fox"]) == 0
-        assert dispatch(["-m", "sampling.steps=1", "sampling.seed=0,1", "hydra.sweep.dir=outputs/sweeps/demo"]) == 0
+        axes = ["sampling.seed=0,1", "sampling.eta=0,1", "prompt=a fox,a bear"]
+        assert dispatch(["-m", "sampling.steps=1", *axes, "hydra.sweep.dir=outputs/sweeps/demo"]) == 0
+        (folder / "lines.txt").write_text("ls base\n")
     return folder
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_it_works(command: str, here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("ls base\n"))
     assert dispatch(shlex.split(command)[1:]) == 0
     out, err = capfd.readouterr()
     assert out or "cells in" in err

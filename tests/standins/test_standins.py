@@ -44,6 +44,8 @@ from tests.standins import (
 )
 from tests.standins.store import build_once
 
+pytestmark = pytest.mark.slow  # of the tests' own means, and not of tcdflow
+
 Pixels = NDArray[np.float32]
 
 BASES = {

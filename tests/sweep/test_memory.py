@@ -1,4 +1,4 @@
-"""Hundreds of LoRA switches leave the process no larger than some tens did."""
+"""LoRA switches, dozens or hundreds, leave the process no larger than the first dozen did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tcdflow.files.artifact import Artifacts
 from tcdflow.files.resolve import resolve
 from tcdflow.spec.model import RunSpec
 
-WARM = 30
+WARM = 12
 MOST_GROWTH = 24_000_000  # bytes; one copy of the embedded UNet in float32 has 27 million
 
 
@@ -31,7 +31,7 @@ def states(composer: Composer) -> list[tuple[RunSpec, Artifacts]]:
     return [(spec, resolve(spec)) for spec in specs]
 
 
-@pytest.mark.parametrize("switches", [60, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("switches", [24, pytest.param(600, marks=pytest.mark.slow)])
 def test_memory_stays_flat(switches: int, composer: Composer) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
