@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 from tcdflow.gallery.page.html import html
 from tests.browser.conftest import Look
 from tests.browser.reading import PRESS, copied, exported, fragment, loaded, names, pixels, texts
+from tests.helpers import until
 from tests.standins.gallery import AXES, COMMON, data
 
 pytestmark = pytest.mark.browser
@@ -213,9 +214,11 @@ def test_ratings_outlive_a_reload_and_are_exported_as_they_were_set(look: Look) 
         "Escape",
     ):
         page.keyboard.press(key)
+    page.wait_for_selector("#single[open]", state="detached")
     given = [name for name in names(page) if "stars" in name or "favourite" in name]
     page.reload()
-    assert [name for name in names(page) if "stars" in name or "favourite" in name] == given
+    page.wait_for_selector(PRESS)
+    until(lambda: [name for name in names(page) if "stars" in name or "favourite" in name] == given)
     found = exported(page)
     assert found["version"] == 1
     assert found["id"] == source["id"]
