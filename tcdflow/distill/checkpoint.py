@@ -19,9 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from tcdflow.errors import OutputError
 from tcdflow.record.atomic import write_bytes
-from tcdflow.record.cleanup import remove_link
+from tcdflow.record.cleanup import own_folder
 from tcdflow.text import one_line
 
 FOLDER = "checkpoints"
@@ -65,12 +64,7 @@ def write(directory: Path, found: Checkpoint, keep: int) -> None:
     data = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"state": json.dumps(plain)}
     )
-    folder = directory / FOLDER
-    remove_link(folder)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError.of(folder, error, "made") from error
+    folder = own_folder(directory / FOLDER)
     write_bytes(folder / f"{found.step:08d}.safetensors", data)
     for path in _paths(directory)[keep:]:
         with suppress(OSError):

@@ -17,7 +17,7 @@ from tcdflow.errors import OutputError, RunError
 from tcdflow.files.scratch import scratch
 from tcdflow.libraries.diffusers import lora_warnings
 from tcdflow.record.atomic import write_bytes
-from tcdflow.record.cleanup import remove_link
+from tcdflow.record.cleanup import own_folder
 
 FOLDER = "lora"
 FILE = "pytorch_lora_weights.safetensors"
@@ -98,13 +98,7 @@ def folder_of(directory: Path) -> Path:
     Raises:
         OutputError: if it cannot be made.
     """
-    folder = directory / FOLDER
-    remove_link(folder)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError.of(folder, error, "made") from error
-    return folder
+    return own_folder(directory / FOLDER)
 
 
 @torch.no_grad()

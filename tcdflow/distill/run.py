@@ -17,13 +17,12 @@ from tcdflow.distill import dataset, keys, machine
 from tcdflow.distill.dataset import Dataset, Encoded
 from tcdflow.distill.directory import DistillDirectory
 from tcdflow.distill.encode import Encoder
-from tcdflow.distill.interrupts import StopAfterStep
 from tcdflow.distill.prepare import PreparedDistillation
 from tcdflow.distill.record import DistillRecord
 from tcdflow.distill.save import Saver
 from tcdflow.distill.student import Student
 from tcdflow.distill.train import StepDone, Trainer
-from tcdflow.engine.interrupts import Interrupts
+from tcdflow.engine.interrupts import CtrlC, Interrupts
 from tcdflow.errors import RunError
 from tcdflow.files.lock import lock
 from tcdflow.files.opened import opened
@@ -117,8 +116,8 @@ class _Execution:
         """
         distill, saved = self._spec.distill, -1
         self._progress.on_begin(trainer.done)
-        with StopAfterStep() as stop:
-            for done in trainer.steps(lambda: stop.asked):
+        with CtrlC() as stop:  # a step that was begun is finished
+            for done in trainer.steps(lambda: stop.came):
                 self._saver.log(done)
                 self._progress.on_step(done)
                 if done.step % distill.checkpoint.every == 0:

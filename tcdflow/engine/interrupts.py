@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tcdflow.engine.sampler import Step
 
 
-class Interrupts:
-    """While open, remembers a Ctrl-C, and raises it again where something caught it: at the next step or at the end.
+class CtrlC:
+    """While open, remembers a Ctrl-C in place of raising it.
 
     It takes the place of Python's own handler alone: whoever set another, or runs in another thread, keeps his.
 
@@ -28,7 +28,7 @@ class Interrupts:
         main = threading.current_thread() is threading.main_thread()
         self._watching = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._watching:
-            signal.signal(signal.SIGINT, self._interrupt)
+            signal.signal(signal.SIGINT, self._heard)
         return self
 
     def __exit__(
@@ -36,6 +36,18 @@ class Interrupts:
     ) -> None:
         if self._watching:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+
+
+class Interrupts(CtrlC):
+    """While open, remembers a Ctrl-C, and raises it again where something caught it: at the next step or at the end."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
         if self.came and (error is None or isinstance(error, Exception)):
             raise KeyboardInterrupt from error
 
@@ -50,6 +62,6 @@ class Interrupts:
 
         return step
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
+    def _heard(self, number: int, frame: FrameType | None) -> NoReturn:
         self.came = True
         raise KeyboardInterrupt

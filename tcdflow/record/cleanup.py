@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from tcdflow.errors import RecordError
+from tcdflow.errors import OutputError, RecordError
 from tcdflow.files.hashes import has_hash
 from tcdflow.record import document
 from tcdflow.record.atomic import PARTIAL
@@ -114,3 +114,17 @@ def _kind(path: Path) -> int | None:
         return path.lstat().st_mode
     except OSError:
         return None
+
+
+def own_folder(folder: Path) -> Path:
+    """Return a folder within a run's directory, made if it is not there; a link in its place is removed.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
+    remove_link(folder)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError.of(folder, error, "made") from error
+    return folder
