@@ -2,7 +2,9 @@
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 # Workers get whole files, so that what a file loads is loaded once, in the order of tests/conftest.py. Three keep two
 # cores busy: many tests wait for a server or for a process to end.
-PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder $(HANGING)
+# What hangs outside of Python, where its own timeout cannot end it, ends with its worker.
+HANGING := -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true --max-worker-restart 1
 
 BIN := .venv/bin
 # Its time tells whether .venv is what pyproject.toml and constraints.txt ask for.
@@ -27,7 +29,7 @@ browser: $(STAMP)  ## run the tests that drive Chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m browser tests/browser
 
 nightly: $(STAMP)  ## run all tests, long-running ones too, with many more examples of each property
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PYTEST_ARGS) -m ''
+	HYPOTHESIS_PROFILE=nightly PYTEST_TIMEOUT=0 $(BIN)/python -m pytest $(PYTEST_ARGS) -o faulthandler_timeout=0 -m ''
 
 lint: $(STAMP)  ## check style, format and types
 	$(BIN)/ruff check

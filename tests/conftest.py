@@ -31,9 +31,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest: with many short ones at the end no worker waits long for another."""
+    """Begin with the files that take longest, so that no worker waits long for another; slow tests may take their time."""
     quick = Path(__file__).parent / "quick"
     items.sort(key=lambda item: quick in item.path.parents)
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(0))
 
 
 def pytest_collection_finish() -> None:
