@@ -31,7 +31,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no worker waits long for another; slow tests may take their time."""
+    """Begin with the files that take longest, so that no worker waits long for another; slow tests take their time."""
     quick = Path(__file__).parent / "quick"
     items.sort(key=lambda item: quick in item.path.parents)
     for item in items:
