@@ -29,7 +29,7 @@ RANKS = [
     {"engine"},
     {"request"},
     {"sweeps", "rerun", "report", "distill"},
-    {"gallery"},
+    {"gallery", "script", "show"},
     {"multirun", "results"},
     {"api", "_hydra_plugin"},
     {"cli"},
@@ -51,6 +51,8 @@ LIGHT = {
     "record",
     "request",
     "gallery",
+    "script",
+    "show",
     "api",
     "cli",
 }
