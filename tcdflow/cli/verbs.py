@@ -63,6 +63,7 @@ _ROWS = (
     ("resume", "DIR", "finish an interrupted sweep or distillation", _RUNS, _OVERRIDES),
     ("rerun", "PATH [OVERRIDE ...]", "make a run or image again; --verify compares pixels", _RUNS, _OVERRIDES),
     ("distill", "[OVERRIDE ...]", "train a LoRA for few steps; --check shows what it takes", _OVERRIDES, _OVERRIDES),
+    ("evaluate", "DIR ...", "compare what sweeps have made with a reference, by numbers", _RUNS, _RUNS),
     ("gallery", "DIR ...", "write the page to look at runs and sweeps with", _RUNS, _RUNS),
     ("shell", "[FILE]", "run commands line by line, with the model loaded once", _RUNS, ()),
     ("ls", "[GROUP | GROUP.]", "list groups, a group's presets or (with a dot) its keys", _GROUPS + _KEYS, _GROUPS),
