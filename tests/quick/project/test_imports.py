@@ -31,6 +31,7 @@ RANKS = [
     {"sweeps", "rerun", "report", "distill"},
     {"gallery", "script", "show"},
     {"multirun", "results"},
+    {"evaluate"},
     {"api", "_hydra_plugin"},
     {"cli"},
     {"__init__", "__main__"},
