@@ -9,7 +9,7 @@ from typing import Any
 
 from tcdflow.gallery.data import Axis, Value
 from tcdflow.gallery.runs import Run
-from tcdflow.gallery.settings import sound
+from tcdflow.record.settings import sound
 
 SEED = "sampling.seed"
 NUMBER = "image"

@@ -14,8 +14,8 @@ from tcdflow.gallery.images import Shown
 from tcdflow.gallery.numbers import described
 from tcdflow.gallery.ratings import Ratings
 from tcdflow.gallery.runs import Run
-from tcdflow.gallery.settings import HEAD, Settings, sound
 from tcdflow.gallery.thumbnails import FOLDER, Look
+from tcdflow.record.settings import HEAD, Settings, sound
 from tcdflow.spec.metrics import METRICS
 
 _BETTER = {"higher": "high", "lower": "low"}

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from tcdflow.errors import RecordError
 from tcdflow.gallery.numbers import EVALUATED
 from tcdflow.gallery.runs import Run
-from tcdflow.gallery.settings import sound
 from tcdflow.record.data import read_model
+from tcdflow.record.settings import sound
 from tcdflow.text import first_line
 
 FILE_NAME = "evaluation.json"

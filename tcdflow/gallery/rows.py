@@ -12,8 +12,8 @@ from typing import Any
 from tcdflow.gallery.data import Cell, Data
 from tcdflow.gallery.images import Shown
 from tcdflow.gallery.ratings import Ratings
-from tcdflow.gallery.settings import sound
 from tcdflow.record import table
+from tcdflow.record.settings import sound
 
 STEM = "images"
 

@@ -17,9 +17,9 @@ from typing import Any
 from tcdflow.errors import RecordError
 from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.gallery.data import Status
-from tcdflow.gallery.settings import Settings, settings, sound
 from tcdflow.record import document
 from tcdflow.record.document import Output, Record
+from tcdflow.record.settings import Settings, settings, sound
 from tcdflow.spec.metrics import METRICS, Measurable
 from tcdflow.text import first_line, shortened
 

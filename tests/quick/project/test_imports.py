@@ -29,7 +29,7 @@ RANKS = [
     {"engine"},
     {"request"},
     {"sweeps", "rerun", "report", "distill"},
-    {"gallery"},
+    {"gallery", "script", "show"},
     {"multirun", "results"},
     {"evaluate"},
     {"api", "_hydra_plugin"},
@@ -52,6 +52,8 @@ LIGHT = {
     "record",
     "request",
     "gallery",
+    "script",
+    "show",
     "api",
     "cli",
 }

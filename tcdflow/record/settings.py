@@ -1,4 +1,4 @@
-"""The settings of a run as dotted keys and JSON texts: what the page compares, shows and writes YAML of."""
+"""The settings of a run as dotted keys and JSON texts: what is compared, shown and written as YAML."""
 
 from __future__ import annotations
 
