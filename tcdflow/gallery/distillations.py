@@ -17,7 +17,7 @@ from tcdflow.distill.validation_record import ValidatedImage, ValidationRecord
 from tcdflow.errors import RecordError
 from tcdflow.gallery import runs
 from tcdflow.gallery.runs import Run
-from tcdflow.gallery.settings import Settings, settings, sound
+from tcdflow.record.settings import Settings, settings, sound
 from tcdflow.text import first_line, shortened
 
 STEP, DRAWN_IN = "distill.steps", "validation.steps"
