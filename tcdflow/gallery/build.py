@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from tcdflow.gallery.axes import Placed
 from tcdflow.gallery.data import Cell, Data, MetricInfo
-from tcdflow.gallery.evaluated import described
 from tcdflow.gallery.images import Shown
+from tcdflow.gallery.numbers import described
 from tcdflow.gallery.ratings import Ratings
 from tcdflow.gallery.runs import Run
 from tcdflow.gallery.thumbnails import FOLDER, Look
@@ -158,6 +158,7 @@ def _cell(image: Shown, name: str, settings: dict[str, int], overrides: list[int
         set=settings,
         overrides=overrides,
         image=image.number,
+        again=run.again,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from tcdflow.errors import RecordError
+from tcdflow.gallery.numbers import EVALUATED
 from tcdflow.gallery.runs import Run
 from tcdflow.record.data import read_model
 from tcdflow.record.settings import sound
@@ -18,10 +19,6 @@ from tcdflow.text import first_line
 
 FILE_NAME = "evaluation.json"
 _MAX_BYTES = 256_000_000
-_ABOUT = {
-    "frechet_": ("Fréchet distance of the run's condition from the reference, mean over its seed sets", "low"),
-    "accuracy_": ("share of the run's images whose nearest image of the reference has their prompt", "high"),
-}
 
 
 class EvaluatedFile(BaseModel):
@@ -35,11 +32,6 @@ class EvaluatedFile(BaseModel):
 
     kind: str
     runs: dict[str, dict[str, float]]
-
-
-def described(name: str) -> tuple[str, str | None]:
-    """Return what a number of an evaluation is, and which direction is better: ``high`` or ``low``."""
-    return next((found for prefix, found in _ABOUT.items() if name.startswith(prefix)), ("", None))
 
 
 def with_numbers(runs: Sequence[Run], folder: Path) -> tuple[Sequence[Run], list[str]]:
@@ -57,6 +49,6 @@ def _with(run: Run, numbers: Mapping[str, Any]) -> Run:
     sound_ones = {
         sound(name[:100]): value
         for name, value in numbers.items()
-        if name.startswith(tuple(_ABOUT)) and math.isfinite(value)
+        if name.startswith(EVALUATED) and math.isfinite(value)
     }
     return replace(run, metrics={**run.metrics, **sound_ones}) if sound_ones else run

@@ -94,9 +94,9 @@ def _row(data: Data, cell: Cell, image: Shown, keys: Sequence[str], metrics: Seq
             "file": f"{cell['name']}/{output.file}" if output else None,
             "pixel_sha256": output.pixel_sha256 if output else None,
             "key": image.run.key,
-            "command": command(
-                data["root"], cell["name"], output.file if output and len(image.run.outputs) > 1 else ""
-            ),
+            "command": command(data["root"], cell["name"], output.file if output and len(image.run.outputs) > 1 else "")
+            if image.run.again
+            else shlex.join(["tcdflow", *image.run.overrides]),
             "reason": cell["reason"],
         }
     )

@@ -44,6 +44,7 @@ class Run:
         metrics: numbers by name.
         seconds: that it took.
         files: of each role of its lock, a hash over the files.
+        again: whether ``tcdflow rerun`` makes it again; else only ``overrides`` do, as the words of a command.
     """
 
     directory: Path
@@ -56,6 +57,7 @@ class Run:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
     files: tuple[tuple[str, str], ...] = ()
+    again: bool = True
 
     @property
     def seeds(self) -> list[int]:
