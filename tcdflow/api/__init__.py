@@ -60,6 +60,7 @@ def run(
     from tcdflow.request.prepare import prepare
     from tcdflow.request.request import Request
     from tcdflow.request.run import run_single
+    from tcdflow.tracking.follow import followed
 
     composition = _composed(overrides, config_dir)
     with download(progress) as downloaded:
@@ -69,6 +70,8 @@ def run(
     with StepBar(progress, len(prepared.spec.sampling.seeds), on_step) as bar:
         result = run_single(prepared, output, _engine(), bar.step, logs=False)
     warn(result.record.warnings[len(prepared.warnings) :])
+    with followed(result.directory, composition.tracking, warn):
+        pass
     return result
 
 

@@ -15,7 +15,9 @@ from tcdflow.config.run_output import RunOutput
 from tcdflow.distill import record as records
 from tcdflow.distill.prepare import DistillRequest, PreparedDistillation, prepare, with_files
 from tcdflow.errors import ConfigError, Problem, TcdflowError
+from tcdflow.spec.tracker import Tracking
 from tcdflow.text import printable
+from tcdflow.tracking.follow import followed, remember, remembered
 
 EXAMPLES = (
     ("tcdflow distill distill.steps=200 hydra.run.dir=outputs/mine", "distil the embedded model; again, it goes on"),
@@ -54,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
     if not output.chosen and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         what = "must be given, since several processes write to one directory"
         raise ConfigError([Problem("hydra.run.dir", what)])
-    return distil(output.claimed(), prepared)
+    return distil(output.claimed(), prepared, composition.tracking)
 
 
 def resume(directory: Path, overrides: Sequence[str], *, retry_failed: bool, pickles: bool, fetch: bool) -> int:
@@ -68,10 +70,10 @@ def resume(directory: Path, overrides: Sequence[str], *, retry_failed: bool, pic
         raise ConfigError([Problem(overrides[0] if overrides else "--retry-failed", what)])
     prepared = prepare(DistillRequest.recorded(records.read(directory), allow_pickle=pickles, fetch=fetch))
     warn(prepared.warnings)
-    return distil(directory, prepared)
+    return distil(directory, prepared, remembered(directory))
 
 
-def distil(path: Path, prepared: PreparedDistillation) -> int:
+def distil(path: Path, prepared: PreparedDistillation, tracking: Tracking) -> int:
     """Execute a distillation in a directory, and say what came of it."""
     from tcdflow.cli.collector import resume_collector
     from tcdflow.cli.distill_bar import DistillBar
@@ -84,8 +86,18 @@ def distil(path: Path, prepared: PreparedDistillation) -> int:
 
     resume_collector()
     distillation = prepared.spec.distill
-    with DistillBar(distillation.steps, distillation.batch, silent=not is_main()) as bar:
-        progress = Progress(bar.encoded, bar.begin, bar.step, lambda: _page(path), warn if is_main() else _silent)
+    told_by = tracking if is_main() else Tracking()
+    with (
+        followed(path, told_by, warn) as told,
+        DistillBar(distillation.steps, distillation.batch, silent=not is_main()) as bar,
+    ):
+
+        def begin(step: int) -> None:
+            bar.begin(step)
+            remember(path, told_by)
+            told(path)
+
+        progress = Progress(bar.encoded, begin, bar.step, lambda: _page(path), warn if is_main() else _silent)
         record = execute(path, prepared, progress)
     if record is None:
         return 0

@@ -15,6 +15,7 @@ from tcdflow.spec.keys import NAME, Key, keys
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.spec.tracker import Tracking
 from tcdflow.sweeps.ray_cluster import KEY as LAUNCHER
 from tcdflow.sweeps.ray_cluster import RaySettings
 
@@ -47,7 +48,7 @@ def table() -> tuple[Key, ...]:
     """Return every key, in the order of the configuration."""
     distill = [key for key in keys(DistillSpec) if effect(key.name) == "lora"]
     ray = [replace(key, kinds=("hydra/launcher=ray",)) for key in keys(RaySettings, LAUNCHER)]
-    return (*keys(RunSpec), *keys(SweepSpec, "sweep"), *distill, *_OTHERS, *ray)
+    return (*keys(RunSpec), *keys(SweepSpec, "sweep"), *keys(Tracking), *distill, *_OTHERS, *ray)
 
 
 def below(prefix: str) -> list[Key]:

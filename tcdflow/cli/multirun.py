@@ -23,6 +23,7 @@ from tcdflow.multirun.hydra_sweep import HydraSweep
 from tcdflow.record import document
 from tcdflow.sweeps.directory import alone
 from tcdflow.text import counted, printable
+from tcdflow.tracking.follow import followed
 
 
 def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
@@ -33,7 +34,7 @@ def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
     with DownloadBar() as download:
         fetch(sweep.artifacts, download.progress)
     gc.enable()  # `main` stopped it, and nothing tells when a sweep of many processes has loaded all
-    with alone(sweep.directory):
+    with alone(sweep.directory), followed(sweep.directory, sweep.first.tracking, warn):
         try:
             sweep.run(show)
         finally:

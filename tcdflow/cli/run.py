@@ -72,6 +72,7 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     from tcdflow.request.prepare import prepare
     from tcdflow.request.request import Request
     from tcdflow.request.run import run_single
+    from tcdflow.tracking.follow import followed
 
     output = RunOutput.of(composition.config)
     with DownloadBar() as download:
@@ -83,6 +84,8 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
         result = run_single(prepared, output, made_by, bar.step)
     warn(result.record.warnings[len(prepared.warnings) :])
     tell(result.paths)
+    with followed(result.directory, composition.tracking, warn):
+        pass
     print(summary(result, time.perf_counter() - start), file=sys.stderr)
     return 0
 

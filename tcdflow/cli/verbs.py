@@ -65,6 +65,7 @@ _ROWS = (
     ("show", "PATH", "show what a run or image was made with; --yaml, --python write it", _RUNS, ()),
     ("distill", "[OVERRIDE ...]", "train a LoRA for few steps; --check shows what it takes", _OVERRIDES, _OVERRIDES),
     ("evaluate", "DIR ...", "compare what sweeps have made with a reference, by numbers", _RUNS, _RUNS),
+    ("track", "DIR [OVERRIDE ...]", "hand what is done to a tracker: TensorBoard, MLflow, W&B", _RUNS, _OVERRIDES),
     ("gallery", "DIR ...", "write the page to look at runs and sweeps with", _RUNS, _RUNS),
     ("shell", "[FILE]", "run commands line by line, with the model loaded once", _RUNS, ()),
     ("init", "DIR", "lay out a config directory with an experiment to begin with", _RUNS, ()),

@@ -22,7 +22,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import reason
 
-_WHOLE = ("sweep", "lock", "hydra", GROUP)
+_WHOLE = ("sweep", "lock", "tracker", "hydra", GROUP)
 MAX_VALUES = 1_000_000
 """Of all axes together."""
 

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from tcdflow.config.axis_warnings import not_swept
+from tcdflow.config.beside import lock_of, tracking_of
 from tcdflow.config.blame import blamed, missing
 from tcdflow.config.draft import Draft
 from tcdflow.config.entries import explained
@@ -39,6 +40,7 @@ from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.spec.tracker import Tracking
 from tcdflow.spec.types import Settings
 from tcdflow.text import first_line, joined
 
@@ -46,10 +48,9 @@ Whole = TypeVar("Whole", bound=Settings)
 
 CONFIG_NAME = "config"
 _MAX_SHOWN = 10
-_LONGEST_PATH = 4096
 _DEEPEST = 3
 """Folders within each other below a group."""
-_BESIDE = ("sweep", "lock", GROUP)
+_BESIDE = ("sweep", "lock", "tracker", GROUP)
 """Keys beside those of a run, which change nothing of it."""
 _SELECTORS = ("experiment",)
 """Groups that are packed into the whole config and have no field of their own."""
@@ -67,6 +68,7 @@ class Composition:
         config: Hydra's composed config, its own ``hydra`` node included.
         sweep: what the config says of a sweep.
         lock: lock file that pins its sources, if any.
+        tracking: what is told of it.
         allow_pickle: whether the user lets pickled weights be read.
         fetch: whether the user lets addresses be asked that files of others name.
         personal: the personal defaults that it was composed with, if any.
@@ -79,6 +81,7 @@ class Composition:
     config: DictConfig = field(repr=False, compare=False)
     sweep: SweepSpec = field(default_factory=SweepSpec)
     lock: str | None = None
+    tracking: Tracking = field(default_factory=Tracking)
     allow_pickle: bool = False
     fetch: bool = False
     personal: PersonalDefaults | None = None
@@ -288,8 +291,9 @@ class Composer:
         if plain.pop(GROUP, None) is not None:
             what = f"only the person at the command line may allow it, as {ALLOW_PICKLE}=true"
             problems.append(Problem(GROUP, what, origin=self._origin(GROUP, parsed)))
-        lock = self._lock(plain.pop("lock", None), parsed, problems)
-        return Draft(plain, sweep, tuple(parsed), named, config, lock)
+        lock = lock_of(plain.pop("lock", None), lambda key: self._origin(key, parsed), problems)
+        tracking = tracking_of(plain.pop("tracker", None), lambda key: self._origin(key, parsed), problems)
+        return Draft(plain, sweep, tuple(parsed), named, config, lock, tracking)
 
     def _composition(
         self, draft: Draft, overrides: Sequence[str], problems: list[Problem], *, allow_pickle: bool = False
@@ -305,17 +309,11 @@ class Composer:
             draft.config,
             draft.sweep,
             draft.lock,
+            draft.tracking,
             allow_pickle,
             self.fetch,
             self.personal,
         )
-
-    def _lock(self, value: Any, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> str | None:
-        if value is None or (isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH):
-            return value
-        what = "must be the path of a lock file, as tcdflow lock writes it"
-        problems.append(Problem("lock", what, value, self._origin("lock", parsed)))
-        return None
 
     def _sweep(self, plain: Any, parsed: Sequence[ParsedOverride], problems: list[Problem]) -> SweepSpec:
         try:

@@ -13,6 +13,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.permission import permitted
 from tcdflow.spec import distill_rules
 from tcdflow.spec.distill import DistillSpec
+from tcdflow.spec.tracker import Tracking
 from tcdflow.spec.types import Settings
 
 CONFIG_NAME = "distillation"
@@ -28,6 +29,7 @@ class DistillComposition:
         choices: the option chosen of each group.
         config: Hydra's composed config, its own ``hydra`` node included.
         lock: lock file that pins its sources, if any.
+        tracking: what is told of it.
         allow_pickle: whether the user lets pickled weights be read.
         fetch: whether the user lets addresses be asked that files of others name.
     """
@@ -37,6 +39,7 @@ class DistillComposition:
     choices: dict[str, Any]
     config: DictConfig = field(repr=False, compare=False)
     lock: str | None = None
+    tracking: Tracking = field(default_factory=Tracking)
     allow_pickle: bool = False
     fetch: bool = False
 
@@ -69,4 +72,13 @@ class DistillComposer(Composer):
         if problems or spec is None:
             raise self.error(problems)
         choices = self.choices(draft.config)
-        return DistillComposition(spec, tuple(overrides), choices, draft.config, draft.lock, allow_pickle, self.fetch)
+        return DistillComposition(
+            spec,
+            tuple(overrides),
+            choices,
+            draft.config,
+            draft.lock,
+            draft.tracking,
+            allow_pickle,
+            self.fetch,
+        )

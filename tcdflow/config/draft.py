@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from tcdflow.config.overrides import ParsedOverride
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.spec.tracker import Tracking
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Draft:
         referenced: keys that interpolations name: to change one of them changes others.
         config: Hydra's composed config.
         lock: lock file that pins its sources, if any.
+        tracking: what is told of it.
     """
 
     plain: dict[str, Any]
@@ -30,3 +32,4 @@ class Draft:
     referenced: frozenset[str]
     config: DictConfig = field(repr=False, compare=False)
     lock: str | None = None
+    tracking: Tracking = field(default_factory=Tracking)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 _ADDRESS = re.compile(r"https?://[^\s'\",\]}]+")
-LISTS = ("loras", "embeddings", "adapters")
+LISTS = ("loras", "embeddings", "adapters", "tracker")
 """Groups of which several options are chosen, by a list."""
 
 _ENTRY = re.compile(r"^([A-Za-z][\w-]*):", re.MULTILINE | re.ASCII)

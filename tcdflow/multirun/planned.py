@@ -22,6 +22,7 @@ from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
+from tcdflow.spec.tracker import Tracking
 from tcdflow.sweeps import directory as sweeps
 from tcdflow.sweeps import flat, planner, results, timings
 from tcdflow.sweeps import plan as plans
@@ -30,6 +31,7 @@ from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Plan
 from tcdflow.sweeps.runner import pending
 from tcdflow.text import counted, printable
+from tcdflow.tracking.follow import Told, followed, remember, remembered
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def sweep(composer: Composer, overrides: Sequence[str], by: Drive, process: Proc
         plan = sweeps.freeze(directory, planned.plan)
         # One that was there names files of its own.
         allowed = plan.allowing(pickles=allow_pickle, fetch=composer.fetch or plan.files == planned.plan.files)
-        running = _Running(allowed, directory, launcher, watcher)
+        remember(directory, planned.tracking)
+        running = _Running(allowed, directory, launcher, watcher, planned.tracking)
         return running.run(process, retry_failed=False, warned=planned.warnings)
 
 
@@ -111,7 +114,8 @@ def resume(
     plan = plans.read(directory)
     refuse_pickles([] if pickles else [files.artifact() for files in plan.files])
     with sweeps.alone(directory):
-        running = _Running(plan.allowing(pickles=pickles, fetch=fetch), directory, launcher, watcher)
+        allowed = plan.allowing(pickles=pickles, fetch=fetch)
+        running = _Running(allowed, directory, launcher, watcher, remembered(directory))
         return running.run(process, retry_failed=retry_failed)
 
 
@@ -130,6 +134,7 @@ class _Running:
     directory: Path
     launcher: Launcher
     watcher: Watcher
+    tracking: Tracking
 
     def run(self, process: Process, *, retry_failed: bool, warned: Sequence[str] = ()) -> Finished:
         """Run the cells that are not done, and write down what became of them.
@@ -139,6 +144,10 @@ class _Running:
             retry_failed: run failed cells again.
             warned: warnings that were told already.
         """
+        with followed(self.directory, self.tracking, self.watcher.warn) as told:
+            return self._run(process, retry_failed, warned, told)
+
+    def _run(self, process: Process, retry_failed: bool, warned: Sequence[str], told: Told) -> Finished:
         from tcdflow.gallery.live import LivePage  # a tenth of a second, which planning alone need not pay
 
         start = time.perf_counter()
@@ -160,6 +169,7 @@ class _Running:
                     finished.append(outcome)
                     self.watcher.cell(outcome)
                     page.advance(outcome)
+                    told(sweeps.cell_path(self.directory, outcome.cell))
         except BaseException as error:
             with suppress(OutputError):  # what stopped the sweep matters more
                 self._write_down(outcomes, finished)

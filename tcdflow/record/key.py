@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from tcdflow.files.lock import LockedFile
-from tcdflow.spec.distill import root_of
+from tcdflow.spec.distill import DistillSpec, root_of
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.types import Side
 
@@ -74,7 +74,7 @@ def effect(key: str) -> Effect:
     """
     part, *rest = key.split(".")
     if part not in RunSpec.model_fields:
-        return "lora" if root_of(part) is not RunSpec else "none"
+        return "lora" if root_of(part) is DistillSpec else "none"
     fields = rest[1:] if part in ("loras", "adapters", "embeddings") else rest  # their second word is a name
     enters = fields[:1] and fields[0] in _CHOSEN[part] if part in _CHOSEN else not _PLACES.intersection(fields)
     if enters or key in _RESOLVED:

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from tcdflow.spec.data import DATA, Data
 from tcdflow.spec.model import BaseModelSpec, RunSpec
 from tcdflow.spec.registry import OneOf, Registry
+from tcdflow.spec.tracker import Tracking
 from tcdflow.spec.types import Description, FilledText, Float, Int, Settings
 
 SAMPLER_GRID = 50
@@ -210,6 +211,8 @@ class DistillSpec(Settings):
 
 
 def root_of(part: str) -> type[Settings]:
-    """Return the whole that a key belongs to, by its first word: a run, unless it is a distillation's alone."""
+    """Return the whole that a key belongs to, by its first word: a run, unless it is a distillation's or tracker's."""
+    if part in Tracking.model_fields:
+        return Tracking
     alone = part in DistillSpec.model_fields and part not in RunSpec.model_fields
     return DistillSpec if alone else RunSpec

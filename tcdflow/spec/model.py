@@ -27,6 +27,7 @@ from tcdflow.spec.types import (
     FreeText,
     Int,
     LoraWeight,
+    Name,
     PredictionType,
     Seed,
     Settings,
@@ -37,9 +38,6 @@ from tcdflow.spec.types import (
 
 MAX_BATCH = 256
 PLACE = "a hub id (owner/name, with @revision or /path/in/it) or address, a folder or a .safetensors file"
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
-"""Name of a LoRA or adapter: peft forbids dots in adapter names."""
 
 
 class BaseModelSpec(Settings):

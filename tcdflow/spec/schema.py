@@ -11,6 +11,7 @@ from typing import Any
 
 from tcdflow.spec.distill import DistillSpec, root_of
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.spec.tracker import Tracking
 from tcdflow.spec.types import Settings
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -46,12 +47,13 @@ def file_schema(group: str, groups: Sequence[str]) -> Schema:
     run = json_schema(DistillSpec if group == DISTILL else root_of(group))
     definitions = run.pop("$defs")
     if group == DISTILL:
-        content = run | {"properties": run["properties"] | {"lock": _LOCK, "hydra": _HYDRA}}
+        content = run | {"properties": run["properties"] | _tracker(definitions) | {"lock": _LOCK, "hydra": _HYDRA}}
         groups = [*groups, *_LOGGING]
     elif group in (EXPERIMENT, CONFIG):
         sweep = json_schema(SweepSpec)
         definitions |= sweep.pop("$defs") | {"SweepSpec": sweep}
-        properties = run["properties"] | {"sweep": {"$ref": "#/$defs/SweepSpec"}, "lock": _LOCK}
+        beside = {"sweep": {"$ref": "#/$defs/SweepSpec"}, "lock": _LOCK}
+        properties = run["properties"] | _tracker(definitions) | beside
         if group == CONFIG:
             properties["hydra"] = _HYDRA
             groups = [*groups, *_LOGGING]
@@ -61,6 +63,14 @@ def file_schema(group: str, groups: Sequence[str]) -> Schema:
     whole = _mapped({**content, "$defs": definitions | {"open": _OPEN}}, _partial)
     top = _top(whole, groups)
     return {"$schema": DRAFT, "title": f"tcdflow {group}", **top, "$defs": _used(top, whole["$defs"])}
+
+
+def _tracker(definitions: Schema) -> Schema:
+    """Return the property of the trackers, whose definitions are added."""
+    tracking = json_schema(Tracking)
+    definitions |= tracking.pop("$defs")
+    properties: Schema = tracking["properties"]
+    return properties
 
 
 def resolved(node: Schema, definitions: Schema) -> Schema:

@@ -9,17 +9,18 @@ from tcdflow.text import slug
 
 _MOST_OF_KEYS = 60
 _MOST_OF_VALUES = 100
+_NOT_COUNTED = ("hydra.", "hydra/", "tracker=", "tracker.")
 
 
 def sweep_name(keys: Sequence[str], overrides: Sequence[str], contents: Iterable[str] = ()) -> str:
-    """Name a sweep after its axes, the same for the same overrides; where it is written to does not count.
+    """Name a sweep after its axes, the same for the same overrides; where it is written and tracked does not count.
 
     Args:
         keys: what varies.
         overrides: as the user wrote them.
         contents: what files add to them, such as prompts: where it changes, so does the name.
     """
-    counted = sorted(text for text in overrides if not text.lstrip("+").startswith(("hydra.", "hydra/")))
+    counted = sorted(text for text in overrides if not text.lstrip("+").startswith(_NOT_COUNTED))
     counted += contents
     digest = hashlib.sha256("\0".join(counted).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     name = slug("-".join(key.rpartition(".")[2] for key in keys).encode("ascii", "ignore").decode(), _MOST_OF_KEYS)

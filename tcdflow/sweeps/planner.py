@@ -25,6 +25,7 @@ from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
 from tcdflow.request.request import Prepared, network_of
 from tcdflow.spec.model import OutputSpec, RunSpec
+from tcdflow.spec.tracker import Tracking
 from tcdflow.sweeps import order
 from tcdflow.sweeps.files import SweepFiles
 from tcdflow.sweeps.names import cell_names, sweep_name
@@ -41,11 +42,14 @@ Points = tuple[Point, ...]
 
 @dataclass
 class Planned:
-    """A plan, what a person should be told of it, and the files of all its cells, some of which may be absent."""
+    """A plan, what a person should be told of it, the files of all its cells, some of which may be absent, and what is
+    told of the sweep.
+    """
 
     plan: Plan
     warnings: list[str] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
+    tracking: Tracking = field(default_factory=Tracking)
 
 
 @dataclass
@@ -161,7 +165,8 @@ class _Planner:
             warnings=tuple(self._axes.warnings()),
         )
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
-        return Planned(plan, [*unused, *plan.warnings, *self._warnings], self._files.artifacts)
+        warnings = [*unused, *plan.warnings, *self._warnings]
+        return Planned(plan, warnings, self._files.artifacts, self._drafts[0].tracking)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)
@@ -229,9 +234,11 @@ class _Planner:
         except ConfigError:
             self._problems.add(self._all_problems(points), texts)
             return None
-        if draft.sweep != self._axes.sweep:
+        first = self._drafts[0] if self._drafts else draft
+        if draft.sweep != self._axes.sweep or draft.tracking != first.tracking:
+            key = "tracker" if draft.sweep == self._axes.sweep else "sweep"
             what = "what holds for the sweep as a whole differs between cells; set it outside of what varies"
-            self._problems.add([Problem("sweep", what)], texts)
+            self._problems.add([Problem(key, what)], texts)
             return None
         try:
             self._files.pin(draft.lock)
