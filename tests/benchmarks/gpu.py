@@ -9,6 +9,7 @@ import gc
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def _loading(base: Path, lora: Path) -> list[Row | Figure]:
     for _ in range(ROUNDS):
         _release()
         engine = _Ours(base)
-        ours.append(_timed(lambda engine=engine: engine.made(lora)))
+        ours.append(_timed(partial(engine.made, lora)))
         peaks["ours"] = [torch.cuda.max_memory_allocated() / 1e9]
         engine.close()
         del engine
