@@ -27,7 +27,6 @@ def members(path: Path) -> Iterator[Member]:
             whole = os.fstat(file.fileno()).st_size
             with tarfile.open(fileobj=cast("Any", _Bounded(file)), mode="r:") as tar:
                 for one in tar:
-                    tar.members = []  # or it would keep all of them
                     if one.isreg() and not one.issparse():
                         if one.offset_data + one.size > whole:
                             raise SourceError(f"is cut short within {reason(ValueError(one.name), 100)}")
