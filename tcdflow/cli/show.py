@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.described import of_spec, row
 from tcdflow.cli.files import megabytes
 from tcdflow.cli.warn import warn
+from tcdflow.errors import RecordError
 from tcdflow.record.key import run_key
 from tcdflow.rerun.source import Recorded, find
 from tcdflow.spec.paths import at_home
-from tcdflow.text import counted, one_line, printable
+from tcdflow.text import about, counted, one_line, printable
 
 VERSION = 1
 """Of the JSON; raised when a key of it changes its meaning or goes."""
@@ -29,11 +31,12 @@ EXAMPLES = (
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    about = (
+    meaning = (
         "Show what a run directory, a cell of a sweep, a record or an image was made with. --yaml prints an experiment "
-        "file with the same run key, --python a script of plain diffusers that makes the same pixels."
+        "file with the same run key, --python a script of plain diffusers that makes the same pixels. Of images of "
+        "A1111's web UI, ComfyUI and InvokeAI it shows what they say, and --yaml maps what can be mapped."
     )
-    parser = Arguments("show", about, EXAMPLES)
+    parser = Arguments("show", meaning, EXAMPLES)
     parser.add_argument("path", type=Path, metavar="PATH", help="run directory, run.json or image")
     form = parser.add_mutually_exclusive_group()
     for flag, what in (
@@ -49,7 +52,12 @@ def main(argv: Sequence[str]) -> int:
     """Show a run or image in the form that was asked for."""
     args = parser().read(argv)
     path = at_home(str(args.path))
-    recorded = find(path, unlocked=not args.python)
+    try:
+        recorded = find(path, unlocked=not args.python)
+    except RecordError:
+        if not _of_another_tool(path, args):
+            raise
+        return 0
     warn(recorded.doubts)
     if args.yaml:
         print(_yaml(recorded), end="")
@@ -64,13 +72,47 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _of_another_tool(path: Path, args: argparse.Namespace) -> bool:
+    """Show an image of another tool; False if it is none.
+
+    Raises:
+        RequestError: if its settings cannot be read, or are asked for as a script.
+    """
+    from tcdflow.show import foreign, mapping
+
+    said = foreign.read(path) if path.is_file() else None
+    if said is None:
+        return False
+    if args.python:
+        what = f"was made by {said.tool}, whose noise is not diffusers'; --yaml writes what can be mapped"
+        raise RecordError(about(path, what))
+    found = mapping.mapped(said)
+    if args.yaml:
+        made = f"What {path} says of how {said.tool} made it. Written by: tcdflow show --yaml"
+        print(mapping.experiment(found, [made]), end="")
+        wanted = [f"{key}: {one_line(why)}" for key, why in found.missing.items()]
+        warn(
+            [
+                *wanted,
+                *([f"{counted(len(found.notes), 'note')} on what is not mapped, at its end"] if found.notes else []),
+            ]
+        )
+    elif args.json:
+        whole = {"version": VERSION, "path": str(path), "tool": said.tool, "prompt": said.prompt}
+        whole |= {"negative_prompt": said.negative, "values": said.values, "missing": found.missing}
+        print(json.dumps(whole | {"model": said.model, "notes": found.notes}, indent=2, default=str))
+    else:
+        print("\n".join(row(name, one_line(text)) for name, text in mapping.shown(said, found)))
+    return True
+
+
 def _yaml(recorded: Recorded) -> str:
     from tcdflow.show.experiment import of_run
 
-    about = [f"What {recorded.path} was made with, key by key. Written by: tcdflow show --yaml"]
+    head = [f"What {recorded.path} was made with, key by key. Written by: tcdflow show --yaml"]
     if recorded.lock:
-        about.append(f"Run key: {run_key(recorded.spec, recorded.lock)}")
-    return of_run(recorded.spec, recorded.lock, about)
+        head.append(f"Run key: {run_key(recorded.spec, recorded.lock)}")
+    return of_run(recorded.spec, recorded.lock, head)
 
 
 def _lines(recorded: Recorded) -> Iterator[str]:

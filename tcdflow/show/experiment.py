@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.source import at_commit
-from tcdflow.record.settings import HEAD, Settings, settings
+from tcdflow.record.settings import HEAD, Settings, json_text, settings
 from tcdflow.spec.model import RunSpec
 from tcdflow.text import one_line, printable
 
@@ -34,8 +33,8 @@ def of_run(spec: RunSpec, lock: Sequence[LockedFile], about: Sequence[str]) -> s
     commits = {(file.role, file.source): file.revision for file in lock if file.revision}
     pinned = {role: at_commit(source, commit) for (role, source), commit in commits.items()}
     for need in spec.needs():
-        if (text := pinned.get(need.role)) and found.get(need.key) == _json(need.source):
-            found = Settings({**found, need.key: _json(text)})
+        if (text := pinned.get(need.role)) and found.get(need.key) == json_text(need.source):
+            found = Settings({**found, need.key: json_text(text)})
     head, *defaults = HEAD.splitlines()
     comments = [f"# {one_line(line)}" for line in about]
     return printable("\n".join([head, *comments, *defaults, *lines(tree(found))]) + "\n")
@@ -69,7 +68,3 @@ def lines(node: Tree, indent: str = "") -> Iterator[str]:
             yield from lines(child, f"{indent}  ")
         else:
             yield f"{indent}{safe}: {child}"
-
-
-def _json(plain: Any) -> str:
-    return json.dumps(plain, ensure_ascii=False)
