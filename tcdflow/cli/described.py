@@ -40,6 +40,24 @@ def lines(found: Mapping[str, Any], arguments: str, *, found_files: bool) -> Ite
 
 def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:
     spec = RunSpec.model_validate(found["spec"])
+    for name, text in of_spec(spec).items():
+        yield row(name, text)
+    yield row("UNet calls", f"{found['unet_calls']}" + (", each of twice the work for guidance" if spec.guided else ""))
+    yield from _personal(found)
+    if "time" in found:
+        yield f"time        {_estimated(found['time'])}"
+    if sources:
+        for key, source in found["sources"].items():
+            yield printable(f"source      {key}: {source}")
+
+
+def row(name: str, text: str) -> str:
+    """Return a line of the table."""
+    return f"{name:<10}  {printable(text)}"
+
+
+def of_spec(spec: RunSpec) -> dict[str, str]:
+    """Return what a run is made with, by the names of the table's rows."""
     sampling = spec.sampling
     loras = ", ".join(
         f"{name} ({lora.weight if isinstance(lora.weight, float) else 'by block'})" for name, lora in spec.loras.items()
@@ -49,7 +67,7 @@ def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:
     steps = f"{sampling.steps} steps"
     if spec.effective_steps != sampling.steps:
         steps += f", {spec.effective_steps} of them run for the task's strength"
-    rows = {
+    return {
         "task": spec.task.name,
         "prompt": spec.prompt,
         "base": f"{spec.base.source} ({spec.base.family})",
@@ -59,16 +77,7 @@ def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:
         "sampling": f"{steps}, eta {sampling.eta:g}, {guidance}, seeds {_listed(sampling.seeds)}",
         "size": " x ".join(str(side) for side in _sides(spec)),
         "runtime": f"device {spec.runtime.device}, dtype {spec.runtime.dtype}" + _in_batches(spec),
-        "UNet calls": f"{found['unet_calls']}" + (", each of twice the work for guidance" if spec.guided else ""),
     }
-    for name, text in rows.items():
-        yield f"{name:<10}  {printable(text)}"
-    yield from _personal(found)
-    if "time" in found:
-        yield f"time        {_estimated(found['time'])}"
-    if sources:
-        for key, source in found["sources"].items():
-            yield printable(f"source      {key}: {source}")
 
 
 def _sides(spec: RunSpec) -> tuple[int | str, int | str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tcdflow.cli import flags
@@ -14,7 +14,7 @@ from tcdflow.config.distill import DistillComposer
 from tcdflow.config.run_output import RunOutput
 from tcdflow.distill import record as records
 from tcdflow.distill.prepare import DistillRequest, PreparedDistillation, prepare, with_files
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import ConfigError, Problem, TcdflowError
 from tcdflow.text import printable
 
 EXAMPLES = (
@@ -85,19 +85,36 @@ def distil(path: Path, prepared: PreparedDistillation) -> int:
     resume_collector()
     distillation = prepared.spec.distill
     with DistillBar(distillation.steps, distillation.batch, silent=not is_main()) as bar:
-        progress = Progress(bar.encoded, bar.begin, bar.step, warn if is_main() else lambda texts: None)
+        progress = Progress(bar.encoded, bar.begin, bar.step, lambda: _page(path), warn if is_main() else _silent)
         record = execute(path, prepared, progress)
     if record is None:
         return 0
     for output in record.outputs:
-        if output.file.endswith(".safetensors"):
+        if output.file.startswith("lora/") and output.file.endswith(".safetensors"):
             print(path / output.file)
     losses, seconds = record.execution["losses"], record.execution["seconds"]
     spent = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
     loss = f"loss {losses['first']:.3g} to {losses['mean_of_last_100']:.3g}"
     where = printable(str(path / "run.json"))
     print(f"{record.execution['steps']} steps, {loss} ({spent}); record: {where}", file=sys.stderr)
+    if found := record.execution.get("validation"):
+        best, page = found["best"], printable(str(path / "index.html"))
+        print(f"the best by validation, after {best['step']} steps, is in best/; images: {page}", file=sys.stderr)
     return 0
+
+
+def _page(path: Path) -> None:
+    """Write the page of what was validated; training goes on where it cannot be written."""
+    from tcdflow.gallery.write import gallery
+
+    try:
+        gallery([path])
+    except TcdflowError as error:
+        warn([str(error)])
+
+
+def _silent(texts: Iterable[str]) -> None:
+    pass
 
 
 def is_main() -> bool:

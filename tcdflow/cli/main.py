@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from tcdflow.engine.threads import set_spinning
 from tcdflow.warm import client
+
+TYPE_CHECKING = False  # as typing has it, which takes long to import
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:

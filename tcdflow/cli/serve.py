@@ -104,6 +104,7 @@ class Server:
                 pass
         if self._is_met():
             self._path.unlink()
+        self._listening.close()
 
     def _next(self, engine: WarmEngine) -> bool:
         """Run the next command if one comes soon; False at the end."""
@@ -135,9 +136,10 @@ class Server:
             return False
 
     def _accept(self) -> None:
-        while True:
-            channel, _ = self._listening.accept()
-            threading.Thread(target=self._greet, args=(channel,), daemon=True).start()
+        with suppress(OSError):  # once it is closed
+            while True:
+                channel, _ = self._listening.accept()
+                threading.Thread(target=self._greet, args=(channel,), daemon=True).start()
 
     def _greet(self, channel: socket.socket) -> None:
         channel.settimeout(_GREETING)

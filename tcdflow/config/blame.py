@@ -31,12 +31,21 @@ def blamed(error: BaseException, parsed: Sequence[ParsedOverride], loaded: Mappi
     bare = message == "" or message.startswith("Error merging override")
     cause = error.__cause__ if bare and error.__cause__ else error
     what = joined(str(cause).partition("full_key")[0])
+    theirs = [path for path, result in loaded.items() if result.provider not in TRUSTED]
+    if asked := re.match(r"You must specify '([^']+)'.*?Available options: (.*)", what):
+        group, options = asked[1], asked[2].split()
+        return Problem(
+            group, f"must be chosen, as {group}={options[0]}: one of {', '.join(options)}", origin=_file(theirs)
+        )
     if item is not None:
         return Problem(item.key, what, origin=item.text)
     if placed := re.match("In '(.*?)': ", what):
         return Problem("defaults", what[placed.end() :], origin=f"{placed[1]}.yaml")
-    theirs = [path for path, result in loaded.items() if result.provider not in TRUSTED]
-    return Problem(f"{theirs[-1]}.yaml" if theirs else "configuration", what)
+    return Problem(_file(theirs) or "configuration", what)
+
+
+def _file(paths: Sequence[str]) -> str | None:
+    return f"{paths[-1]}.yaml" if paths else None
 
 
 def missing(

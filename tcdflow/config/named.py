@@ -50,6 +50,8 @@ def read(words: Sequence[str]) -> Words:
         near = nearest(file.name, there)
         near = near and str(Path(named[0]).parent / near)
         raise ConfigError([Problem(named[0], "there is no such file", nearest=near)])
+    if not file.stat().st_size:  # of a command that failed, say, whose output was to be kept in it
+        raise ConfigError([Problem(named[0], "is empty, and would run what tcdflow does when nothing is said")])
     chosen = f"{EXPERIMENT}={quoted(file.stem)}"
     return Words(tuple(chosen if word == named[0] else word for word in words), file, _beside(file))
 

@@ -36,9 +36,10 @@ def text(record: DistillRecord, spec: DistillSpec) -> str:
         "data": f"{record.data.examples} examples ({spec.data.kind}), SHA-256 {record.data.sha256[:16]}",
         "loss": ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in losses.items()),
         "time": ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items()),
+        "validation": _validation(record.execution.get("validation")),
         "made with": f"tcdflow {record.environment.get('tcdflow')}, seed {distill.seed}",
     }
-    table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in rows.items())
+    table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in rows.items() if value)
     settings = json.dumps(spec.training_part(), indent=2, ensure_ascii=True)
     return "\n".join(
         [
@@ -66,6 +67,14 @@ def text(record: DistillRecord, spec: DistillSpec) -> str:
             "",
         ]
     )
+
+
+def _validation(found: Any) -> str:
+    """Return what the last validation says; nothing if there was none."""
+    if not found:
+        return ""
+    distances = ", ".join(f"{value:.3f} in {steps}" for steps, value in found["latest"]["distances"].items())
+    return f"difference from the teacher's images: {distances} steps; the least was after {found['best']['step']} steps"
 
 
 def _cell(value: Any) -> str:

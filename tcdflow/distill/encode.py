@@ -13,7 +13,6 @@ from torch import Tensor
 from tcdflow.distill.cache import Tensors
 from tcdflow.errors import RunError
 from tcdflow.inputs.decode import decode
-from tcdflow.parts.data.teacher import TeacherData
 from tcdflow.pipeline import schedulers
 from tcdflow.spec.data import Example
 from tcdflow.spec.distill import DistillSpec
@@ -29,13 +28,17 @@ class Encoder:
         pipe: the base's pipeline, with all its parts.
         spec: the distillation.
         device: where it computes.
+        steps: DDIM steps of examples that the teacher samples.
+        guidance_scale: of these.
     """
 
-    def __init__(self, pipe: Any, spec: DistillSpec, device: torch.device) -> None:
+    def __init__(
+        self, pipe: Any, spec: DistillSpec, device: torch.device, steps: int = 50, guidance_scale: float = 5.0
+    ) -> None:
         self._pipe = pipe
         self._spec = spec
         self._device = device
-        self._run = spec.teacher("a prompt")
+        self._run = spec.teacher("a prompt", steps, guidance_scale)
         self._own = dict(pipe.scheduler.config)
 
     @torch.no_grad()
@@ -82,16 +85,14 @@ class Encoder:
         return found
 
     def _sampled(self, examples: Sequence[Example], embeds: Sequence[Tensors]) -> Tensor:
-        data = self._spec.data
-        assert isinstance(data, TeacherData), "the only data without images"
-        run = self._spec.teacher("a prompt", data.steps, data.guidance_scale)
+        run = self._run
         self._pipe.scheduler = schedulers.make(run.scheduler, self._own)
         wanted = [name for name in embeds[0] if run.guided or not name.startswith(_NEGATIVE)]
         output = self._pipe(
             **{name: torch.cat([one[name] for one in embeds]) for name in wanted},
             generator=[torch.Generator().manual_seed(one.seed) for one in examples],
-            num_inference_steps=data.steps,
-            guidance_scale=data.guidance_scale,
+            num_inference_steps=run.sampling.steps,
+            guidance_scale=run.sampling.guidance_scale,
             eta=0.0,
             width=run.width,
             height=run.height,

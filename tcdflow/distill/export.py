@@ -32,7 +32,9 @@ _ARCHITECTURES = {
 """What modelspec (Stability AI, version 1.0.0) calls the families."""
 
 
-def export(student: Student, pipeline: Any, directory: Path, arguments: Mapping[str, Any]) -> Path:
+def export(
+    student: Student, pipeline: Any, directory: Path, arguments: Mapping[str, Any], folder: str = FOLDER
+) -> Path:
     """Write the LoRA as diffusers does, with ``lora_adapter_metadata``, and hold the file against the student.
 
     Args:
@@ -40,6 +42,7 @@ def export(student: Student, pipeline: Any, directory: Path, arguments: Mapping[
         pipeline: class of the base's pipeline, which knows the format.
         directory: of the distillation.
         arguments: of a call of the UNet, on which both are compared.
+        folder: of the directory.
 
     Returns:
         The file.
@@ -48,12 +51,12 @@ def export(student: Student, pipeline: Any, directory: Path, arguments: Mapping[
         OutputError: if it cannot be written.
         RunError: if it does not give the student's own output, bit for bit.
     """
-    place = folder_of(directory) / FILE
+    place = own_folder(directory / folder) / FILE
     try:
-        with scratch() as folder:
+        with scratch() as written:
             layers = {name: tensor.cpu().contiguous() for name, tensor in student.state().items()}
-            pipeline.save_lora_weights(folder, unet_lora_layers=layers, unet_lora_adapter_metadata=student.config)
-            data = canonical((folder / FILE).read_bytes())
+            pipeline.save_lora_weights(written, unet_lora_layers=layers, unet_lora_adapter_metadata=student.config)
+            data = canonical((written / FILE).read_bytes())
     except OSError as error:
         raise OutputError.of(place, error) from error
     write_bytes(place, data)

@@ -38,7 +38,18 @@ def chunks(spec: DistillSpec, lock: Sequence[LockedFile], examples: Sequence[Exa
     Raises:
         OSError: if an image cannot be read.
     """
-    how = _settings(spec, lock)
+    sampling = spec.data.model_dump(mode="json", include={"kind", "steps", "guidance_scale"})
+    yield from _chunks(_settings(spec, lock, sampling), examples)
+
+
+def validation(spec: DistillSpec, lock: Sequence[LockedFile], examples: Sequence[Example]) -> Iterator[Chunk]:
+    """Yield what the teacher draws for validations, a few at a time."""
+    steps, guidance_scale = spec.distill.validation.teacher_steps, spec.distill.validation_guidance
+    sampling = {"kind": "teacher", "steps": steps, "guidance_scale": guidance_scale}
+    yield from _chunks(_settings(spec, lock, sampling), examples)
+
+
+def _chunks(how: dict[str, Any], examples: Sequence[Example]) -> Iterator[Chunk]:
     for start in range(0, len(examples), PER_CHUNK):
         some = examples[start : start + PER_CHUNK]
         yield Chunk(some, _hash([how, [[one.caption, _source(one)] for one in some]]))
@@ -46,7 +57,8 @@ def chunks(spec: DistillSpec, lock: Sequence[LockedFile], examples: Sequence[Exa
 
 def unconditional(spec: DistillSpec, lock: Sequence[LockedFile]) -> str:
     """Return the key of the embeddings of no prompt."""
-    return _hash([_settings(spec, lock), None])
+    sampling = spec.data.model_dump(mode="json", include={"kind", "steps", "guidance_scale"})
+    return _hash([_settings(spec, lock, sampling), None])
 
 
 def data_hash(found: Sequence[Chunk]) -> str:
@@ -54,9 +66,8 @@ def data_hash(found: Sequence[Chunk]) -> str:
     return _hash([chunk.key for chunk in found])
 
 
-def _settings(spec: DistillSpec, lock: Sequence[LockedFile]) -> dict[str, Any]:
+def _settings(spec: DistillSpec, lock: Sequence[LockedFile], sampling: dict[str, Any]) -> dict[str, Any]:
     files = sorted((file.role, file.file, file.sha256) for file in lock)
-    sampling = spec.data.model_dump(mode="json", include={"kind", "steps", "guidance_scale"})
     return {"version": _VERSION, "files": files, "size": spec.base.size, "sampling": sampling}
 
 

@@ -70,6 +70,19 @@ class Loss:
         batch = {name: tensor.to(self._device) for name, tensor in self._data.batch([0]).items()}
         return self._arguments(batch["latents"], torch.tensor([999], device=self._device), batch)
 
+    def output(self, x: Tensor, t: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Return what the student's UNet says, in float32, without gradients.
+
+        Args:
+            x: noisy latents.
+            t: timesteps, shape ``(batch,)``.
+            batch: embeddings and time ids.
+        """
+        with torch.no_grad():
+            return self._call(
+                self._student.unet, x, t, {name: tensor.to(self._device) for name, tensor in batch.items()}
+            )
+
     def _teacher_step(
         self, x: Tensor, t: Tensor, before: Tensor, batch: dict[str, Tensor], drawn: Sequence[Drawn]
     ) -> Tensor:

@@ -113,6 +113,19 @@ class PreparedDistillation:
         return tuple(keys.chunks(self.spec, self.lock, self.examples))
 
     @cached_property
+    def validation(self) -> list[Example]:
+        """Prompts and seeds of the validations; empty if there are none."""
+        distill = self.spec.distill
+        if not distill.validates:
+            return []
+        wanted = distill.validation
+        captions = list(dict.fromkeys(wanted.prompts or [one.caption for one in self.examples]))
+        if not wanted.prompts:
+            count = min(wanted.count, len(captions))
+            captions = [captions[number * len(captions) // count] for number in range(count)]
+        return [Example(caption, seed=wanted.seed) for caption in captions]
+
+    @cached_property
     def data_sha256(self) -> str:
         """One hash over the data."""
         return keys.data_hash(self.chunks)

@@ -36,11 +36,23 @@ def lines(prepared: PreparedDistillation, directory: Path | None) -> Iterator[st
         "steps": f"{distill.steps:,} of {counted(distill.batch, 'example')}, {trained / count:.1f} times each",
         "data": f"{counted(count, 'example')} ({spec.data.kind}), {_encoded(prepared)}",
         "UNet calls": f"{5 * trained:,} of one example: teacher 2, target 1, student 1 and back",
+        **_validation(prepared),
         **_sizes(prepared),
         "directory": str(directory) if directory else "a new one of outputs/",
     }
     for name, text in rows.items():
         yield f"{name:<10}  {printable(text)}"
+
+
+def _validation(prepared: PreparedDistillation) -> dict[str, str]:
+    distill = prepared.spec.distill
+    if not distill.validates:
+        return {}
+    wanted, count = distill.validation, len(prepared.validation)
+    times = -(-distill.steps // wanted.every)
+    calls = 2 * wanted.teacher_steps * count + times * sum(wanted.steps) * count
+    drawn = f"{counted(count, 'prompt')} in {', '.join(map(str, wanted.steps))} steps"
+    return {"validation": f"{counted(times, 'time')} {drawn}, {calls:,} UNet calls of one image"}
 
 
 def _encoded(prepared: PreparedDistillation) -> str:

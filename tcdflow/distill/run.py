@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -17,11 +17,13 @@ from tcdflow.distill import dataset, keys, machine
 from tcdflow.distill.dataset import Dataset, Encoded
 from tcdflow.distill.directory import DistillDirectory
 from tcdflow.distill.encode import Encoder
+from tcdflow.distill.keys import Chunk
 from tcdflow.distill.prepare import PreparedDistillation
 from tcdflow.distill.record import DistillRecord
 from tcdflow.distill.save import Saver
 from tcdflow.distill.student import Student
 from tcdflow.distill.train import StepDone, Trainer
+from tcdflow.distill.validate import Validator
 from tcdflow.engine.interrupts import CtrlC, Interrupts
 from tcdflow.errors import RunError
 from tcdflow.files.lock import lock
@@ -40,6 +42,7 @@ class Progress:
     on_encoded: Encoded
     on_begin: Callable[[int], None]
     on_step: Callable[[StepDone], None]
+    on_validated: Callable[[], None]
     warn: Callable[[Iterable[str]], None]
 
 
@@ -86,6 +89,7 @@ class _Execution:
         self._directory = directory
         self._progress = progress
         self._saver = Saver(path, prepared, accelerator, directory)
+        self._validator: Validator | None = None
 
     def loaded(self) -> Trainer:
         """Load the teacher, encode the data, and go back to the latest checkpoint."""
@@ -94,6 +98,13 @@ class _Execution:
             self._saver.pipeline, schedule = type(pipe), dict(pipe.scheduler.config)
         with Interrupts(), self._saver.timed("encode"):
             data = self._encode(pipe)
+        if self._prepared.validation:
+            with Interrupts(), self._saver.timed("encode"):
+                targets = self._targets(pipe)
+                if self._accelerator.is_main_process:
+                    self._validator = Validator(
+                        self._spec, self._prepared.validation, targets, pipe, schedule, self._accelerator
+                    )
         with Interrupts(), self._saver.timed("load"):
             unet = pipe.unet.to("cpu")
             del pipe
@@ -120,6 +131,10 @@ class _Execution:
             for done in trainer.steps(lambda: stop.came):
                 self._saver.log(done)
                 self._progress.on_step(done)
+                if self._validator is not None and distill.validates_after(done.step):
+                    with self._saver.timed("validate"):
+                        self._saver.validated(self._validator, trainer)
+                    self._progress.on_validated()
                 if done.step % distill.checkpoint.every == 0:
                     self._saver.save(trainer)
                     saved = done.step
@@ -137,10 +152,22 @@ class _Execution:
             return base.load(run, there, self._accelerator.device, torch.float32)
 
     def _encode(self, pipe: Any) -> Dataset:
+        """Return the data, encoded."""
+        data = self._spec.data
+        steps, guidance_scale = getattr(data, "steps", 50), getattr(data, "guidance_scale", 5.0)
+        return self._encoded(pipe, self._prepared.chunks, steps, guidance_scale)
+
+    def _targets(self, pipe: Any) -> Dataset:
+        """Return what the teacher draws for validations."""
+        distill = self._spec.distill
+        chunks = tuple(keys.validation(self._spec, self._prepared.lock, self._prepared.validation))
+        return self._encoded(pipe, chunks, distill.validation.teacher_steps, distill.validation_guidance)
+
+    def _encoded(self, pipe: Any, chunks: Sequence[Chunk], steps: int, guidance_scale: float) -> Dataset:
         return dataset.encode(
-            self._prepared.chunks,
+            chunks,
             keys.unconditional(self._spec, self._prepared.lock),
-            cache(lambda: Encoder(pipe, self._spec, self._accelerator.device)),
+            cache(lambda: Encoder(pipe, self._spec, self._accelerator.device, steps, guidance_scale)),
             (self._accelerator.process_index, self._accelerator.num_processes),
             self._accelerator.wait_for_everyone,
             self._progress.on_encoded,

@@ -34,11 +34,15 @@ _ACTIVATIONS = re.compile(
 
 _CLASSES = {
     "_class_name": re.compile(r"[A-Za-z0-9]{1,64}"),
-    "architectures": re.compile(r"CLIP\w{1,40}|StableDiffusionSafetyChecker|(DPT|DepthAnything)\w{1,40}", re.ASCII),
-    "model_type": re.compile(r"clip(_text_model|_vision_model)?|dpt|depth_anything|bit|dinov2|vit", re.ASCII),
+    "architectures": re.compile(
+        r"StableDiffusionSafetyChecker|(CLIP|DPT|DepthAnything|ViT|Dinov2|Siglip)\w{1,40}", re.ASCII
+    ),
+    "model_type": re.compile(r"(clip|siglip)(_text_model|_vision_model)?|dpt|depth_anything|bit|dinov2|vit", re.ASCII),
     "tokenizer_class": re.compile(r"CLIPTokenizer(Fast)?|TokenizersBackend"),
-    "processor_class": re.compile(r"CLIPProcessor|DPT\w{1,40}", re.ASCII),
-    "image_processor_type": re.compile(r"(CLIP|DPT)(ImageProcessor|FeatureExtractor)(Fast)?|ViTFeatureExtractor"),
+    "processor_class": re.compile(r"(CLIP|Siglip)Processor|DPT\w{1,40}", re.ASCII),
+    "image_processor_type": re.compile(
+        r"(CLIP|DPT|ViT|Bit|Siglip)ImageProcessor(Fast|Pil)?|(CLIP|DPT|ViT)FeatureExtractor(Fast)?"
+    ),
     "feature_extractor_type": re.compile(r"(CLIP|DPT|ViT)FeatureExtractor"),
 }
 """Names of classes and kinds, by the key that holds them."""

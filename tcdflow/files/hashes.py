@@ -104,11 +104,11 @@ def _recall(memory: Path, stamp: str) -> str | None:
     return None
 
 
-def remember(memory: Path, text: str) -> None:
+def remember(memory: Path, content: str | bytes) -> None:
     """Write a file of tcdflow's cache. To lose it costs time only: a full or read-only disk is no reason to fail."""
     with suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         with scratch(cache_dir()) as folder:
             whole = folder / "whole"
-            whole.write_text(text, "utf-8")
+            whole.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
             whole.replace(memory)

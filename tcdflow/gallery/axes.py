@@ -9,7 +9,7 @@ from typing import Any
 
 from tcdflow.gallery.data import Axis, Value
 from tcdflow.gallery.runs import Run
-from tcdflow.gallery.settings import sound
+from tcdflow.record.settings import sound
 
 SEED = "sampling.seed"
 NUMBER = "image"
@@ -73,7 +73,7 @@ def derived(runs: Sequence[Run]) -> tuple[list[Placed], list[tuple[int, ...]]]:
     columns = {key: [_as_made(run).get(key, "null") for run in runs] for key in keys}
     found: list[Placed] = []
     places: list[list[int]] = []
-    for key in _telling(columns):
+    for key in telling(columns):
         distinct = dict.fromkeys(columns[key])
         values = {text: json.loads(text) for text in distinct}
         numbers = {text: _number((value,)) for text, value in values.items()}
@@ -90,8 +90,12 @@ def _as_made(run: Run) -> Mapping[str, str]:
     return {**run.settings, **unsaid} if run.settings else run.settings
 
 
-def _telling(columns: dict[str, list[str]]) -> list[str]:
-    """Return the keys that are axes of their own, in the order in which they came."""
+def telling(columns: dict[str, list[str]]) -> list[str]:
+    """Return the keys that are axes of their own, in the order in which they came.
+
+    Args:
+        columns: texts of each key that varies, one a run.
+    """
     chosen: dict[str, list[str]] = {}
     for key in sorted(columns, key=lambda key: (_rank(key), -len(set(columns[key])))):
         part = _part(key)

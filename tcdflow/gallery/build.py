@@ -11,10 +11,11 @@ from urllib.parse import quote
 from tcdflow.gallery.axes import Placed
 from tcdflow.gallery.data import Cell, Data, MetricInfo
 from tcdflow.gallery.images import Shown
+from tcdflow.gallery.numbers import described
 from tcdflow.gallery.ratings import Ratings
 from tcdflow.gallery.runs import Run
-from tcdflow.gallery.settings import HEAD, Settings, sound
 from tcdflow.gallery.thumbnails import FOLDER, Look
+from tcdflow.record.settings import HEAD, Settings, sound
 from tcdflow.spec.metrics import METRICS
 
 _BETTER = {"higher": "high", "lower": "low"}
@@ -124,8 +125,8 @@ def _metrics(runs: Iterable[Run]) -> Iterable[MetricInfo]:
     known = dict(sorted(METRICS.items(), key=lambda item: (item[1].column, item[0])))
     for name in (*(name for name in known if name in there), *sorted(there - known.keys())):
         metric = known.get(name)
-        better = _BETTER[metric.better] if metric else None
-        yield MetricInfo(name=name, description=metric.description if metric else "", better=better)  # type: ignore[typeddict-item]
+        about, better = (metric.description, _BETTER[metric.better]) if metric else described(name)
+        yield MetricInfo(name=name, description=about, better=better)  # type: ignore[typeddict-item]
 
 
 def _cell(image: Shown, name: str, settings: dict[str, int], overrides: list[int], looks: Mapping[str, Look]) -> Cell:
@@ -157,6 +158,7 @@ def _cell(image: Shown, name: str, settings: dict[str, int], overrides: list[int
         set=settings,
         overrides=overrides,
         image=image.number,
+        again=run.again,
     )
 
 

@@ -10,7 +10,7 @@ from tcdflow.errors import ConfigError
 from tcdflow.gallery import runs
 from tcdflow.gallery.data import Status
 from tcdflow.gallery.runs import Run
-from tcdflow.gallery.settings import settings
+from tcdflow.record.settings import settings
 from tcdflow.sweeps.directory import cell_path
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import CELLS, Cell, Plan, with_values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -12,6 +12,7 @@ from PIL import Image
 from tcdflow.errors import RecordError
 from tcdflow.files.hashes import has_hash
 from tcdflow.gallery.axes import Placed
+from tcdflow.gallery.evaluated import with_numbers
 from tcdflow.gallery.find import find
 from tcdflow.gallery.images import Shown, images
 from tcdflow.record.pixels import frames_of, frames_sha256
@@ -44,8 +45,9 @@ def collect(directories: Sequence[Path]) -> Collected:
         RecordError: if one is no directory, or holds no run.
     """
     found = find(directories)
-    axes, shown = images(found)
-    return Collected(tuple(directories), found.identity, tuple(axes), tuple(shown), tuple(found.notes))
+    runs, unread = with_numbers(found.runs, directories[0]) if len(directories) == 1 else (found.runs, [])
+    axes, shown = images(replace(found, runs=runs))
+    return Collected(tuple(directories), found.identity, tuple(axes), tuple(shown), (*found.notes, *unread))
 
 
 def frames(image: Shown) -> tuple[Image.Image, ...]:

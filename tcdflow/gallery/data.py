@@ -44,7 +44,8 @@ class Cell(TypedDict):
     ``id`` stays the same when the page is written again; ``name`` is the run directory relative to the page, ``at`` the
     position on each axis, ``image`` the number of the image in its run. ``file`` and ``thumb`` are relative URLs.
     ``video`` marks what a ``<video>`` shows. ``set`` has the settings that differ from the page's ``common``,
-    ``overrides`` those of the run as texts. ``seconds`` is the time that the whole run took.
+    ``overrides`` those of the run as texts. ``seconds`` is the time that the whole run took. Where ``again`` is false
+    no command but that of the overrides makes it again.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Cell(TypedDict):
     set: dict[str, Text]
     overrides: list[Text]
     image: int
+    again: bool
 
 
 class Rating(TypedDict):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tcdflow.errors import RecordError
-from tcdflow.gallery import cells
+from tcdflow.gallery import cells, distillations
 from tcdflow.gallery.axes import Placed
 from tcdflow.gallery.plan_axes import placed
 from tcdflow.gallery.runs import Run, read
@@ -102,7 +102,11 @@ def _walk(directory: Path, notes: list[str], depth: int = 0) -> Iterator[Run]:
         return
     names = {entry.name for entry in entries}
     if document.FILE_NAME in names:
-        yield read(directory)
+        run = read(directory)
+        if run.status == "missing" and document.is_distillation(directory):
+            yield from distillations.read(directory)
+        else:
+            yield run
         return
     if plans.FILE_NAME in names:
         try:

@@ -12,8 +12,8 @@ from typing import Any
 from tcdflow.gallery.data import Cell, Data
 from tcdflow.gallery.images import Shown
 from tcdflow.gallery.ratings import Ratings
-from tcdflow.gallery.settings import sound
 from tcdflow.record import table
+from tcdflow.record.settings import sound
 
 STEM = "images"
 
@@ -94,9 +94,9 @@ def _row(data: Data, cell: Cell, image: Shown, keys: Sequence[str], metrics: Seq
             "file": f"{cell['name']}/{output.file}" if output else None,
             "pixel_sha256": output.pixel_sha256 if output else None,
             "key": image.run.key,
-            "command": command(
-                data["root"], cell["name"], output.file if output and len(image.run.outputs) > 1 else ""
-            ),
+            "command": command(data["root"], cell["name"], output.file if output and len(image.run.outputs) > 1 else "")
+            if image.run.again
+            else shlex.join(["tcdflow", *image.run.overrides]),
             "reason": cell["reason"],
         }
     )

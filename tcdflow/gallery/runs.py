@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -9,15 +10,16 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tcdflow.errors import RecordError
 from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.gallery.data import Status
-from tcdflow.gallery.settings import Settings, settings, sound
 from tcdflow.record import document
 from tcdflow.record.document import Output, Record
+from tcdflow.record.settings import Settings, settings, sound
 from tcdflow.spec.metrics import METRICS, Measurable
 from tcdflow.text import first_line, shortened
 
@@ -41,6 +43,8 @@ class Run:
         outputs: what it has made.
         metrics: numbers by name.
         seconds: that it took.
+        files: of each role of its lock, a hash over the files.
+        again: whether ``tcdflow rerun`` makes it again; else only ``overrides`` do, as the words of a command.
     """
 
     directory: Path
@@ -52,6 +56,8 @@ class Run:
     outputs: tuple[Output, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    again: bool = True
 
     @property
     def seeds(self) -> list[int]:
@@ -95,6 +101,18 @@ def of_record(directory: Path, record: Record) -> Run:
         outputs=tuple(record.outputs[:_MOST_IMAGES]),
         metrics=dict(_metrics(record.execution)),
         seconds=_sum(record.execution.get("seconds")),
+        files=_files(tuple((file.role, file.file, file.sha256) for file in record.lock)),
+    )
+
+
+@lru_cache(maxsize=256)  # the same for many runs
+def _files(lock: tuple[tuple[str, str, str], ...]) -> tuple[tuple[str, str], ...]:
+    roles: dict[str, list[str]] = {}
+    for role, name, sha256 in sorted(lock):
+        roles.setdefault(role, []).append(f"{name} {sha256}")
+    return tuple(
+        (sound(role), hashlib.sha256("\n".join(texts).encode("utf-8", "replace")).hexdigest())
+        for role, texts in roles.items()
     )
 
 

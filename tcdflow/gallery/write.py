@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.gallery import ratings as rated
 from tcdflow.gallery import rows
 from tcdflow.gallery.build import build
+from tcdflow.gallery.evaluated import with_numbers
 from tcdflow.gallery.find import Found, find
 from tcdflow.gallery.images import images
 from tcdflow.gallery.page.html import html
@@ -128,8 +129,9 @@ class Writer:
             OutputError: if something cannot be written.
         """
         folder = self.page.parent
-        axes, shown = images(found)
-        notes = list(found.notes)
+        runs, unread = with_numbers(found.runs, folder)
+        axes, shown = images(replace(found, runs=runs))
+        notes = [*found.notes, *unread]
         if merged is not None:
             note = rated.check(ratings, merged, {image.id for image in shown})
             notes += [note] if note else []
@@ -155,7 +157,7 @@ def table(found: Found, folder: Path, ratings: Ratings) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
-    axes, shown = images(found)
+    axes, shown = images(replace(found, runs=with_numbers(found.runs, folder)[0]))
     looks = {image.path: Look(None) for image in shown if image.output is not None}
     data = build(axes, shown, looks, ratings, folder=folder, identity=found.identity)
     rows.write(folder, data, shown, ratings)

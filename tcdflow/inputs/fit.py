@@ -21,11 +21,11 @@ def fit(image: Image.Image, width: int, height: int, how: Fit) -> Image.Image:
     if how == "none":
         return image
     if how == "crop":
-        image = image.crop(_largest_cut(image.size, (width, height)))
+        image = image.crop(largest_cut(image.size, (width, height)))
     return image.resize((width, height))
 
 
-def _largest_cut(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int]:
+def largest_cut(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom in whole pixels, so that a cut of the right size is cut and not resampled."""
     (width, height), (across, down) = size, shape
     if width * down > height * across:

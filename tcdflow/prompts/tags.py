@@ -33,6 +33,19 @@ def without_lora_tags(text: str) -> str:
     return _TAG.sub("", text)
 
 
+def lora_weights(text: str) -> Iterator[tuple[str, str]]:
+    """Yield name and weight of each LoRA that a prompt names by a tag, the weight as it stands there."""
+    for tag in _TAG.finditer(text):
+        if tag[1].lower() != "hypernet":
+            yield tag[2].strip(), number[1] if (number := _NUMBER.match(tag[3])) else "1"
+
+
+def as_name(text: str) -> str:
+    """Return what a LoRA that another tool names can be called here."""
+    name = _NO_NAME.sub("_", text.strip()).strip("_-")[:58]
+    return name if name[:1].isalpha() else f"lora_{name}"
+
+
 def lora_tags(text: str, loras: Collection[str]) -> Iterator[str]:
     """Yield what to write in the place of each tag.
 
@@ -45,8 +58,7 @@ def lora_tags(text: str, loras: Collection[str]) -> Iterator[str]:
         if tag[1].lower() == "hypernet":
             yield shown + "remove it: hypernetworks are not supported"
             continue
-        name = _NO_NAME.sub("_", tag[2].strip()).strip("_-")
-        name = name if name[:1].isalpha() else f"lora_{name}"
+        name = as_name(tag[2])
         if name in loras:
             yield shown + f"{name} is in the stack already, with loras.{name}.weight; remove the tag"
             continue

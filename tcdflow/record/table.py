@@ -26,14 +26,19 @@ def write(directory: Path, stem: str, columns: Sequence[str], rows: Sequence[Map
     Raises:
         OutputError: if they cannot be written.
     """
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    # Not durable: they can be made again from the records.
+    write_text(directory / f"{stem}.csv", csv_text(columns, rows), durable=False)
+    write_text(directory / f"{stem}.jsonl", lines, durable=False)
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table as CSV; arguments as of :func:`write`."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(map(_harmless, columns))
     writer.writerows(map(_harmless, row.values()) for row in rows)
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    # Not durable: they can be made again from the records.
-    write_text(directory / f"{stem}.csv", buffer.getvalue(), durable=False)
-    write_text(directory / f"{stem}.jsonl", lines, durable=False)
+    return buffer.getvalue()
 
 
 def _harmless(value: Any) -> Any:

@@ -110,11 +110,12 @@ class Recorded:
         return self.path if is_directory(self.path) else self.path.parent
 
 
-def find(path: Path) -> Recorded:
+def find(path: Path, *, unlocked: bool = False) -> Recorded:
     """Read what was recorded.
 
     Args:
         path: a run directory, a ``run.json``, an image or animation, or the sidecar of one.
+        unlocked: take the record of a run that ended before its files were known too; its lock and key are empty.
 
     Raises:
         RecordError: if there is nothing that can be made again; one line.
@@ -123,15 +124,15 @@ def find(path: Path) -> Recorded:
     if stat.S_ISDIR(mode):
         if is_sweep(path):
             raise RecordError(about(path, f"is a sweep; name one of its {CELLS}/, or check them with --verify"))
-        return _of_record(path, path, document.read(path))
+        return _of_record(path, path, document.read(path), unlocked=unlocked)
     if path.name == document.FILE_NAME:
-        return _of_record(path, path.parent, document.read(path.parent))
+        return _of_record(path, path.parent, document.read(path.parent), unlocked=unlocked)
     if path.suffix.lower() == ".json":
         try:
             record = document.read_file(path)
         except RecordError:
             return _of_image(path, _image_beside(path))
-        return _of_record(path, path.parent, record)
+        return _of_record(path, path.parent, record, unlocked=unlocked)
     return _of_image(path, path)
 
 
@@ -140,12 +141,12 @@ def is_sweep(path: Path) -> bool:
     return is_directory(path) and (path / CELLS).is_dir() and not (path / document.FILE_NAME).exists()
 
 
-def _of_record(path: Path, directory: Path, record: Record) -> Recorded:
+def _of_record(path: Path, directory: Path, record: Record, *, unlocked: bool) -> Recorded:
     spec = _spec(path, record.spec)
-    key = _key(path, spec, record.lock)
+    key = "" if unlocked and not record.lock else _key(path, spec, record.lock)
     outputs = tuple(Expected(directory / output.file, output.pixel_sha256) for output in record.outputs)
     doubts = []
-    if record.key not in (key, None):
+    if key and record.key not in (key, None):
         doubts.append(f"key: the record says {str(record.key)[:16]}, its spec and lock make {key[:16]}: it was changed")
     carried = next((one.file for one in outputs if _is_file(one.file)), None)
     if carried is not None:

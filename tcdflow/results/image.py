@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +82,8 @@ class ImageResult(Mapping[str, Value]):
     @property
     def command(self) -> str:
         """The command that makes its run again, for a shell."""
+        if not self.shown.run.again:
+            return shlex.join(["tcdflow", *self.shown.run.overrides])
         return command(".", str(self.directory), "")
 
     @property

@@ -16,6 +16,7 @@ from tcdflow.spec.family import FamilyName
 from tcdflow.spec.inputs import ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
 from tcdflow.spec.registry import Registry
+from tcdflow.spec.script import Lines, ScriptFiles, cannot_write
 from tcdflow.spec.types import Description, Settings, SourceText
 
 if TYPE_CHECKING:
@@ -93,6 +94,16 @@ class Adapter(Settings):
     def inputs(cls, adapters: Mapping[str, Self], images: InputImages, pipe: Any, spec: RunSpec) -> Inputs:
         """Return what the pipeline is given for them."""
         return Inputs()
+
+    @classmethod
+    def script(cls, adapters: Mapping[str, Self], files: ScriptFiles, spec: RunSpec) -> Lines:
+        """Return what loads, attaches and configures them in a script, and what is given to the pipeline.
+
+        Raises:
+            ConfigError: if that cannot be written in a few lines.
+        """
+        name, first = next(iter(adapters.items()))
+        raise cannot_write(f"adapters.{name}.kind", f"adapter {first.kind!r}")
 
 
 ADAPTERS: Registry[type[Adapter]] = Registry("adapter", "tcdflow.parts.adapters")

@@ -1,6 +1,7 @@
 """What a distillation is: a base, data and a method, from which a LoRA for few steps comes.
 
-Everything here decides the LoRA, but for ``distill.device``, ``distill.checkpoint`` and ``distill.kohya``.
+Everything here decides the LoRA, but for ``distill.device``, ``distill.checkpoint``, ``distill.validation`` and
+``distill.kohya``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from tcdflow.spec.data import DATA, Data
 from tcdflow.spec.model import BaseModelSpec, RunSpec
 from tcdflow.spec.registry import OneOf, Registry
-from tcdflow.spec.types import Description, Float, Int, Settings
+from tcdflow.spec.types import Description, FilledText, Float, Int, Settings
 
 SAMPLER_GRID = 50
 """``original_inference_steps`` of TCDScheduler and LCMScheduler: samplers take subsets of so many timesteps."""
@@ -37,6 +38,27 @@ class CheckpointSpec(Settings):
 
     every: Int = Field(200, ge=1, le=10_000_000, description="steps between two checkpoints; the last step makes one")
     keep: Int = Field(2, ge=1, le=1000, description="latest checkpoints to keep; older ones are removed")
+
+
+class ValidationSpec(Settings):
+    """Validation: the LoRA so far against the teacher, from the same noise. It changes nothing of the LoRA."""
+
+    every: Int = Field(
+        500, ge=0, le=10_000_000, description="steps between two validations; the last step makes one, too; 0 is never"
+    )
+    prompts: Annotated[tuple[FilledText, ...], Field(max_length=1000)] = Field(
+        (), description="what is drawn; an empty list takes captions of the data"
+    )
+    count: Int = Field(8, ge=1, le=1000, description="captions of the data that are taken, evenly spread")
+    steps: Annotated[tuple[Annotated[Int, Field(ge=1, le=SAMPLER_GRID)], ...], Field(min_length=1, max_length=16)] = (
+        Field((1, 2, 4, 8), description="numbers of sampling steps that the LoRA draws with, without guidance")
+    )
+    eta: Float = Field(0.0, ge=0.0, le=1.0, description="eta of the LoRA's sampling; 0 stays on the teacher's path")
+    seed: Int = Field(0, ge=0, le=2**62, description="seed of the noise, the same for each prompt")
+    teacher_steps: Int = Field(50, ge=1, le=1000, description="DDIM steps of the teacher's images")
+    guidance_scale: _Scale | None = Field(
+        None, description="classifier-free guidance of the teacher's images; null is the middle of distill.guidance"
+    )
 
 
 class Distillation(Settings):
@@ -109,12 +131,28 @@ class Distillation(Settings):
         "auto", description="auto (the best there is), cpu or cuda", examples=["auto", "cpu", "cuda"]
     )
     checkpoint: CheckpointSpec = Field(CheckpointSpec(), description="checkpoints, from which it goes on")
+    validation: ValidationSpec = Field(ValidationSpec(), description="the LoRA so far against the teacher")
     kohya: bool = Field(False, description="write a copy for A1111's web UI and ComfyUI, too")
 
     @property
     def scale(self) -> float:
         """What the LoRA's effect is multiplied by."""
         return self.lora_alpha / self.rank
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is any validation."""
+        return 0 < self.validation.every <= self.steps
+
+    def validates_after(self, step: int) -> bool:
+        """Say whether a validation follows a step, from 1 on."""
+        return self.validates and (step % self.validation.every == 0 or step == self.steps)
+
+    @property
+    def validation_guidance(self) -> float:
+        """Guidance of the teacher's images in validations."""
+        own = self.validation.guidance_scale
+        return sum(self.guidance) / 2 if own is None else own
 
     @property
     def lora_alpha(self) -> float:
@@ -161,7 +199,7 @@ class DistillSpec(Settings):
         """Return what decides the LoRA; what files hold, the lock and the data's hash say."""
         plain = self.model_dump(mode="json")
         unimportant = {
-            "distill": ("device", "checkpoint", "kohya", "description"),
+            "distill": ("device", "checkpoint", "validation", "kohya", "description"),
             "data": ("description", "folder", "prompts_from"),
             "base": ("description", "source", "config", "vae", "variant"),
         }

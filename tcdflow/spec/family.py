@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tcdflow.errors import Problem
 from tcdflow.spec.registry import NameOf, Registry
+from tcdflow.spec.script import Lines, cannot_write
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -64,6 +65,14 @@ class Family(ABC):
         Returns:
             Tensors with a batch dimension of 1.
         """
+
+    def script(self, spec: RunSpec) -> Lines:
+        """Return what stands for the prompt in a script.
+
+        Raises:
+            ConfigError: if its prompts cannot be written in a few lines.
+        """
+        raise cannot_write("base.family", f"family {spec.base.family!r}")
 
     def conditions(self, embeds: Mapping[str, Any], time_ids: Any) -> dict[str, Any]:
         """Return the arguments of a call of the denoiser that say what to draw, as the pipeline gives them.

@@ -13,6 +13,7 @@ from tcdflow.errors import Problem
 from tcdflow.spec.inputs import Background, Size
 from tcdflow.spec.needs import Need
 from tcdflow.spec.registry import Registry
+from tcdflow.spec.script import Lines, ScriptFiles, cannot_write
 from tcdflow.spec.types import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,19 @@ class Preprocessor(Settings):
     def problems(self, key: str) -> Iterator[Problem]:
         """Yield what is wrong with the settings, which stand at ``key``."""
         yield from ()
+
+    def script(self, image: str, key: str, files: ScriptFiles) -> Lines:
+        """Return what makes the control image in a script.
+
+        Args:
+            image: the variable that holds the image, and the control image in the end.
+            key: of the preprocessor in the spec.
+            files: names its models.
+
+        Raises:
+            ConfigError: if that cannot be written in a few lines.
+        """
+        raise cannot_write(f"{key}.name", f"preprocessor {self.name!r}")
 
     @abstractmethod
     def __call__(self, image: Image, size: Size, models: Mapping[str, Path], device: Any) -> Image:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from tcdflow.errors import Problem
 from tcdflow.spec.registry import Registry
+from tcdflow.spec.script import Lines, call, literal
 from tcdflow.spec.types import Description, Int, PredictionType, Settings
 
 if TYPE_CHECKING:
@@ -80,6 +81,14 @@ class Scheduler(Settings):
         """Return what is changed of the base's own scheduler config."""
         own = self.model_dump(exclude={"name", "description"}, exclude_none=True)
         return {**self.fixed, **own}
+
+    def script(self) -> Lines:
+        """Return what makes it in a script: as in a run, of the config of the base's own scheduler."""
+        name = self.diffusers_class.rpartition(":")[2]
+        settings = {key: literal(value) for key, value in self.settings().items()}
+        lines = Lines(attach=call(f"pipe.scheduler = {name}.from_config", {"*": "pipe.scheduler.config", **settings}))
+        lines.use("diffusers", name)
+        return lines
 
     def problems(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield each reason for which a run cannot use it."""

@@ -11,6 +11,7 @@ from tcdflow.errors import Problem
 from tcdflow.spec.inputs import ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import Need
 from tcdflow.spec.registry import Registry
+from tcdflow.spec.script import Lines, ScriptFiles, cannot_write
 from tcdflow.spec.types import Description, Settings
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class Task(Settings):
     def inputs(self, images: InputImages) -> Inputs:
         """Return what the pipeline is given."""
         return Inputs()
+
+    def script(self, files: ScriptFiles) -> Lines:
+        """Return what gives :meth:`inputs` to the pipeline in a script; :meth:`settings` are written for all tasks.
+
+        Raises:
+            ConfigError: if that cannot be written in a few lines.
+        """
+        raise cannot_write("task.name", f"task {self.name!r}")
 
     def settings(self) -> dict[str, Any]:
         """Return arguments of the pipeline's call that are the same for all runs of this task."""

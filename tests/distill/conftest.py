@@ -39,7 +39,7 @@ def distil_small(prepare_small: Prepare) -> Distil:
     from tcdflow.distill.run import Progress, distil
 
     warned: list[str] = []
-    silent = Progress(lambda done, total: None, lambda done: None, lambda done: None, warned.extend)
+    silent = Progress(lambda d, t: None, lambda d: None, lambda d: None, lambda: None, warned.extend)
 
     def distil_small(path: Path, *overrides: str) -> DistillRecord:
         record = distil(path, prepare_small(*overrides), silent)

@@ -23,7 +23,11 @@ from tests.zygote.client import Zygote
 
 LORA = "lora/pytorch_lora_weights.safetensors"
 PROMPTS = 'data.prompts=["a red heart","a fox","a dog","a cat"]'
-COMMAND = ("distill", *SMALL, PROMPTS, "distill.steps=6", "distill.ema=0.9", "distill.warmup=2", "hydra.run.dir=out")
+VALIDATION = ("every=3", "count=1", "steps=[1]", "teacher_steps=1")
+COMMAND = (
+    *("distill", *SMALL, PROMPTS, "distill.steps=6", "distill.ema=0.9", "distill.warmup=2", "hydra.run.dir=out"),
+    *(f"distill.validation.{setting}" for setting in VALIDATION),
+)
 
 
 def sha256(folder: Path) -> str:
@@ -37,7 +41,8 @@ def record(folder: Path) -> dict[str, object]:
 
 def steps(folder: Path) -> list[int]:
     log = folder / "out/log.jsonl"
-    return [json.loads(line)["step"] for line in log.read_text("utf-8").splitlines()] if log.exists() else []
+    lines = map(json.loads, log.read_text("utf-8").splitlines()) if log.exists() else ()
+    return [line["step"] for line in lines if "loss" in line]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def test_what_it_leaves(whole: Path) -> None:
     execution = found["execution"]
     assert isinstance(execution, dict)
     assert (execution["steps"], execution["losses"].keys()) == (6, {"first", "last", "mean_of_last_100"})
-    assert {"load", "encode", "train"} == execution["seconds"].keys()
+    assert {"load", "encode", "validate", "train"} == execution["seconds"].keys()
 
 
 def test_once_more_does_nothing(zygote: Zygote, whole: Path) -> None:

@@ -54,6 +54,7 @@ def test_two_processes(whole: Path, tmp_path: Path) -> None:
     assert distance(tmp_path / "out", whole) < TOLERANCE
 
 
+@pytest.mark.slow  # a hundred times where the CPU has no instructions for bfloat16
 def test_half_precision(tmp_path: Path, zygote: Zygote) -> None:
     more = ("distill.precision=bfloat16", "distill.steps=1", "hydra.run.dir=out")
     done = zygote.run("distill", *SMALL, *EMOJI, *more, cwd=tmp_path)

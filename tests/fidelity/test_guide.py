@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.fidelity import by_hand
 from tests.fidelity.conftest import Run
+from tests.fidelity.from_record import assert_script_makes
 from tests.fidelity.same import assert_same, equal
 from tests.standins import StandIns
 
@@ -27,6 +28,7 @@ def test_inpainting(run: Run, standins: StandIns, photo: Path, mask: Path) -> No
         f"task.mask={mask}",
     )
     assert_same(made.images[0], by_hand.inpainting(base, tcd, photo, mask))
+    assert_script_makes(made)
     assert made.record.execution["unet_calls"] == 7
 
 
@@ -64,6 +66,7 @@ def test_controlnet_depth(run: Run, standins: StandIns, photo: Path) -> None:
         f"adapters.depth.image={photo}",
     )
     assert_same(made.images[0], by_hand.controlnet_depth(standins.sdxl, tcd, net, estimator, photo))
+    assert_script_makes(made)
 
 
 def test_controlnet_canny(run: Run, standins: StandIns, edges: Path) -> None:
@@ -92,6 +95,7 @@ def test_ip_adapter(run: Run, standins: StandIns, photo: Path) -> None:
         f"adapters.ip_adapter.images={photo}",
     )
     assert_same(made.images[0], by_hand.ip_adapter(standins.sdxl, tcd, repository, photo))
+    assert_script_makes(made)
 
 
 def test_animation(run: Run, standins: StandIns) -> None:

@@ -5,6 +5,7 @@ The truth is worked out by hand (``tests.standins.lora_files``), not by diffuser
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from tcdflow.errors import ConfigError
+from tcdflow.files.lora_plain import not_plain
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
 from tcdflow.spec.model import MergeSpec
 from tests.pipeline.test_loras import assert_same, latents, pipes, weights
@@ -307,3 +309,49 @@ def test_what_diffusers_warns_of_is_kept(pipes: Pipes, tmp_path: Path, monkeypat
     assert stack.warnings == ("loras.x: the scale was guessed",)
     stack.detach()
     assert not stack.warnings
+
+
+CASES: Mapping[str, tuple[Family, Any, tuple[int, ...], tuple[float | None, ...]]] = {
+    "sd-scripts": ("sd15", "kohya", (4,), (2.0,)),
+    "no alpha": ("sd15", "kohya", (1, 2), (None,)),
+    "the original names": ("sdxl", "original", (4,), (4.0,)),
+    "diffusers": ("sd21", "diffusers", (4,), (None,)),
+    "alphas of blocks": ("sd21", "kohya", (4,), (4.0, 1.0, 8.0)),
+    "some alphas": ("sd15", "kohya", (4,), (2.0, None)),
+    "LyCORIS": ("sd15", "lycoris", (2,), (1.0,)),
+    "peft with alphas": ("sd15", "peft", (2,), (6.0, 1.0)),
+}
+PLAIN = {"sd-scripts", "no alpha", "the original names", "diffusers"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_called_plain_is_read_by_diffusers_as_it_is_meant(pipes: Pipes, tmp_path: Path, name: str) -> None:
+    """A script of plain diffusers hands it over as it is."""
+    family, naming, ranks, alphas = CASES[name]
+    file = lora(pipe := pipes(family), naming, ranks=ranks, alphas=alphas)
+    path = saved(file, tmp_path)
+    assert (not_plain(path) is None) is (name in PLAIN)
+    if name not in PLAIN:
+        return
+    before = weights(pipe)
+    pipe.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name="x")
+    pipe.set_adapters(["x"], adapter_weights=[0.7])
+    pipe.fuse_lora(adapter_names=["x"])
+    pipe.unload_lora_weights()
+    assert_close(file.expected(before, 0.7), weights(pipe))
+    with torch.no_grad():
+        for key, value in before.items():
+            component, _, parameter = key.partition(".")
+            getattr(pipe, component).get_parameter(parameter).copy_(value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_kinds_are_not_plain(pipes: Pipes, tmp_path: Path, kind: str) -> None:
+    assert not_plain(saved(other(pipes("sd15"), kind), tmp_path)) is not None
+
+
+@pytest.mark.parametrize(("dropout", "plain"), [(0.0, True), (0.1, False)])
+def test_dropout_in_diffusers_metadata(pipes: Pipes, tmp_path: Path, dropout: float, plain: bool) -> None:
+    said = json.dumps({"unet.r": 4, "unet.lora_alpha": 4, "unet.lora_dropout": dropout})
+    path = saved(lora(pipes("sd15"), "diffusers", alphas=(None,)), tmp_path, lora_adapter_metadata=said)
+    assert (not_plain(path) is None) is plain

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from tcdflow.record import document
+from tcdflow.record.pixels import pixel_sha256
 from tests.docs.prefilled import fill_hub, fill_images
 from tests.helpers import environment
 from tests.standins import StandIns
@@ -106,3 +109,24 @@ def test_each_in_many_processes(name: str, workflows: Workflows) -> None:
         )
         assert verified[0] == again[0] == 0, (verified, again)
         path = made
+
+
+@pytest.mark.slow
+def test_their_scripts_make_their_pixels(workflows: Workflows) -> None:
+    """Each is written by hub ids and commits, executed where nothing lies, and compared image by image."""
+    scripts = workflows.tell(*(["show", f"cells/{name}", "--python"] for name in WORKFLOWS))
+    programs = []
+    for name, (status, text) in zip(WORKFLOWS, scripts, strict=True):
+        assert status == 0, text
+        folder = workflows.folder / "scripts" / name
+        folder.mkdir(parents=True)
+        programs.append(f"import os\nos.chdir({str(folder)!r})\n{text[text.index('# Makes the pixels') :]}")
+    for name, (status, shown) in zip(WORKFLOWS, workflows.tell(*programs), strict=True):
+        assert status == 0, shown
+        assert "is not pixel for pixel" not in shown
+        made = sorted((workflows.folder / "scripts" / name).iterdir())
+        record = document.read(workflows.folder / "cells" / name)
+        if name == "animation":
+            assert len(made) == 2
+        else:
+            assert [pixel_sha256(Image.open(path)) for path in made] == [one.pixel_sha256 for one in record.outputs]

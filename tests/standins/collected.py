@@ -15,9 +15,9 @@ from tcdflow.gallery.axes import Placed
 from tcdflow.gallery.collect import Collected
 from tcdflow.gallery.images import Shown
 from tcdflow.gallery.runs import Run
-from tcdflow.gallery.settings import Settings
 from tcdflow.record.document import Output
 from tcdflow.record.pixels import pixel_sha256
+from tcdflow.record.settings import Settings
 
 
 def collected(

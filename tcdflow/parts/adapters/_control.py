@@ -13,6 +13,7 @@ from tcdflow.spec.inputs import Fit, ImageUse, InputImages
 from tcdflow.spec.needs import Need
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
 from tcdflow.spec.registry import OneOf
+from tcdflow.spec.script import Lines, ScriptFiles, variable
 from tcdflow.spec.types import SourceText
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class Controlled(Adapter):
         """Yield what is wrong with the preprocessor."""
         if self.preprocessor is not None:
             yield from self.preprocessor.problems(f"{role}.preprocessor")
+
+    def write_control(self, role: str, files: ScriptFiles, lines: Lines) -> str:
+        """Write what makes the control image, and return its variable."""
+        control = variable("control", role.partition(".")[2])
+        files.control(self._use(role), self.preprocessor, f"{role}.preprocessor", control, lines)
+        return control
 
     def control_image(self, role: str, images: InputImages) -> Image:
         """Return the control image."""

@@ -12,6 +12,7 @@ from tcdflow.parts.adapters._control import Controlled
 from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.inputs import InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
+from tcdflow.spec.script import Lines, ScriptFiles, literal, one_or_list, variable
 from tcdflow.spec.types import Float, SourceText
 
 if TYPE_CHECKING:
@@ -73,3 +74,21 @@ class ControlNet(Controlled):
         }
         arguments = {name: values if len(adapters) > 1 else values[0] for name, values in lists.items()}
         return Inputs(arguments, shown={f"control_{name}": image for name, image in controls.items()})
+
+    @classmethod
+    def script(cls, adapters: Mapping[str, Self], files: ScriptFiles, spec: RunSpec) -> Lines:
+        lines = Lines()
+        nets = [
+            files.model("diffusers", "ControlNetModel", f"adapters.{name}", variable("controlnet", name), lines)
+            for name in adapters
+        ]
+        controls = [net.write_control(f"adapters.{name}", files, lines) for name, net in adapters.items()]
+        lists = {
+            "control_image" if spec.task.takes_image else "image": controls,
+            "controlnet_conditioning_scale": [literal(net.scale) for net in adapters.values()],
+            "control_guidance_start": [literal(net.start) for net in adapters.values()],
+            "control_guidance_end": [literal(net.end) for net in adapters.values()],
+        }
+        lines.options["controlnet"] = one_or_list(nets)
+        lines.call = {name: one_or_list(values) for name, values in lists.items()}
+        return lines

@@ -11,6 +11,7 @@ from tcdflow.errors import Problem
 from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.inputs import ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
+from tcdflow.spec.script import Lines, ScriptFiles, call, cannot_write, literal, one_or_list, variable
 from tcdflow.spec.types import Int, LoraWeight, SourceText
 
 if TYPE_CHECKING:
@@ -104,3 +105,29 @@ class IPAdapter(Adapter):
             found.arguments["ip_adapter_image"].append(fitted[0] if single else fitted)
             found.shown |= {f"reference_{name}" + ("" if single else f"_{n}"): one for n, one in enumerate(fitted)}
         return found
+
+    @classmethod
+    def script(cls, adapters: Mapping[str, Self], files: ScriptFiles, spec: RunSpec) -> Lines:
+        lines = Lines()
+        first, *_ = adapters
+        encoder = f"adapters.{first}.image_encoder"
+        model = "CLIPVisionModelWithProjection"
+        lines.options["image_encoder"] = files.model("transformers", model, encoder, "image_encoder", lines)
+        places = [files.place(f"adapters.{name}") for name in adapters]
+        if len({place.get("revision") for place in places}) > 1:
+            raise cannot_write(f"adapters.{first}.source", "IP-Adapters of several commits or repositories")
+        folders = one_or_list([place["*"] for place in places])
+        lists = {key: one_or_list([place.get(key, '""') for place in places]) for key in ("subfolder", "weight_name")}
+        commit = {"revision": places[0]["revision"]} if "revision" in places[0] else {}
+        lines.attach = call("pipe.load_ip_adapter", {"*": folders, **lists, **commit, "image_encoder_folder": "None"})
+        scales = [literal(adapter.scale) for adapter in adapters.values()]
+        lines.configure.append(f"pipe.set_ip_adapter_scale([{', '.join(scales)}])")
+        given = []
+        for name, adapter in adapters.items():
+            uses = list(adapter.image_uses(f"adapters.{name}"))
+            own = [variable("reference", name) + (f"_{n}" if len(uses) > 1 else "") for n in range(len(uses))]
+            for use, reference in zip(uses, own, strict=True):
+                files.image(use, reference, lines)
+            given.append(one_or_list(own))
+        lines.call["ip_adapter_image"] = f"[{', '.join(given)}]"
+        return lines

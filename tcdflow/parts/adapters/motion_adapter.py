@@ -10,6 +10,7 @@ from pydantic import Field
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.needs import LocalFiles, Need
+from tcdflow.spec.script import Lines, ScriptFiles
 from tcdflow.spec.types import SourceText
 
 if TYPE_CHECKING:
@@ -67,3 +68,10 @@ class MotionAdapter(Adapter):
         frames = spec.task.settings()["num_frames"]
         if frames > most:
             raise ConfigError([Problem("task.num_frames", f"this motion adapter takes at most {most}", frames)])
+
+    @classmethod
+    def script(cls, adapters: Mapping[str, Self], files: ScriptFiles, spec: RunSpec) -> Lines:
+        lines = Lines()
+        role = f"adapters.{next(iter(adapters))}"
+        lines.options["motion_adapter"] = files.model("diffusers", "MotionAdapter", role, "motion", lines)
+        return lines

@@ -12,6 +12,7 @@ from tcdflow.parts.adapters._control import Controlled
 from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.inputs import InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles
+from tcdflow.spec.script import Lines, ScriptFiles, literal, one_or_list, variable
 from tcdflow.spec.types import Float
 
 if TYPE_CHECKING:
@@ -85,3 +86,25 @@ class T2IAdapter(Controlled):
             {"image": given[0] if single else given},
             {f"control_{name}": image for name, image in controls.items()},
         )
+
+    @classmethod
+    def script(cls, adapters: Mapping[str, Self], files: ScriptFiles, spec: RunSpec) -> Lines:
+        lines = Lines()
+        models = [
+            files.model("diffusers", "T2IAdapter", f"adapters.{name}", variable("adapter", name), lines)
+            for name in adapters
+        ]
+        controls = [one.write_control(f"adapters.{name}", files, lines) for name, one in adapters.items()]
+        several = len(models) > 1
+        if several:
+            lines.use("diffusers", "MultiAdapter")
+        lines.options["adapter"] = f"MultiAdapter([{', '.join(models)}])" if several else models[0]
+        for number, control in enumerate(controls):
+            model = f"pipe.adapter.adapters[{number}]" if several else "pipe.adapter"
+            lines.inputs.append(f"if {model}.config.in_channels == 1:  # it reads grey images")
+            lines.inputs.append(f'    {control} = {control}.convert("L")')
+        lines.call["image"] = one_or_list(controls)
+        lines.call["adapter_conditioning_scale"] = one_or_list([literal(one.scale) for one in adapters.values()])
+        if spec.family.architecture == "sdxl":
+            lines.call["adapter_conditioning_factor"] = literal(next(iter(adapters.values())).end)
+        return lines

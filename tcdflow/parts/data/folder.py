@@ -40,7 +40,7 @@ class FolderData(Data):
         if not root.is_dir():
             raise ConfigError([Problem("data.folder", "folder not found", self.folder)])
         try:
-            found = list(_listed(root) if (root / _METADATA).is_file() else _beside(root))
+            found = captioned(root)
         except SourceError as error:
             raise ConfigError([Problem("data.folder", str(error), self.folder)]) from None
         if not found:
@@ -49,6 +49,15 @@ class FolderData(Data):
         if wrong := list(islice(_wrong(found), _MOST_SHOWN)):
             raise ConfigError([Problem("data.folder", what, self.folder) for what in wrong])
         return found
+
+
+def captioned(root: Path) -> list[Example]:
+    """Return the images of a folder with their captions, by name; one without has an empty caption.
+
+    Raises:
+        SourceError: if metadata.jsonl is damaged, or a caption cannot be read.
+    """
+    return list(_listed(root) if (root / _METADATA).is_file() else _beside(root))
 
 
 def _listed(root: Path) -> Iterator[Example]:

@@ -10,6 +10,7 @@ from tcdflow import embedded
 from tcdflow.prompts.text import read
 from tcdflow.spec.family import FAMILIES, Family, Vectors
 from tcdflow.spec.prompt import PromptEncodingSpec
+from tcdflow.spec.script import Lines, cannot_write, literal
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -57,6 +58,23 @@ class StableDiffusion(Family):
         with with_text_model(pipe.text_encoder):
             encoded = pipe.encode_prompt(**arguments | self._second_prompts(spec))
         return self._named(encoded)
+
+    def script(self, spec: RunSpec) -> Lines:
+        encoding = spec.prompt_encoding
+        for key, usual in PromptEncodingSpec().model_dump().items():
+            if (said := getattr(encoding, key)) != usual:
+                raise cannot_write(f"prompt_encoding.{key}", f"prompt_encoding.{key}={said}")
+        if spec.embeddings:
+            raise cannot_write("embeddings", "textual inversion embeddings")
+        negative = {"negative_prompt": spec.negative_prompt} if spec.guided and spec.negative_prompt else {}
+        texts = {"prompt": spec.prompt, **negative, **self._second_prompts(spec)}
+        lines = Lines(call={name: literal(text) for name, text in texts.items()})
+        if spec.sampling.clip_skip is not None:
+            lines.call["clip_skip"] = literal(spec.sampling.clip_skip)
+            if len(self.tokenizers) == 1:
+                why = "diffusers looks for it when layers are skipped, transformers >= 5.6 has none"
+                lines.configure.append(f'vars(pipe.text_encoder)["text_model"] = pipe.text_encoder  # {why}')
+        return lines
 
     def _second_prompts(self, spec: RunSpec) -> dict[str, str]:
         """Return the prompts of a second text encoder, as ``encode_prompt`` takes them."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from tcdflow.errors import Problem
 from tcdflow.spec.inputs import Size
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
+from tcdflow.spec.script import Lines, ScriptFiles
 from tcdflow.spec.types import Int
 
 if TYPE_CHECKING:
@@ -43,3 +44,12 @@ class Canny(Preprocessor):
 
         lines = cv2.Canny(np.array(image), self.low, self.high)
         return Image.fromarray(np.stack([lines] * 3, axis=2))
+
+    def script(self, image: str, key: str, files: ScriptFiles) -> Lines:
+        lines = Lines()
+        lines.use("cv2")
+        lines.use("numpy as np")
+        lines.use("PIL", "Image")
+        lines.inputs.append(f"edges = cv2.Canny(np.array({image}), {self.low!r}, {self.high!r})")
+        lines.inputs.append(f"{image} = Image.fromarray(np.stack([edges] * 3, axis=2))")
+        return lines

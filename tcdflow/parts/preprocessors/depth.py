@@ -12,6 +12,7 @@ from pydantic import Field
 from tcdflow.errors import RunError, SourceError
 from tcdflow.spec.inputs import Size
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
+from tcdflow.spec.script import Lines, ScriptFiles, call
 from tcdflow.spec.types import SourceText
 from tcdflow.text import library_reason
 
@@ -43,6 +44,33 @@ class Depth(Preprocessor):
 
         # float32 on every device: a depth map is made once, and half precision bands it.
         return DepthEstimator(models["source"], device, torch.float32)(image, *size)
+
+    def script(self, image: str, key: str, files: ScriptFiles) -> Lines:
+        lines = Lines()
+        width, height = files.size
+        # Which of them DPTImageProcessor stands for depends on whether torchvision is installed.
+        processor = "transformers.models.dpt.image_processing_pil_dpt"
+        options = {"dtype": "torch.float32", "use_safetensors": "True"}
+        lines.use(processor, "DPTImageProcessorPil")
+        lines.use("transformers", "DPTForDepthEstimation")
+        lines.inputs += [
+            *call("processor = DPTImageProcessorPil.from_pretrained", files.place(key)),
+            *call("estimator = DPTForDepthEstimation.from_pretrained", files.place(key) | options),
+            "estimator.to(device)",
+            "with torch.no_grad():",
+            f'    pixels = processor(images={image}, return_tensors="pt").pixel_values.to(device)',
+            "    depth = estimator(pixels).predicted_depth.unsqueeze(1)",
+            'assert depth.min() < depth.max(), "the depth is the same everywhere"',
+            "depth = torch.nn.functional.interpolate(",
+            f'    depth, size=({height}, {width}), mode="bicubic", align_corners=False',
+            ")",
+            "depth = (depth - depth.amin()) / (depth.amax() - depth.amin())  # far is black, near is white",
+            "grey = (depth[0, 0].cpu().numpy() * 255.0).clip(0, 255).astype(np.uint8)",
+            f"{image} = Image.fromarray(np.stack([grey] * 3, axis=2))",
+        ]
+        lines.use("numpy as np")
+        lines.use("PIL", "Image")
+        return lines
 
 
 class DepthEstimator:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tcdflow.spec.inputs import Size
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
+from tcdflow.spec.script import Lines, ScriptFiles
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,3 +27,8 @@ class Invert(Preprocessor):
         from PIL import ImageOps
 
         return ImageOps.invert(image)
+
+    def script(self, image: str, key: str, files: ScriptFiles) -> Lines:
+        lines = Lines(inputs=[f"{image} = ImageOps.invert({image})"])
+        lines.use("PIL", "ImageOps")
+        return lines

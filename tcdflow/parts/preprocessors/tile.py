@@ -10,6 +10,7 @@ from pydantic import Field
 
 from tcdflow.spec.inputs import Size
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
+from tcdflow.spec.script import Lines, ScriptFiles
 from tcdflow.spec.types import Float
 
 if TYPE_CHECKING:
@@ -35,3 +36,11 @@ class Tile(Preprocessor):
         small = [max(1, round(side / self.factor)) for side in image.size]
         reduced = image.resize((small[0], small[1]), Image.Resampling.BOX)
         return reduced.resize(image.size, Image.Resampling.BICUBIC)
+
+    def script(self, image: str, key: str, files: ScriptFiles) -> Lines:
+        lines = Lines()
+        lines.use("PIL", "Image")
+        small = f"[max(1, round(side / {self.factor!r})) for side in {image}.size]"
+        lines.inputs.append(f"coarse = {image}.resize({small}, Image.Resampling.BOX)")
+        lines.inputs.append(f"{image} = coarse.resize({image}.size, Image.Resampling.BICUBIC)")
+        return lines

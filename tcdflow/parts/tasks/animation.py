@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from tcdflow.spec.script import Lines, ScriptFiles
 from tcdflow.spec.task import TASKS, Task
 from tcdflow.spec.types import Int
 
@@ -23,6 +24,9 @@ class Animation(Task):
     name: Literal["animation"]
     num_frames: Int = Field(16, ge=1, le=1024, description="frames of each animation")
     decode_chunk_size: Int = Field(16, ge=1, le=1024, description="frames that the VAE decodes at once")
+
+    def script(self, files: ScriptFiles) -> Lines:
+        return Lines()
 
     def settings(self) -> dict[str, Any]:
         """Return the numbers of frames."""

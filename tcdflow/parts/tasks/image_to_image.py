@@ -10,6 +10,7 @@ from pydantic import Field
 from tcdflow.errors import Problem
 from tcdflow.spec.inputs import Fit, ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import Need
+from tcdflow.spec.script import Lines, ScriptFiles, literal
 from tcdflow.spec.task import TASKS, Task
 from tcdflow.spec.types import Float, SourceText
 
@@ -54,3 +55,8 @@ class ImageToImage(Task):
         """Return the image and the strength."""
         image = images.fitted(self._image())
         return Inputs({"strength": self.strength}, {"image": image}, {"image": image})
+
+    def script(self, files: ScriptFiles) -> Lines:
+        lines = Lines(call={"image": "image", "strength": literal(self.strength)})
+        files.image(self._image(), "image", lines)
+        return lines

@@ -12,6 +12,7 @@ from tcdflow.parts.tasks.image_to_image import ImageToImage
 from tcdflow.spec.formats import IMAGE_FORMATS
 from tcdflow.spec.inputs import ImageUse, InputImages, Inputs, MaskUse, Paste
 from tcdflow.spec.needs import Need
+from tcdflow.spec.script import Lines, ScriptFiles
 from tcdflow.spec.task import TASKS
 from tcdflow.spec.types import Float, Int, SourceText
 from tcdflow.text import any_of
@@ -98,3 +99,18 @@ class Inpainting(ImageToImage):
         paste = Paste(image, soft(mask, self.mask_blur)) if self.paste_back else None
         found.add(Inputs(per_image={"mask_image": mask}, shown={"mask": mask}, paste=paste))
         return found
+
+    def script(self, files: ScriptFiles) -> Lines:
+        lines = super().script(files)
+        files.image(self._mask(), "mask", lines)
+        lines.call["mask_image"] = "mask"
+        lines.per_image = {"image", "mask_image"}  # or diffusers encodes one image with the first generator alone
+        if self.paste_back:
+            soft = 'mask.convert("L").point([0] * 128 + [255] * 128)'
+            if self.mask_blur:
+                lines.use("PIL", "ImageFilter")
+                soft += f".filter(ImageFilter.GaussianBlur({self.mask_blur!r}))"
+            lines.use("PIL", "Image")
+            lines.inputs.append(f"seam = {soft}  # outside of it the image keeps its pixels")
+            lines.finish.append("result = Image.composite(result, image, seam)")
+        return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tcdflow.spec.script import Lines, ScriptFiles
 from tcdflow.spec.task import TASKS, Task
 
 
@@ -12,3 +13,6 @@ class TextToImage(Task):
     """An image from a prompt."""
 
     name: Literal["text_to_image"]
+
+    def script(self, files: ScriptFiles) -> Lines:
+        return Lines()

@@ -54,6 +54,7 @@ class TestByItsPath:
         ("words", "said"),
         [
             (["mien.yaml"], "mien.yaml: there is no such file; did you mean 'mine.yaml'?"),
+            (["empty.yaml"], "empty.yaml: is empty"),
             (["mine.yaml", "mine.yaml"], "one YAML at a time"),
             (["mine.yaml", "experiment=quickstart"], "experiment=quickstart: one YAML at a time"),
         ],
@@ -61,7 +62,7 @@ class TestByItsPath:
     def test_what_is_wrong_is_said(
         self, words: list[str], said: str, configs: Write, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.chdir(configs({"mine.yaml": MINE}))
+        monkeypatch.chdir(configs({"mine.yaml": MINE, "empty.yaml": ""}))
         with pytest.raises(ConfigError) as caught:
             named.read(words)
         assert said in str(caught.value)

@@ -17,7 +17,7 @@ from tests.helpers import python
 
 ROOT = Path(__file__).parents[3]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = ("ray", "sweepers", "distill")
+EXTRAS = ("ray", "sweepers", "metrics", "distill")
 NEVER_IMPORTED = {
     "optuna": "holds the sweeper's own bound",
     "hydra-optuna-sweeper": "a plug-in that Hydra finds",

@@ -49,7 +49,13 @@ const COMMANDS = new Map([
   ['y', ['YAML', 'An experiment file with all its settings', yaml]],
 ]);
 
+/** Those that make a cell: validations of a distillation are made by its command alone. */
+function commandsOf(cell) {
+  return [...COMMANDS].filter(([key]) => cell.again || key === 'o');
+}
+
 function copyCommand(cell, key) {
+  if (!commandsOf(cell).some(([known]) => known === key)) return;
   const [name, , make] = COMMANDS.get(key);
   copy(make(cell), name);
 }

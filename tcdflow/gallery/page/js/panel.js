@@ -13,11 +13,13 @@ function drawPanel(cell) {
 }
 
 function makeAgain(cell) {
-  const [name, told, make] = COMMANDS.get(command);
+  const possible = commandsOf(cell);
+  const shown = possible.some(([key]) => key === command) ? command : possible[0][0];
+  const [name, told, make] = COMMANDS.get(shown);
   return h('section', {}, h('h3', {}, 'Make it again'),
-    segments('command', 'Form', [...COMMANDS].map(([key, [text]]) => [key, text]), command, (key) => { command = key; draw(); }),
+    segments('command', 'Form', possible.map(([key, [text]]) => [key, text]), shown, (key) => { command = key; draw(); }),
     h('pre', { tabindex: '0', 'aria-label': name, key: 'command', dir: 'ltr' }, plain(make(cell))),
-    h('div', { class: 'line' }, soft(told), act('copy', 'Copy', () => copyCommand(cell, command), { class: 'main', title: `Key ${command}` })));
+    h('div', { class: 'line' }, soft(told), act('copy', 'Copy', () => copyCommand(cell, shown), { class: 'main', title: `Key ${shown}` })));
 }
 
 function scores(cell, other) {

@@ -1,4 +1,4 @@
-"""The settings of a run as dotted keys and JSON texts: what the page compares, shows and writes YAML of."""
+"""The settings of a run as dotted keys and JSON texts: what is compared, shown and written as YAML."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def _flatten(node: Mapping[str, Any], prefix: str, found: dict[str, str]) -> Non
             if value and _are_names(tuple(value)):
                 _flatten(value, f"{prefix}{name}.", found)
                 continue
-            found[prefix + name] = _json(value)
+            found[prefix + name] = json_text(value)
         elif isinstance(value, list):
-            found[prefix + name] = _json(value)
+            found[prefix + name] = json_text(value)
         elif name != "description":
             found[prefix + name] = _text(value)
 
@@ -86,10 +86,11 @@ def _are_names(keys: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=65_536, typed=True)  # the same few values thousands of times
 def _text(value: Any) -> str:
-    return _json(value)
+    return json_text(value)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Return a value as JSON that is YAML too."""
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 

@@ -1,0 +1,1 @@
+"""What sets of images are compared by, without torch."""
