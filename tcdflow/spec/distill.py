@@ -200,7 +200,7 @@ class DistillSpec(Settings):
         plain = self.model_dump(mode="json")
         unimportant = {
             "distill": ("device", "checkpoint", "validation", "kohya", "description"),
-            "data": ("description", "folder", "prompts_from"),
+            "data": ("description", "folder", "prompts_from", "shards"),
             "base": ("description", "source", "config", "vae", "variant"),
         }
         return {
