@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick browser nightly lint bench reference docs clean
+.PHONY: help demo test quick browser gpu nightly lint bench reference docs clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,10 @@ quick: $(STAMP)  ## run the tests that need no torch
 
 browser: $(STAMP)  ## run the tests that drive Chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m browser tests/browser
+
+gpu: $(STAMP)  ## run the tests and benchmarks of a GPU; without one the tests run in small
+	$(BIN)/python -m pytest -n 0 -m gpu tests/gpu
+	$(BIN)/python -m tests.benchmarks gpu
 
 nightly: $(STAMP)  ## run all tests, long-running ones too, with many more examples of each property
 	HYPOTHESIS_PROFILE=nightly PYTEST_TIMEOUT=0 $(BIN)/python -m pytest $(PYTEST_ARGS) -o faulthandler_timeout=0 -m ''

@@ -16,7 +16,7 @@ ROOT = Path(tcdflow.__file__).parent
 # Lower may not import higher; those of one rank may not import each other. ``tcdflow/`` itself is the library's
 # front door and may import whatever it shows.
 RANKS = [
-    {"text"},
+    {"text", "warm"},
     {"errors", "_version", "embedded"},
     {"prompts"},
     {"libraries", "spec"},
@@ -41,6 +41,7 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 HYDRA = {"libraries", "config", "multirun", "cli", "_hydra_plugin"}
 LIGHT = {
     "text",
+    "warm",
     "errors",
     "_version",
     "embedded",
