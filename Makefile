@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick browser nightly lint bench reference clean
+.PHONY: help demo test quick browser gpu nightly lint bench reference docs clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +28,10 @@ quick: $(STAMP)  ## run the tests that need no torch
 browser: $(STAMP)  ## run the tests that drive Chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m browser tests/browser
 
+gpu: $(STAMP)  ## run the tests and benchmarks of a GPU; without one the tests run in small
+	$(BIN)/python -m pytest -n 0 -m gpu tests/gpu
+	$(BIN)/python -m tests.benchmarks gpu
+
 nightly: $(STAMP)  ## run all tests, long-running ones too, with many more examples of each property
 	HYPOTHESIS_PROFILE=nightly PYTEST_TIMEOUT=0 $(BIN)/python -m pytest $(PYTEST_ARGS) -o faulthandler_timeout=0 -m ''
 
@@ -42,8 +46,11 @@ bench: $(STAMP)  ## time tcdflow against hand-written diffusers scripts
 reference: $(STAMP)  ## write docs/keys.md and conf/.schema/, after a change to keys or parts
 	$(BIN)/python docs/make_reference.py
 
+docs: $(STAMP)  ## make the site of the documentation, docs/_build/index.html, with no network
+	@$(BIN)/python docs/make_site.py && echo docs/_build/index.html
+
 clean:  ## remove .venv, caches and builds; outputs/ stays
-	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv dist build docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A .venv without its stamp was never finished: it is made again. One with an old stamp is brought up to date in

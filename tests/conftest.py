@@ -53,6 +53,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TCDFLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TCDFLOW_DEBUG", raising=False)
         patch.setenv("TCDFLOW_DEFAULTS", "off")
+        patch.setenv("TCDFLOW_WARM", "0")
         yield
 
 

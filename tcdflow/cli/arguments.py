@@ -66,6 +66,10 @@ class Arguments(argparse.ArgumentParser):
         what = f"{message}; see {self.prog} --help"
         raise ConfigError([Problem(flag or self.verb or "command line", what, nearest=near)])
 
+    def choices(self) -> list[str]:
+        """Return the words that its first argument may be, if they are fixed."""
+        return [word for action in self._added if not action.option_strings for word in action.choices or ()]
+
     def flags(self) -> list[argparse.Action]:
         """Return the flags that its help shows."""
         return [action for action in self._added if action.option_strings and action.help != argparse.SUPPRESS]

@@ -110,6 +110,9 @@ class _Line:
     def verbs(self, word: str) -> Iterator[str]:
         yield from _whole(VERBS, word)
 
+    def choices(self, word: str) -> Iterator[str]:
+        yield from _whole(VERBS[self.verb].module.parser().choices(), word)
+
     def groups(self, word: str) -> Iterator[str]:
         yield from _whole(places.groups(*self.own), word)
 
@@ -185,6 +188,7 @@ _KINDS = {
     "groups": _Line.groups,
     "keys": _Line.keys,
     "runs": _Line.runs,
+    "choices": _Line.choices,
     "overrides": _Line.overrides,
 }
 

@@ -32,7 +32,7 @@ def leave(code: int) -> NoReturn:
         sys.excepthook(*sys.exc_info())
         code = code or 1
     finally:
-        os._exit(_flushed(code))
+        os._exit(flushed(code))
 
 
 def _watched() -> bool:
@@ -41,7 +41,7 @@ def _watched() -> bool:
     return bool(observed) or threading.current_thread() is not threading.main_thread()
 
 
-def _flushed(code: int) -> int:
+def flushed(code: int) -> int:
     """Flush the standard streams and return the status: 1 if all was well but for output that was lost."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -1,145 +1,37 @@
-"""Picks the verb, and turns every error into one message and an exit status."""
+"""Where a command line begins: in a warm process if there is one, which takes milliseconds, or in this one."""
 
 from __future__ import annotations
 
-import gc
-import logging
 import os
-import re
-import shlex
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
 
-from tcdflow._version import __version__
-from tcdflow.cli.leave import leave
-from tcdflow.cli.signals import INTERRUPTED, interrupted, listen
-from tcdflow.cli.streams import guard, printable_output
-from tcdflow.cli.verbs import HELP, VERBS
-from tcdflow.errors import ConfigError, RequestError, TcdflowError, by_interrupt
-from tcdflow.text import PrintableFormatter, joined, one_line, printable, unsigned
+from tcdflow.engine.threads import set_spinning
+from tcdflow.warm import client
 
-DEBUG = "TCDFLOW_DEBUG"
-_STOPPED = "tcdflow: interrupted"
-_NO_MEMORY = re.compile(r"^MemoryError|failed to map segment|cannot allocate memory", re.IGNORECASE)
-"""How want of memory shows, also where a library is imported."""
+TYPE_CHECKING = False  # as typing has it, which takes long to import
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the command line of this process and leave."""
-    status = INTERRUPTED
-    try:
-        guard()
-        listen()
-        # What libraries warn each other of belongs into the log, not between a person and their images. A log that
-        # cannot be written is no reason to show a traceback.
-        logging.captureWarnings(True)
-        logging.raiseExceptions = False
-        if logging.lastResort is not None:  # which writes to standard error where no run has a log
-            logging.lastResort.setFormatter(PrintableFormatter())
-        # Importing torch and diffusers makes a million objects and no garbage: collecting meanwhile costs over a
-        # second. The run starts the collector again once all is loaded.
-        gc.disable()
-        # Threads that spin for microseconds before they sleep are awake for the next small layer, which takes a third
-        # of the time on an idle machine, and do not fight for cores on a busy one.
-        if "OMP_WAIT_POLICY" not in os.environ:
-            os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-        status = dispatch(sys.argv[1:])
-    except KeyboardInterrupt:
-        print(_STOPPED, file=sys.stderr)
-    except Exception as error:  # before any command: no thread can be started, say
-        if os.environ.get(DEBUG):
-            raise
-        status = 1
-        print(_message(error), file=sys.stderr)
-    leave(status)
+    set_spinning()
+    status = client.run(sys.argv[1:]) if client.wanted() else None
+    if status is not None:
+        os._exit(status)  # nothing was printed here that is not flushed, and nothing is to be taken apart
+    from tcdflow.cli import command
+
+    command.main()
 
 
 def dispatch(argv: Sequence[str]) -> int:
-    """Run one command.
+    """Run one command in this process.
 
     Returns:
         0 done, 1 the run or some cell failed, 2 the request was wrong, 130 interrupted.
     """
-    try:
-        with printable_output():
-            return _run(argv)
-    except (Exception, KeyboardInterrupt) as error:
-        time.sleep(0.001)  # for the thread that listens to have its turn
-        if by_interrupt(error) or interrupted():
-            print(_STOPPED, file=sys.stderr)
-            return INTERRUPTED
-        if isinstance(error, BrokenPipeError):
-            return 1
-        if os.environ.get(DEBUG):
-            raise
-        print(_message(error), file=sys.stderr)
-        if isinstance(error, ConfigError) and any(problem.fetchable for problem in error.problems):
-            print(f"tcdflow: this fetches what is missing: {_fetching(argv)}", file=sys.stderr)
-        return error.exit_status if isinstance(error, TcdflowError) else 1
+    from tcdflow.cli import command
 
-
-def _run(argv: Sequence[str]) -> int:
-    """Run the verb that comes first, or a run or sweep if none does."""
-    verb = VERBS.get(argv[0]) if argv else None
-    if argv[:1] in (["-sc"], ["--shell-completion"]):
-        from tcdflow.cli import completion
-
-        return completion.main(argv[1:])
-    if not set(HELP).isdisjoint(argv):
-        from tcdflow.cli import help as helping
-
-        return helping.main([verb.name] if verb else [])
-    if "--version" in argv:
-        print(f"tcdflow {__version__}")
-        return 0
-    _check_working_directory()
-    if verb is not None:
-        return verb.module.main(argv[1:])
-    from tcdflow.cli import run
-
-    return run.main(argv)
-
-
-def _check_working_directory() -> None:
-    """Say so if the working directory is gone, which libraries answer with errors of their own.
-
-    Raises:
-        RequestError: if it is.
-    """
-    try:
-        Path.cwd()
-    except OSError as error:
-        raise RequestError(
-            f"the working directory is not there: {error.strerror}; change to another one (cd)"
-        ) from None
-
-
-def _fetching(argv: Sequence[str]) -> str:
-    """Return the command that fetches what a command has lacked: its words, without the flags that fetch has not."""
-    verb = VERBS.get(argv[0]) if argv else None
-    parsers = [each.module.parser() for each in (verb, VERBS["fetch"]) if each is not None]
-    flags = [{name: action.nargs for action in parser.flags() for name in action.option_strings} for parser in parsers]
-    own = {name: nargs for name, nargs in flags[0].items() if name not in flags[-1]}
-    words = list(argv[1:] if verb else argv)
-    kept = [
-        word for before, word in zip(["", *words], words, strict=False) if word not in own and own.get(before, 0) == 0
-    ]
-    return one_line(unsigned(f"HF_HUB_OFFLINE=0 tcdflow fetch {shlex.join(kept)}"))
-
-
-def _message(error: BaseException) -> str:
-    text = unsigned(str(error))
-    if isinstance(error, TcdflowError):
-        return _listed(text) if "\n" in text else f"tcdflow: {printable(text)}"
-    reason = joined(text) or type(error).__name__
-    if isinstance(error, MemoryError | ImportError | OSError) and _NO_MEMORY.search(f"{type(error).__name__} {text}"):
-        return f"tcdflow: failed: out of memory ({reason})"
-    return f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)"
-
-
-def _listed(text: str) -> str:
-    lines = text.split("\n")
-    return "\n".join([f"tcdflow: {len(lines)} things are wrong:", *(f"  {printable(line)}" for line in lines)])
+    return command.dispatch(argv)

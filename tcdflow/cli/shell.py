@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tcdflow.cli import made
+from tcdflow.cli import in_turn, made
 from tcdflow.cli.arguments import Arguments
-from tcdflow.cli.signals import INTERRUPTED, forget
+from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.cli.verbs import VERBS
 from tcdflow.errors import ConfigError, Problem, RequestError
 from tcdflow.text import about, printable, reason
@@ -154,25 +153,10 @@ class Shell:
             print(printable(str(path)))
 
     def _command(self, words: list[str]) -> int:
-        from tcdflow.cli.main import dispatch
-
         if words[0] == "shell":
             return self._own("'shell' runs in no other shell")
-        self.engine.asked = False
-        gc.disable()  # until libraries are imported: the engine starts it again once all is loaded
-        try:
-            status = dispatch(self._with_kept(words))
-        except KeyboardInterrupt:
-            status = INTERRUPTED
-        except Exception:  # the user wants to see where it happened
-            sys.excepthook(*sys.exc_info())
-            status = 1
-        finally:
-            gc.enable()
-            sys.stdout.flush()
-        if status and self.engine.asked:
-            self.engine.close()  # whose state nobody knows after a failure
-        forget()
+        status = in_turn.run(self._with_kept(words), self.engine)
+        sys.stdout.flush()
         self.images = made.take() or self.images
         return status
 

@@ -25,8 +25,14 @@ def guard() -> None:
             # Else a file of ours gets the number, and with it what any library says on standard error.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
-    sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout)
+    sys.stdout, _ = open_output()
     sys.stderr = _text(_Messages(2, "w", closefd=False), sys.stderr)
+
+
+def open_output() -> tuple[TextIO, io.FileIO]:
+    """Return standard output as a stream whose failure is an error of one line, and what is below its buffers."""
+    raw = _Output(1, "w", closefd=False)
+    return _text(raw, sys.stdout), raw
 
 
 @contextmanager

@@ -30,11 +30,15 @@ metrics, seconds, images with captions, the record itself. See docs/tracking.md.
 def parser() -> Arguments:
     """Return the parser of its arguments."""
     parser = Arguments("track", _ABOUT, EXAMPLES)
-    parser.add_argument("directory", type=Path, metavar="DIR", help="directory of a run or sweep, or with several below")
+    parser.add_argument(
+        "directory", type=Path, metavar="DIR", help="directory of a run or sweep, or with several below"
+    )
     parser.add_argument(
         "overrides", nargs="*", metavar="OVERRIDE", help="tracker=NAME, 'tracker=[NAME,NAME]', tracker.NAME.KEY=VALUE"
     )
-    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a directory laid out like conf/ with your own YAMLs")
+    parser.add_argument(
+        "--config-dir", "-cd", metavar="DIR", help="a directory laid out like conf/ with your own YAMLs"
+    )
     return parser
 
 

@@ -39,7 +39,8 @@ class Verb:
         name: what is typed; also the name of its module.
         arguments: what may follow, for the list of all verbs.
         summary: what it does, in a few words.
-        takes: kinds of words that may follow at once, for completion: overrides, runs (paths), groups, keys, verbs.
+        takes: kinds of words that may follow at once, for completion: overrides, runs (paths), groups, keys,
+            verbs, choices (of its parser).
         then: kinds of words that may follow later.
     """
 
@@ -68,6 +69,7 @@ _ROWS = (
     ("track", "DIR [OVERRIDE ...]", "hand what is done to a tracker: TensorBoard, MLflow, W&B", _RUNS, _OVERRIDES),
     ("gallery", "DIR ...", "write the page to look at runs and sweeps with", _RUNS, _RUNS),
     ("shell", "[FILE]", "run commands line by line, with the model loaded once", _RUNS, ()),
+    ("warm", "start | status | stop", "keep the model loaded between commands", ("choices",), ()),
     ("init", "DIR", "lay out a config directory with an experiment to begin with", _RUNS, ()),
     ("ls", "[GROUP | GROUP.]", "list groups, a group's presets or (with a dot) its keys", _GROUPS + _KEYS, _GROUPS),
     ("explain", "KEY", "show type, range, default and meaning of a key", _KEYS + _GROUPS + _VERBS, _KEYS),

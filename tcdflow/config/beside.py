@@ -1,4 +1,4 @@
-"""What a config says beside the run itself: the lock file that pins its sources, and the trackers that are told of it."""
+"""What a config says beside the run itself: the lock file that pins its sources, and the trackers of it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def lock_of(value: Any, origin: Origin, problems: list[Problem]) -> str | None:
     """Return the lock file that a config names, if any; ``problems`` collects what is wrong."""
     if value is None or (isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH):
         return value
-    problems.append(Problem("lock", "must be the path of a lock file, as tcdflow lock writes it", value, origin("lock")))
+    problems.append(
+        Problem("lock", "must be the path of a lock file, as tcdflow lock writes it", value, origin("lock"))
+    )
     return None
 
 
 def tracking_of(value: Any, origin: Origin, problems: list[Problem]) -> Tracking:
-    """Return the trackers that a config chooses, each with its client installed; ``problems`` collects what is wrong."""
+    """Return the trackers that a config chooses, all of them installed; ``problems`` collects what is wrong."""
     if not value:
         return Tracking()
     try:

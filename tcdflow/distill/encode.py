@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from tcdflow.distill.cache import Tensors
+from tcdflow.distill.example_file import image_file
 from tcdflow.errors import RunError
 from tcdflow.inputs.decode import decode
 from tcdflow.pipeline import schedulers
@@ -69,9 +70,8 @@ class Encoder:
             ids = [self._run.family.time_ids(size, (0, 0), size) for _ in examples]
         for one, latent in zip(examples, latents, strict=True):
             if not bool(latent.isfinite().all()):
-                name = one.image.name if one.image is not None else f"'{one.caption}', seed {one.seed}"
                 raise RunError(
-                    printable(f"data: the latents of {name} are NaN or Inf; leave it out, or name a base.vae")
+                    printable(f"data: the latents of {one.name} are NaN or Inf; leave it out, or name a base.vae")
                 )
         names = [name for name in embeds[0] if not name.startswith(_NEGATIVE)]
         found = {name: torch.cat([one[name] for one in embeds]) for name in names} | {"latents": latents.float()}
@@ -102,8 +102,8 @@ class Encoder:
         return latents
 
     def _image(self, one: Example) -> tuple[Tensor, tuple[int, ...] | None]:
-        assert one.image is not None
-        image, original, corner = cropped(decode(one.image).image, self._spec.base.size)
+        with image_file(one) as file:
+            image, original, corner = cropped(decode(file).image, self._spec.base.size)
         pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 127.5 - 1.0).permute(2, 0, 1)[None]
         vae = self._pipe.vae
         latents: Tensor = vae.encode(pixels.to(self._device)).latent_dist.mode()

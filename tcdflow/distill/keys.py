@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tcdflow.files.hashes import sha256_file
+from tcdflow.distill.example_file import source
 from tcdflow.files.lock import LockedFile
 from tcdflow.spec.data import Example
 from tcdflow.spec.distill import DistillSpec
@@ -52,7 +52,7 @@ def validation(spec: DistillSpec, lock: Sequence[LockedFile], examples: Sequence
 def _chunks(how: dict[str, Any], examples: Sequence[Example]) -> Iterator[Chunk]:
     for start in range(0, len(examples), PER_CHUNK):
         some = examples[start : start + PER_CHUNK]
-        yield Chunk(some, _hash([how, [[one.caption, _source(one)] for one in some]]))
+        yield Chunk(some, _hash([how, [[one.caption, source(one)] for one in some]]))
 
 
 def unconditional(spec: DistillSpec, lock: Sequence[LockedFile]) -> str:
@@ -69,10 +69,6 @@ def data_hash(found: Sequence[Chunk]) -> str:
 def _settings(spec: DistillSpec, lock: Sequence[LockedFile], sampling: dict[str, Any]) -> dict[str, Any]:
     files = sorted((file.role, file.file, file.sha256) for file in lock)
     return {"version": _VERSION, "files": files, "size": spec.base.size, "sampling": sampling}
-
-
-def _source(one: Example) -> int | str:
-    return one.seed if one.image is None else sha256_file(one.image)
 
 
 def _hash(content: Any) -> str:

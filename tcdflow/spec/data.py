@@ -17,18 +17,42 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A file within a tar file.
+
+    Attributes:
+        name: of it, with its folders; it names no place on this machine.
+        start: of its bytes in the tar file.
+        size: in bytes.
+    """
+
+    name: str
+    start: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Example:
     """One example to train on.
 
     Attributes:
         caption: what it shows.
         image: the file that holds it; None for one that the teacher samples.
+        member: where it is in that file, if that is a tar file.
         seed: of the noise that the teacher samples it from.
     """
 
     caption: str
     image: Path | None = None
     seed: int = 0
+    member: Member | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        if self.member is not None:
+            return self.member.name
+        return self.image.name if self.image is not None else f"'{self.caption}', seed {self.seed}"
 
 
 class Data(Settings):

@@ -1,8 +1,8 @@
 """The interface of trackers (group ``tracker``), which runs are shown in: TensorBoard, MLflow, Weights & Biases.
 
-Each is one file of :mod:`tcdflow.parts.trackers` over the tracker's own client. What a tracker is told, it is told by
-:class:`Entry`, made from the record of a run or distillation once it is there. Settings name no address: where a tracker
-asks the network, its own environment says so.
+Each is one file of :mod:`tcdflow.parts.trackers` over the tracker's own client. What it is told is an :class:`Entry`,
+made from the record of a run or distillation once it is there. Settings name no address: whether a tracker asks the
+network, and whom, its own environment says.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pydantic import Field
 
 from tcdflow.spec.registry import OneOf, Registry
 from tcdflow.spec.types import Description, Float, Int, Name, Settings
+
+RECORD = "record.json"
+"""Name of a record among a tracker's files: one called run.json would be taken for a run."""
 
 Value = str | int | float | bool
 """Of a parameter."""

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tcdflow.engine.threads import set_spinning
 from tcdflow.errors import TcdflowError
 from tcdflow.files.hashes import sha256_file
 from tcdflow.record.atomic import flushed_behind
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 def share_processors(threads: int) -> None:
     """Have this process compute with so many threads; to be called before torch is imported."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    set_spinning()
 
 
 class CellMaker:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tcdflow.errors import OutputError, RecordError
+from tcdflow.errors import OutputError
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
 from tcdflow.spec.tracker import Tracker, Tracking

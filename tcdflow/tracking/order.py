@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 
 from tcdflow.spec.tracker import Tracking
 
-
 LATE = 3
 """Exit status where it was not through in time."""
 

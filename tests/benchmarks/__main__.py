@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import batches, gallery, overhead, plan, process, ray, resume, sweep, warm
+from tests.benchmarks import batches, gallery, gpu, overhead, plan, process, ray, resume, sweep, warm
 from tests.benchmarks.table import Figure, Row, show
 
 BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
     "gallery": gallery.run,
     "overhead": overhead.run,
     "ray": ray.run,
+    "gpu": gpu.run,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,37 @@ def test_images_of_a_folder(standins: StandIns, tmp_path: Path, distil_small: Di
     assert rows[1]["time_ids"].tolist() == [[128, 192, 0, 16, 64, 64]]
     assert rows[0]["latents"].shape == (1, 4, 8, 8)
     assert rows[0]["pooled_prompt_embeds"].ndim == 2
+
+
+def test_images_of_shards_are_those_of_a_folder(
+    standins: StandIns, tmp_path: Path, distil_small: Distil, prepare_small: Prepare
+) -> None:
+    """The same images give the same latents, from the first byte of a shard or the last."""
+    from tcdflow.distill import cache, cache_place
+
+    folder, shards = tmp_path / "images", tmp_path / "shards"
+    folder.mkdir()
+    shards.mkdir()
+    for name in ("a", "b"):
+        Image.effect_noise((64, 64), 60).convert("RGB").save(folder / f"{name}.png")
+        (folder / f"{name}.txt").write_text("a red dog", "utf-8")
+    with tarfile.open(shards / "0.tar", "w") as tar:
+        tar.add(folder, ".")
+    chosen = [text for text in of(standins, "sd15") if not text.startswith("data.")]
+    from_folder = ["data=folder", f"data.folder={folder}", "~data.steps", *chosen]
+    from_shards = ["data=shards", f"data.shards={shards}", "~data.steps", *chosen]
+    for number, overrides in enumerate((from_folder, from_shards)):
+        distil_small(tmp_path / f"out{number}", *overrides, "distill.steps=1", "distill.batch=1")
+    captions = [[one.caption for one in prepare_small(*overrides).examples] for overrides in (from_folder, from_shards)]
+    assert captions[0] == captions[1] == ["a red dog"] * 2
+    rows = [
+        sorted(
+            cache.read(cache_place.of(prepare_small(*overrides).chunks[0].key), row)["latents"].sum().item()
+            for row in (0, 1)
+        )
+        for overrides in (from_folder, from_shards)
+    ]
+    assert rows[0] == pytest.approx(rows[1])
 
 
 def test_latents_that_are_no_numbers_name_their_file(

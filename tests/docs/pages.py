@@ -26,7 +26,7 @@ class Page:
 
     def commands(self) -> list[list[str]]:
         """Return the arguments of each tcdflow command to be run, in order."""
-        lines = [line for block in self.blocks("bash") for line in block.splitlines()]
+        lines = [line for block in self.blocks("bash") for line in block.replace("\\\n", "").splitlines()]
         return [shlex.split(line)[1:] for line in lines if line.startswith("tcdflow ")]
 
     def answers(self) -> list[tuple[list[str], str]]:
@@ -57,5 +57,8 @@ class Page:
 
 
 README = Page(ROOT / "README.md")
-PAGES = [README, *(Page(path) for path in sorted((ROOT / "docs").glob("*.md")))]
+_BUILT = ROOT / "docs/_build"
+_DOCS = [Page(path) for path in sorted((ROOT / "docs").rglob("*.md")) if _BUILT not in path.parents]
+INDEX = Page(ROOT / "docs/index.md")
+PAGES = [README, *_DOCS]
 """The README first: what it makes is there for the pages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.docs.pages import PAGES, README, ROOT, Page
+from tcdflow.config.compose import Composer
+from tcdflow.config.distill import DistillComposer
+from tests.docs.pages import INDEX, PAGES, README, ROOT, Page
 from tests.docs.prefilled import fill_hub, fill_images
 from tests.standins import StandIns
 
@@ -42,7 +45,8 @@ def ran(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("pages")
     fill_hub(folder / "hf", standins)
     fill_images(folder / "cache")
-    commands = [argv for page in PAGES for argv in page.commands()]
+    each = dict.fromkeys(tuple(argv) for page in PAGES for argv in page.commands())
+    commands = [list(argv) for argv in each]  # one that stands on several pages is run once
     argvs = [[*argv, SMALL] if any(a.startswith(HUB) for a in argv) else argv for argv in commands]
     answers = [shown for page in PAGES for shown in page.answers()]
     (program,) = README.blocks("python")
@@ -59,6 +63,7 @@ def ran(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Ran:
         env=env,
         text=True,
         capture_output=True,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     given: list[tuple[int, str]] = [(status, said) for status, said in json.loads(done.stdout)]
@@ -78,7 +83,7 @@ def test_every_command_works(ran: Ran) -> None:
 
 
 def test_commands_that_draw_leave_images(ran: Ran) -> None:
-    drawn = [line for _, _, shown in ran.commands for line in shown.splitlines() if line.endswith(".png")]
+    drawn = [line for _, _, shown in ran.commands for line in shown.splitlines() if re.fullmatch(r"\S+\.png", line)]
     assert len(drawn) >= 30
     assert all((ran.folder / line).is_file() for line in drawn)
 
@@ -141,10 +146,34 @@ def test_files_that_are_named_exist(page: Page) -> None:
     assert [name for name in sorted(page.named_files()) if not (ROOT / name).exists()] == []
 
 
-def test_the_readme_leads_to_every_page() -> None:
-    assert len(PAGES) >= 9
-    assert {page.path for page in PAGES} - {ROOT / link for link in README.links()} == {README.path}
+def test_the_readme_and_the_index_lead_to_every_page() -> None:
+    assert len(PAGES) >= 25
+    links = [page.path.parent / link.partition("#")[0] for page in (README, INDEX) for link in page.links()]
+    reached = {link.resolve() for link in links}
+    assert {page.path for page in PAGES} - reached == {README.path}
     assert sum(len(page.named_files()) for page in PAGES) >= 20
+
+
+def whole_configs() -> list[tuple[Page, str]]:
+    """Return each YAML of the pages that is an experiment of its own, with its page: it chooses what it overrides."""
+    blocks = [(page, block) for page in PAGES if page is not README for block in page.blocks("yaml")]
+    return [(page, block) for page, block in blocks if "defaults:" in block and "/output: webp" not in block]
+
+
+@pytest.mark.parametrize(("page", "text"), whole_configs(), ids=lambda found: getattr(found, "path", ROOT).name)
+def test_a_whole_yaml_composes(page: Page, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "experiment/mine.yaml"
+    path.parent.mkdir()
+    path.write_text(f"# @package _global_\n{text}", "utf-8")
+    if "/distill:" in text:
+        assert DistillComposer(tmp_path).distillation(["experiment=mine"]).spec.distill.steps == 3000
+    else:
+        assert Composer(tmp_path).compose(["experiment=mine"]).spec.prompt
+    assert page.blocks("yaml")
+
+
+def test_enough_yamls_compose() -> None:
+    assert len(whole_configs()) >= 6
 
 
 def test_yaml_of_a_sweep_is_valid(tmp_path: Path) -> None:

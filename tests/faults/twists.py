@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -126,3 +127,16 @@ def jumping_clock(seed: str) -> None:
     time.time = lambda: time_ns() / 1e9
     tcdflow.record.rundir.datetime = Jumping  # type: ignore[attr-defined]
     hydra.core.utils.datetime = Jumping  # type: ignore[attr-defined]
+
+
+def be_warm(path: str) -> None:
+    """Be, in place of a command, the warm process that is met at a socket."""
+    from tcdflow.cli.leave import leave
+    from tcdflow.cli.process import prepare_process
+    from tcdflow.cli.serve import Server
+    from tcdflow.warm import place
+
+    listening = place.listen(path)
+    prepare_process()
+    Server(listening, Path(path), 30).run()
+    leave(0)

@@ -74,6 +74,7 @@ def data(
             set={key: text(json.dumps(value, ensure_ascii=False)) for key, value in values.items()},
             overrides=[text(f"{key}={value}") for key, value in values.items()],
             image=0,
+            again=True,
         )
 
     cells = [cell(n, at) for n, at in enumerate(itertools.product(*(range(len(values)) for values in axes.values())))]

@@ -25,7 +25,7 @@ KOHYA_ALPHA = 2.0
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
 # What the distillation scripts of LCM and TCD train: everything but the embeddings and the ends.
-_DISTILLED = (*_ATTENTION, "conv1", "conv2", "conv_shortcut", "time_emb_proj", "samplers.0.conv")
+DISTILLED = (*_ATTENTION, "conv1", "conv2", "conv_shortcut", "time_emb_proj", "samplers.0.conv")
 _FEW = ("to_out", "conv1", "out_proj")
 _TEXT = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
@@ -58,7 +58,7 @@ def _shape(module: nn.Module) -> tuple[int, ...]:
 def _tcd(family: Family, seed: int) -> dict[str, Tensor]:
     """Imitate h1t/TCD-SDXL-LoRA and its kin: the UNet alone, convolutions and time embeddings included."""
     tensors: dict[str, Tensor] = {}
-    for name, module in _unet_modules(family, _DISTILLED):
+    for name, module in _unet_modules(family, DISTILLED):
         down, up = pair(seed, name, _shape(module), 0.3)
         tensors[f"unet.{name}.lora_A.weight"] = down
         tensors[f"unet.{name}.lora_B.weight"] = up

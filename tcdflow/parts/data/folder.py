@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from tcdflow.errors import ConfigError, Problem, SourceError
-from tcdflow.files.image_header import check_image, suffixes
+from tcdflow.files.image_header import check_image
+from tcdflow.parts.data._captions import SUFFIXES, problems
 from tcdflow.prompts.rows import MAX_BYTES, text_of
 from tcdflow.spec.data import DATA, Data, Example
 from tcdflow.spec.paths import at_home
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tcdflow.spec.distill import DistillSpec
 
 _METADATA = "metadata.jsonl"
-_SUFFIXES = frozenset({*suffixes().values(), ".jpeg", ".tiff"})
-_LONGEST_CAPTION = 20_000
 _MOST_SHOWN = 10
 
 
@@ -44,7 +43,7 @@ class FolderData(Data):
         except SourceError as error:
             raise ConfigError([Problem("data.folder", str(error), self.folder)]) from None
         if not found:
-            what = f"holds no image; images are {', '.join(sorted(_SUFFIXES))}"
+            what = f"holds no image; images are {', '.join(sorted(SUFFIXES))}"
             raise ConfigError([Problem("data.folder", what, self.folder)])
         if wrong := list(islice(_wrong(found), _MOST_SHOWN)):
             raise ConfigError([Problem("data.folder", what, self.folder) for what in wrong])
@@ -83,7 +82,7 @@ def _listed(root: Path) -> Iterator[Example]:
 def _beside(root: Path) -> Iterator[Example]:
     """Yield the images of a folder, each with the text beside it; an image without one has no caption."""
     for path in sorted(root.iterdir()):
-        if path.suffix.lower() in _SUFFIXES and path.is_file():
+        if path.suffix.lower() in SUFFIXES and path.is_file():
             caption = path.with_suffix(".txt")
             yield Example(text_of(caption, MAX_BYTES).strip() if caption.is_file() else "", path)
 
@@ -92,11 +91,7 @@ def _wrong(examples: Sequence[Example]) -> Iterator[str]:
     """Yield what is wrong with images and captions."""
     for one in examples:
         assert one.image is not None, "each has a file"
-        name = joined(one.image.name, 200)
-        if not one.caption.strip():
-            yield f"{name} has no caption: write one into {name.rpartition('.')[0]}.txt, or into {_METADATA}"
-        if len(one.caption) > _LONGEST_CAPTION:
-            yield f"{name} has a caption of {len(one.caption):,} characters; {_LONGEST_CAPTION:,} are allowed"
+        yield from problems([one], f"{{}}.txt, or into {_METADATA}")
         try:
             check_image(one.image)
         except SourceError as error:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tcdflow.spec.tracker import TRACKERS, Entry, Tracker
+from tcdflow.spec.tracker import RECORD, TRACKERS, Entry, Tracker
 
 _ID, _KEY = "tcdflow.id", "tcdflow.key"
 _AT_ONCE = {"params": 100, "metrics": 1000}
@@ -59,7 +59,7 @@ class MLflow(Tracker):
             if found.images:
                 captions = {str(number): one.caption for number, one in enumerate(found.images)}
                 client.log_dict(run, captions, "captions.json")
-            client.log_artifact(run, str(entry.record))
+            client.log_text(run, entry.record.read_text("utf-8"), RECORD)
         except BaseException:
             client.set_terminated(run, "FAILED")
             raise

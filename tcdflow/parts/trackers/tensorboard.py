@@ -1,4 +1,4 @@
-"""TensorBoard: event files in ``tensorboard/`` of the sweep's or run's directory, written without TensorFlow or torch."""
+"""TensorBoard: event files in ``tensorboard/`` of the sweep or run, written without TensorFlow or torch."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ def _scalars(numbers: Any) -> list[Summary.Value]:
 def _record(entry: Entry) -> Summary.Value:
     """Return the record as text: TensorBoard knows no files."""
     from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.types_pb2 import DT_STRING
     from tensorboard.plugins.text import metadata
     from tensorboard.util.tensor_util import make_tensor_proto
 
@@ -72,7 +73,7 @@ def _record(entry: Entry) -> Summary.Value:
     return Summary.Value(
         tag="run.json",
         metadata=metadata.create_summary_metadata("run.json", entry.key),
-        tensor=make_tensor_proto([indented.encode()], dtype=str),
+        tensor=make_tensor_proto([indented.encode()], DT_STRING),
     )
 
 

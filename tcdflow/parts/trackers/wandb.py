@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tcdflow.spec.tracker import TRACKERS, Entry, Tracker
+from tcdflow.spec.tracker import RECORD, TRACKERS, Entry, Tracker
+
 
 @TRACKERS.register("wandb")
 class WeightsAndBiases(Tracker):
@@ -52,7 +54,9 @@ class WeightsAndBiases(Tracker):
             found = entry.finding(self.images)
             images = [wandb.Image(Image.open(io.BytesIO(one.png)), caption=one.caption) for one in found.images]
             run.log({**found.metrics, "images": images})
-            run.save(str(entry.record), base_path=str(entry.record.parent), policy="now")
+            kept = Path(run.dir) / RECORD
+            shutil.copyfile(entry.record, kept)
+            run.save(str(kept), base_path=run.dir, policy="now")
             code = 0
         finally:
             run.finish(exit_code=code)

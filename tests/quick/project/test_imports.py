@@ -16,7 +16,7 @@ ROOT = Path(tcdflow.__file__).parent
 # Lower may not import higher; those of one rank may not import each other. ``tcdflow/`` itself is the library's
 # front door and may import whatever it shows.
 RANKS = [
-    {"text"},
+    {"text", "warm"},
     {"errors", "_version", "embedded"},
     {"prompts"},
     {"libraries", "spec"},
@@ -29,7 +29,7 @@ RANKS = [
     {"engine"},
     {"request"},
     {"sweeps", "rerun", "report", "distill"},
-    {"gallery", "script", "show"},
+    {"gallery", "script", "show", "tracking"},
     {"multirun", "results"},
     {"evaluate"},
     {"api", "_hydra_plugin"},
@@ -41,6 +41,7 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 HYDRA = {"libraries", "config", "multirun", "cli", "_hydra_plugin"}
 LIGHT = {
     "text",
+    "warm",
     "errors",
     "_version",
     "embedded",
@@ -54,6 +55,7 @@ LIGHT = {
     "gallery",
     "script",
     "show",
+    "tracking",
     "api",
     "cli",
 }

@@ -110,6 +110,8 @@ def patched(source: str) -> Iterator[str]:
 
 SETTINGS = {
     "logging.raiseExceptions",
+    "sys.argv",
+    "tempfile.tempdir",
     "torch.backends.cuda.matmul.allow_tf32",
     "torch.backends.cudnn.allow_tf32",
 }
