@@ -20,7 +20,6 @@ from tcdflow.tracking.follow import described, remembered, track
 EXAMPLES = (
     ("tcdflow track outputs/sweeps/demo tracker=tensorboard", "a sweep that was made without"),
     ("tcdflow track outputs tracker=mlflow tracker.mlflow.experiment=eta", "all that there is, as one experiment"),
-    ("tcdflow track outputs/sweeps/demo", "go on with the trackers that the sweep has"),
 )
 _ABOUT = """\
 Tell trackers of the runs and distillations that are done in and below DIR, each once, from its record: settings,

@@ -174,7 +174,7 @@ class TestSchema:
     def test_a_misspelt_key_does_not(self, path: Path) -> None:
         content = load(path)
         node = content
-        if path.parent.name in ("loras", "embeddings", "adapters"):
+        if path.parent.name in ("loras", "embeddings", "adapters", "tracker"):
             (node,) = content.values()
         *_, last = node
         node[f"{last}x"] = node.pop(last)

@@ -17,8 +17,10 @@ from tests.helpers import python
 
 ROOT = Path(__file__).parents[3]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = ("ray", "sweepers", "metrics", "distill")
+EXTRAS = ("ray", "sweepers", "metrics", "distill", "tensorboard", "mlflow", "wandb")
 NEVER_IMPORTED = {
+    "alembic": "mlflow-skinny makes its own database with it",
+    "sqlalchemy": "mlflow-skinny reads and writes its own database with it",
     "optuna": "holds the sweeper's own bound",
     "hydra-optuna-sweeper": "a plug-in that Hydra finds",
     "hydra-joblib-launcher": "a plug-in that Hydra finds",
