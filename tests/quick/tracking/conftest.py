@@ -1,0 +1,3 @@
+from tests.sweep.conftest import at, engine, sweep
+
+__all__ = ["at", "engine", "sweep"]
