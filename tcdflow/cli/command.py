@@ -71,6 +71,11 @@ def dispatch(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     """Run the verb that comes first, or a run or sweep if none does."""
     verb = VERBS.get(argv[0]) if argv else None
+    if not argv:
+        from tcdflow.cli.help import WELCOME
+
+        print(WELCOME, end="")
+        return 0
     if argv[:1] in (["-sc"], ["--shell-completion"]):
         from tcdflow.cli import completion
 

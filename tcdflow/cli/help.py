@@ -14,6 +14,18 @@ EXAMPLES = (
     ("tcdflow help rerun", "show usage, flags and examples of one command, as tcdflow rerun --help does"),
 )
 
+WELCOME = """\
+tcdflow makes images in a few steps, and records of them from which each can be made again.
+
+  tcdflow experiment=quickstart                        draw a fox: no download, no GPU, some seconds
+  tcdflow prompt="a red heart" sampling.seed=1         draw something else
+  tcdflow -m sampling.eta=0,0.5,1 sampling.seed=1,2    make every combination, and a page to compare them
+  tcdflow check experiment=text_to_image               show what SDXL would take; run nothing
+  tcdflow init mine                                    a YAML of your own to begin with
+
+tcdflow ls lists what there is to choose, tcdflow help all commands.
+"""
+
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""

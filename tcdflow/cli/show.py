@@ -14,7 +14,7 @@ from tcdflow.cli.files import megabytes
 from tcdflow.cli.warn import warn
 from tcdflow.errors import RecordError
 from tcdflow.record.key import run_key
-from tcdflow.rerun.source import Recorded, find
+from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec.paths import at_home
 from tcdflow.text import about, counted, one_line, printable
 
@@ -52,6 +52,8 @@ def main(argv: Sequence[str]) -> int:
     """Show a run or image in the form that was asked for."""
     args = parser().read(argv)
     path = at_home(str(args.path))
+    if is_sweep(path):
+        raise RecordError(about(path, "is a sweep; name one of its cells/, or see tcdflow gallery"))
     try:
         recorded = find(path, unlocked=not args.python)
     except RecordError:

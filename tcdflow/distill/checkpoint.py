@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,12 +71,12 @@ def write(directory: Path, found: Checkpoint, keep: int) -> None:
             path.unlink()
 
 
-def latest(directory: Path, key: str) -> tuple[Checkpoint | None, list[str]]:
+def latest(directory: Path, keys: Collection[str]) -> tuple[Checkpoint | None, list[str]]:
     """Return the latest checkpoint that can be read, and what is wrong with those after it.
 
     Args:
         directory: of the distillation.
-        key: which one it is; a checkpoint of another is left alone.
+        keys: of it; a checkpoint of another is left alone.
     """
     wrong: list[str] = []
     for path in _paths(directory):
@@ -85,7 +85,7 @@ def latest(directory: Path, key: str) -> tuple[Checkpoint | None, list[str]]:
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
             wrong.append(f"{path.name} is damaged and passed over: {one_line(str(error))[:200]}")
             continue
-        if found.key == key:
+        if found.key in keys:
             return found, wrong
         wrong.append(f"{path.name} belongs to another distillation and is passed over")
     return None, wrong

@@ -138,8 +138,39 @@ def _earlier(path: Path, prepared: PreparedDistillation) -> DistillRecord | None
     except RecordError:
         raise ConfigError([Problem(_KEY, "holds another run; choose another directory", str(path))]) from None
     if record.key != prepared.key:
+        if _is_shorter(record, prepared):
+            return _longer(record, prepared)
         raise ConfigError([Problem(_KEY, what, str(path)) for what in _differences(record, prepared)])
     return record
+
+
+def _is_shorter(record: DistillRecord, prepared: PreparedDistillation) -> bool:
+    """Say whether a record is of the same distillation with fewer steps, up to which both are the same.
+
+    Raises:
+        ConfigError: if it is, and what it has learned by then depends on how many steps there will be.
+    """
+    distill, before = prepared.spec.distill, _steps(record)
+    if before is None or before >= distill.steps or prepared.key_after(before) != record.key:
+        return False
+    if distill.decay != "constant" or distill.staged:
+        why = f"distill.method={distill.method}" if distill.staged else f"distill.decay={distill.decay}"
+        what = f"was {before} when it was begun, and {why} went by that; leave it, or choose another hydra.run.dir"
+        raise ConfigError([Problem("distill.steps", what, distill.steps)])
+    return True
+
+
+def _longer(record: DistillRecord, prepared: PreparedDistillation) -> DistillRecord:
+    """Return the record as it goes on with more steps."""
+    kept = ("started", "environment", "execution", "warnings", "data")
+    update: dict[str, Any] = {name: getattr(record, name) for name in kept}
+    return _new(prepared).model_copy(update=update | {"shorter": [*record.shorter, record.key]})
+
+
+def _steps(record: DistillRecord) -> int | None:
+    distill = record.spec.get("distill")
+    steps = distill.get("steps") if isinstance(distill, dict) else None
+    return steps if isinstance(steps, int) else None
 
 
 def _differences(record: DistillRecord, prepared: PreparedDistillation) -> Iterator[str]:
@@ -151,7 +182,7 @@ def _differences(record: DistillRecord, prepared: PreparedDistillation) -> Itera
         for name, value in settings.items():
             if before.get(name) != value:
                 found = True
-                yield f"was begun with {part}.{name}={before.get(name)}, now it is {value}; choose another directory"
+                yield f"was begun with {part}.{name}={before.get(name)}, now it is {value}; {_way_out(record, name)}"
     files = {(file.role, file.file): file.sha256 for file in prepared.lock}
     for file in record.lock:
         if files.get((file.role, file.file)) != file.sha256:
@@ -161,6 +192,13 @@ def _differences(record: DistillRecord, prepared: PreparedDistillation) -> Itera
         yield "was begun with other data (captions, images or their number); choose another directory"
     elif not found:
         yield "was begun by another version of tcdflow; choose another directory"
+
+
+def _way_out(record: DistillRecord, name: str) -> str:
+    """Return what can be done instead of changing a setting."""
+    if name == "steps" and record.spec.get("data", {}).get("count", 0) is None:
+        return f"with data.count={record.data.examples} its data stays the same and it may grow"
+    return "choose another directory"
 
 
 def _now() -> str:

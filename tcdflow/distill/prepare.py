@@ -133,8 +133,14 @@ class PreparedDistillation:
     @cached_property
     def key(self) -> str:
         """Hash of all that decides the LoRA, as 64 hex digits."""
+        return self.key_after(self.spec.distill.steps)
+
+    def key_after(self, steps: int) -> str:
+        """Return the key that it would have with so many steps."""
+        training = self.spec.training_part()
+        training["distill"]["steps"] = steps
         files = sorted((file.role, file.file, file.sha256) for file in self.lock)
-        content = {"spec": self.spec.training_part(), "lock": files, "data": self.data_sha256}
+        content = {"spec": training, "lock": files, "data": self.data_sha256}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 

@@ -45,6 +45,7 @@ class DistillRecord(BaseModel):
 
     Attributes:
         key: hash of all that decides the LoRA: settings, the teacher's files, data.
+        shorter: its keys as it was before it was given more steps, whose checkpoints are its own.
         execution: steps done, losses, seconds by stage, memory, processes.
     """
 
@@ -53,6 +54,7 @@ class DistillRecord(BaseModel):
     schema_version: Literal[1] = 1
     kind: Literal["distillation"] = "distillation"
     key: str
+    shorter: list[str] = Field(default_factory=list)
     status: Status = "running"
     started: str
     finished: str | None = None

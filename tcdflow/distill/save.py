@@ -13,6 +13,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from tcdflow.distill import card, checkpoint, machine, validation_files
+from tcdflow.distill import record as records
 from tcdflow.distill.checkpoint import Checkpoint
 from tcdflow.distill.directory import DistillDirectory
 from tcdflow.distill.export import FILE as WEIGHTS
@@ -73,10 +74,11 @@ class Saver:
         Raises:
             ConfigError: if the data was encoded to other bits than before.
         """
-        found, warnings = checkpoint.latest(self._path, self._prepared.key)
+        record = self._directory.record if self._directory is not None else records.read(self._path)
+        found, warnings = checkpoint.latest(self._path, [self._prepared.key, *record.shorter])
         if self._directory is None:
             return found, []
-        record, now = self._directory.record, versions() | machine.described(self._accelerator)
+        now = versions() | machine.described(self._accelerator)
         if found is None:
             record.data.encoded_sha256 = None
         if record.data.encoded_sha256 not in (None, encoded_sha256):

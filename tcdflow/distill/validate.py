@@ -109,10 +109,8 @@ class Validator:
 
     def __call__(self, trainer: Trainer) -> Validated:
         """Draw with what is exported."""
-        drawn = {}
-        with trainer.student.holding(trainer.exported), self._accelerator.autocast():
-            for steps in self._spec.distill.validation.steps:
-                drawn[steps] = self._drawn(trainer, steps)
+        with trainer.student.holding(trainer.exported):
+            drawn = {steps: self._drawn(trainer, steps) for steps in self._spec.distill.validation.steps}
         return Validated(trainer.done, drawn)
 
     def _drawn(self, trainer: Trainer, steps: int) -> Drawn:
@@ -136,7 +134,8 @@ class Validator:
         x: Tensor = torch.cat(noise).to(self._accelerator.device) * scheduler.init_noise_sigma
         eta = {"eta": distill.validation.eta} if distill.scheduler == "tcd" else {}
         for t in scheduler.timesteps:
-            output = trainer.loss.output(x, t.expand(shape[0]), batch)
+            with self._accelerator.autocast():  # not the decoder: in half precision SDXL's gives NaN
+                output = trainer.loss.output(x, t.expand(shape[0]), batch)
             x = scheduler.step(output, t, x, generator=generators, return_dict=False, **eta)[0]
         return x
 

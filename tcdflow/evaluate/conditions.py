@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from tcdflow.errors import RecordError
+from tcdflow.errors import ConfigError, RecordError
 from tcdflow.gallery.axes import label, telling
 from tcdflow.gallery.images import Shown
 from tcdflow.gallery.runs import Run
+from tcdflow.gallery.values import unknown
 from tcdflow.record import document
 from tcdflow.record.key import effect
 from tcdflow.spec.model import RunSpec
@@ -74,12 +75,17 @@ def compared(images: Iterable[Shown], over: Sequence[str] = ()) -> Compared:
         over: further keys that are averaged over, such as that of an input image of each prompt.
 
     Raises:
+        ConfigError: if a key is no setting of the runs.
         RecordError: if there is no prompt of which each condition has an image, or a record says no settings.
     """
     varied = (*_VARIED, *over)
+    images = [image for image in images if image.run.again and "prompt" in image.run.settings]
+    known = dict.fromkeys(key for image in images for key in image.run.settings)
+    if wrong := [key for key in over if key not in known]:
+        raise ConfigError([unknown("--over", key, list(known), "is no setting of these runs") for key in wrong])
     there, lacking = _grouped(images, varied, over)
     if not there:
-        raise RecordError("there is no image to evaluate")
+        raise RecordError("there is no image of a run to evaluate (of a distillation: sweep over its LoRA)")
     cases, ranks, warnings = _common(there)
     if lacking:
         warnings.append(f"{counted(lacking, 'condition')} left out: no image is there")
@@ -102,10 +108,9 @@ def _grouped(images: Iterable[Shown], varied: Sequence[str], over: Sequence[str]
     """Return the places of each condition with an image, and how many conditions have none."""
     groups: dict[tuple[object, ...], dict[tuple[object, ...], list[Shown]]] = {}
     for image in images:
-        if image.run.settings:
-            # Files of the same name may have other bytes by now, so hashes tell conditions apart, too.
-            files = tuple((role, sha256) for role, sha256 in image.run.files if role not in varied)
-            groups.setdefault(_settings(image.run, varied), {}).setdefault(files, []).append(image)
+        # Files of the same name may have other bytes by now, so hashes tell conditions apart, too.
+        files = tuple((role, sha256) for role, sha256 in image.run.files if role not in varied)
+        groups.setdefault(_settings(image.run, varied), {}).setdefault(files, []).append(image)
     there, lacking = [], 0
     for found in groups.values():
         unmade = found.pop((), []) if len(found) > 1 else []  # cells without a record say no files

@@ -32,7 +32,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
             if path.suffix.lower() != ".json" and not sidecar.exists():
                 raise ValueError(
                     "carries no recipe: written with output.metadata=none, stripped on its way, or by another tool, "
-                    "whose settings can be given as keys (prompt=..., sampling.steps=...)"
+                    "of which tcdflow show --yaml reads some"
                 )
             path = sidecar
             with opened(sidecar) as file:

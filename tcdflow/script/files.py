@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.pickles import is_pickle
@@ -114,13 +113,11 @@ class Files:
 
     def _source(self, role: str) -> Source | None:
         """Return the hub's source of a role; None for what is on this machine alone."""
-        source = self._sources.get(role)
-        return source if source is not None and source.kind == "hub" else None
-
-    @cached_property
-    def _sources(self) -> dict[str, Source]:
-        images = {need.role for need in self.run.spec.needs() if need.form == "image"}
-        return {part.role: parse(part.source) for part in self.run.files if part.role not in images}
+        found = self.run.files.by_role[role]
+        if found.revision is None or found.source.startswith("embedded:"):
+            return None
+        source = parse(found.source)
+        return source if source.kind == "hub" else None
 
 
 def weights(found: Artifact) -> dict[str, str]:

@@ -32,7 +32,10 @@ def script_of(recorded: Recorded) -> str:
     record = recorded.record
     spec = _where(recorded.spec, record)
     if recorded.batch is not None and recorded.batch.pictures != members([spec]):
-        raise cannot_write("runtime.batch_size", "an image that shared its call with others of another run or number")
+        raise cannot_write(
+            "runtime.batch_size",
+            "an image without those it shared its call with (an image of a batch, a cell of several)",
+        )
     prepared = Preparer()(recorded.request(spec))
     return write(prepared, _known(recorded, prepared.spec))
 

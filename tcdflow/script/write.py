@@ -81,9 +81,14 @@ def _check_names(spec: RunSpec) -> None:
 
 
 def _imports(lines: Lines) -> Iterator[str]:
-    whole = sorted(f"import {module}" for module, names in lines.imports.items() if not names)
-    named = sorted((module, sorted(names)) for module, names in lines.imports.items() if names)
-    return iter([*whole, *(f"from {module} import {', '.join(names)}" for module, names in named)])
+    if "hashlib" in lines.imports:
+        yield "import hashlib"
+        yield ""
+    yield from sorted(
+        f"import {module}" for module, names in lines.imports.items() if not names and module != "hashlib"
+    )
+    named = sorted((module.lower(), module, sorted(names)) for module, names in lines.imports.items() if names)
+    yield from (f"from {module} import {', '.join(names)}" for _, module, names in named)
 
 
 def _paragraph(statements: Iterable[str]) -> list[str]:

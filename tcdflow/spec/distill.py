@@ -67,10 +67,12 @@ class Distillation(Settings):
     Attributes:
         scheduler: the sampler that its LoRAs are made for.
         to_clean: whether the student jumps to clean latents, through LCM's boundary, and not along the trajectory.
+        staged: whether what is learned at a step depends on how many there will be.
     """
 
     scheduler: ClassVar[str] = "tcd"
     to_clean: ClassVar[bool] = False
+    staged: ClassVar[bool] = False
 
     method: str = Field(description="what the student learns to jump to")
     description: Description = ""

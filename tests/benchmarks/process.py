@@ -1,4 +1,4 @@
-"""A whole process of tcdflow, from the shell and back, against the smallest script for the same image, plain and tuned."""
+"""A whole process of tcdflow against the smallest script that makes the same image, as it is and tuned."""
 
 from __future__ import annotations
 

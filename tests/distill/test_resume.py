@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import random
+import re
 import shutil
 import signal
 import time
@@ -17,7 +18,9 @@ import torch
 
 from tcdflow.distill import checkpoint
 from tcdflow.distill.checkpoint import Checkpoint
-from tests.distill.conftest import SMALL
+from tcdflow.distill.directory import DistillDirectory
+from tcdflow.errors import ConfigError
+from tests.distill.conftest import SMALL, Distil, Prepare
 from tests.helpers import Answer, until
 from tests.zygote.client import Zygote
 
@@ -193,7 +196,7 @@ def test_a_checkpoint_is_what_was_written(tmp_path: Path) -> None:
         )
         checkpoint.write(tmp_path, found, keep=2)
     assert len(list((tmp_path / checkpoint.FOLDER).iterdir())) == 2
-    read, wrong = checkpoint.latest(tmp_path, "key")
+    read, wrong = checkpoint.latest(tmp_path, ["other", "key"])
     assert read is not None
     assert (read.step, read.scaler, wrong) == (3, {"scale": 65536.0}, [])
     assert torch.equal(read.lora["a.b"], tensor(0))
@@ -212,3 +215,34 @@ def test_a_link_is_no_checkpoint(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "real", Checkpoint(1, "key", {}, []), keep=1)
     (tmp_path / "other" / checkpoint.FOLDER).symlink_to(tmp_path / "real" / checkpoint.FOLDER)
     assert checkpoint.latest(tmp_path / "other", "key") == (None, [])
+
+
+def test_more_steps_are_those_of_a_longer_one(distil_small: Distil, tmp_path: Path) -> None:
+    fixed = (PROMPTS, "data.count=4", "distill.decay=constant", "distill.ema=0.9", "distill.checkpoint.every=3")
+    distil_small(tmp_path / "long/out", *fixed, "distill.steps=5")
+    for count in (2, 4, 5):
+        grown = distil_small(tmp_path / "grown/out", *fixed, f"distill.steps={count}")
+        assert (grown.status, grown.execution["steps"]) == ("done", count)
+    assert sha256(tmp_path / "grown") == sha256(tmp_path / "long")
+    assert steps(tmp_path / "grown") == [1, 2, 3, 4, 5]
+    assert len(grown.shorter) == 2
+
+
+@pytest.mark.parametrize(
+    ("begun", "says"),
+    [
+        (("distill.decay=cosine",), "was 2 when it was begun, and distill.decay=cosine went by that"),
+        (("distill=tscd",), "was 2 when it was begun, and distill.method=tscd went by that"),
+        (("distill.decay=constant", "data.count=null"), "with data.count=4 its data stays the same and it may grow"),
+    ],
+)
+def test_more_steps_that_would_differ_are_refused(
+    distil_small: Distil, prepare_small: Prepare, tmp_path: Path, begun: tuple[str, ...], says: str
+) -> None:
+    fixed = (PROMPTS, "data.count=4", *begun)
+    prepared = prepare_small(*fixed, "distill.steps=2")
+    with DistillDirectory.open(tmp_path / "out", prepared):
+        pass
+    longer = prepare_small(*fixed, "distill.steps=3")
+    with pytest.raises(ConfigError, match=re.escape(says)), DistillDirectory.open(tmp_path / "out", longer):
+        pass

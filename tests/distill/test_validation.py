@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
+import tcdflow
 from tcdflow.distill.run import Progress, distil
 from tcdflow.errors import RunError
 from tcdflow.gallery.write import gallery
@@ -90,6 +91,19 @@ def test_a_sheet_has_a_row_a_prompt_and_a_column_a_number_of_steps(whole: Path) 
         assert sheet.width > 3 * 192 and sheet.height > 2 * 192
     record = json.loads((whole / "validation/00000004/validation.json").read_text("utf-8"))
     assert [(image["steps"], image["output"]["seed"]) for image in record["images"]] == [(1, 0), (1, 0), (2, 0), (2, 0)]
+
+
+def test_it_draws_what_runs_draw(whole: Path) -> None:
+    """The LoRA's images are those of a run with the exported file, the teacher's those of a run with guidance."""
+    record = json.loads((whole / "validation/00000004/validation.json").read_text("utf-8"))
+    prompt = json.dumps(record["images"][0]["prompt"])
+    common = (f"prompt={prompt}", "sampling.seed=0", "sampling.eta=0", "runtime.device=cpu", "sampling.steps=2")
+    teacher = ("loras=[]", "scheduler=ddim_trailing", "sampling.guidance_scale=4.5")
+    for where, own in (("00000004/000-2", [f"loras.tcd.source={whole / 'lora' / LORA}"]), ("teacher/000", teacher)):
+        made = tcdflow.run(*common, *own, f"hydra.run.dir={whole.parent / where}")
+        with Image.open(whole / f"validation/{where}.png") as drawn:
+            difference = ImageChops.difference(drawn.convert("RGB"), made.images[0])
+        assert max(high for _, high in difference.getextrema()) <= 1, where  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("fail_at", [1, 2])

@@ -61,6 +61,11 @@ VARIANTS = {
         "++adapters.a={kind: t2i_adapter, family: sd15, source: GREY, image: PHOTO, preprocessor: {name: tile}}",
         "++adapters.b={kind: t2i_adapter, family: sd15, source: COLOUR, image: PHOTO, preprocessor: {name: invert}}",
     ],
+    "weights by block": ["loras.tcd.weight={unet: {down: 0.2, mid: 0.9}}", "lora_stack.fuse=false"],
+    "compiled blocks": ["runtime.compile={scope: blocks, backend: eager}", "sampling.steps=2"],
+    "a compiled UNet": ["runtime.compile={scope: unet, backend: eager}", "sampling.steps=2"],
+    "8 bits": ["runtime.layerwise_casting=float8_e4m3fn"],
+    "one file": ["base.source=CHECKPOINT", "base.config=FOLDER", "base.vae=VAE"],
     "another VAE": ["base.vae=VAE", "scheduler=dpmpp_2m", "scheduler.use_karras_sigmas=true"],
 }
 """Runs that the guide's workflows are not like. Paths stand in capitals."""
@@ -79,6 +84,8 @@ def test_variants(
         "CANNY": standins.controlnet("sd15", "canny"),
         "GREY": standins.t2i_adapter("sd15", grey=True),
         "COLOUR": standins.t2i_adapter("sd15"),
+        "CHECKPOINT": standins.single_file("sd15"),
+        "FOLDER": standins.sd15,
         "VAE": standins.other_vae("sd15"),
     }
     said = list(VARIANTS[name])

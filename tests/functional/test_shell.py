@@ -148,8 +148,8 @@ def test_at_a_terminal(tmp_path: Path) -> None:
 def typed(keys: list[bytes], where: Path, env: dict[str, str]) -> bytes:
     """Type into a shell, each as soon as it asks for more, and return what the terminal shows.
 
-    An interrupt is typed again after a second of silence: Python's ``readline`` does not see an interrupt that comes between
-    the prompt and its waiting for keys; nobody types that fast.
+    An interrupt is typed again after a second of silence: Python's ``readline`` does not see one that comes between the
+    prompt and its waiting for keys; nobody types that fast.
     """
     pid, terminal = pty.fork()
     if pid == 0:

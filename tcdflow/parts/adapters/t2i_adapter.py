@@ -12,7 +12,7 @@ from tcdflow.parts.adapters._control import Controlled
 from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.inputs import InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles
-from tcdflow.spec.script import Lines, ScriptFiles, literal, one_or_list, variable
+from tcdflow.spec.script import Lines, ScriptFiles, cannot_write, literal, one_or_list, variable
 from tcdflow.spec.types import Float
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class T2IAdapter(Controlled):
 
     @classmethod
     def script(cls, adapters: Mapping[str, Self], files: ScriptFiles, spec: RunSpec) -> Lines:
+        if spec.runtime.batch_size > 1 and len(spec.sampling.seeds) > 1:
+            raise cannot_write("runtime.batch_size", "T2I-Adapters in a batch")  # they look at its images together
         lines = Lines()
         models = [
             files.model("diffusers", "T2IAdapter", f"adapters.{name}", variable("adapter", name), lines)

@@ -16,6 +16,8 @@ from tcdflow.spec.types import Int
 class TSCD(Distillation):
     """Segmented trajectory consistency distillation (arXiv 2404.13686): jumps within segments, fewer as it goes on."""
 
+    staged = True
+
     method: Literal["tscd"]
     segments: Annotated[tuple[Annotated[Int, Field(ge=1, le=1000)], ...], Field(min_length=1, max_length=16)] = Field(
         (8, 4, 2, 1), description="segments of the trajectory in each stage; all stages take as many steps"

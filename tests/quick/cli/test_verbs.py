@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -50,6 +51,18 @@ class TestHelp:
             assert verb.summary in text
         for flag in ("--multirun", "--config-dir", "--cfg", "--info", "--shell-completion", "--version"):
             assert flag in text
+
+    def test_alone_it_says_what_to_try(self, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        with contextlib.chdir(tmp_path):
+            text = said([], capfd)
+        assert list(tmp_path.iterdir()) == []
+        typed = [line.strip() for line in text.splitlines() if line.startswith("  tcdflow ")]
+        assert len(typed) == 5 and max(map(len, text.splitlines())) <= 120
+        for command in (shlex.split(re.split(r" {2,}", line)[0])[1:] for line in typed):
+            if command[0] == "init":
+                continue
+            overrides = [word for word in command if word not in ("-m", "check")]
+            assert Composer().compose([word.split(",")[0] for word in overrides]).spec.prompt
 
     @pytest.mark.parametrize("verb", PARSERS)
     def test_examples_are_commands_of_the_verb(self, verb: str) -> None:

@@ -137,6 +137,7 @@ def test_a_file_with_other_bytes_is_another_condition(at: Path) -> None:
         (("steps", "--reference", "teacher", "sampling.steps=3"), "there are sampling.steps=2"),
         (("steps", "--reference", "teacher", "--features", "pixls"), "did you mean 'pixels'?"),
         (("steps", "--reference", "teacher", "--features", "./x"), "there is no such file or folder"),
+        (("steps", "--over", "samplng.eta"), "did you mean 'sampling.eta'?"),
         (("steps", "--reference", "empty"), "holds fewer than two images"),
     ],
 )

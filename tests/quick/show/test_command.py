@@ -66,6 +66,11 @@ def test_a_mistake_is_one_line(
     assert said(capfd, "show", *argv, status=2).count("\n") == 1
 
 
+def test_a_sweep_is_named_by_its_cells(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cells").mkdir()
+    assert "is a sweep; name one of its cells/" in said(capfd, "show", str(tmp_path), status=2)
+
+
 class TestInit:
     """``tcdflow init``."""
 

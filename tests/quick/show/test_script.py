@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -14,12 +15,16 @@ from PIL import Image
 from tcdflow.cli.main import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError
+from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.parts.families.stable_diffusion import StableDiffusion
 from tcdflow.rerun.source import find
+from tcdflow.script.files import Files
+from tcdflow.script.images import Given
 from tcdflow.script.recorded import script_of
 from tcdflow.script.write import Known, write
 from tcdflow.spec.adapter import Adapter
 from tcdflow.spec.family import Family
+from tcdflow.spec.model import RuntimeSpec
 from tcdflow.spec.preprocessor import Preprocessor
 from tcdflow.spec.script import Lines, ScriptFiles, literal
 from tcdflow.spec.task import Task
@@ -110,6 +115,36 @@ def test_an_image_alone_leaves_the_device_to_the_machine(recorded: Recorded) -> 
     assert "seeds = [5]" in text
     assert "torch.cuda.is_available()" in text
     assert "set_num_threads" not in text
+
+
+@pytest.mark.parametrize(
+    ("runtime", "said"),
+    [
+        ({"device": "cuda:1"}, ['device = "cuda:1"', "dtype = torch.float16", "pipe.to(device)"]),
+        ({"device": "cuda", "dtype": "bfloat16"}, ["dtype = torch.bfloat16"]),
+        ({"device": "cuda", "offload": "model"}, ["pipe.fuse_lora", "pipe.enable_model_cpu_offload(device=device)"]),
+        ({"device": "cuda", "offload": "sequential"}, ["pipe.enable_sequential_cpu_offload(device=device)"]),
+        ({"device": "cuda", "offload": "group"}, ["pipe.enable_group_offload", 'use_stream=device.startswith("cuda")']),
+        ({"device": "cuda", "deterministic": True, "tf32": True}, ["enable_full_determinism()", "allow_tf32 = True"]),
+        ({"vae_slicing": True, "vae_tiling": True}, ["pipe.vae.enable_slicing()", "pipe.vae.enable_tiling()"]),
+    ],
+)
+def test_runtime_options_stand_in_the_order_of_a_run(runtime: dict[str, Any], said: list[str]) -> None:
+    options = RuntimeSpec.model_validate(runtime)
+    spec = JOB.spec.model_copy(update={"runtime": options})
+    text = write(type(JOB)(JOB.request, spec, JOB.files, JOB.lock))
+    ast.parse(text)
+    places = [text.index(one) for one in said]
+    assert places == sorted(places)
+    assert ("pipe.to(device)" in text) is (options.offload == "none")
+
+
+def test_files_of_the_hub_s_cache_are_named_by_their_repository() -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    root = Path(f"/home/x/hub/models--owner--some.name/snapshots/{commit}/unet")
+    found = Artifact("base", str(root), None, root, ("x.safetensors",), single=False)
+    files = Files(type(JOB)(JOB.request, JOB.spec, Artifacts.of([found])), Given())
+    assert files.where("base") == f"owner/some.name at {commit}"
 
 
 def refused(spec_or_call: Any) -> str:

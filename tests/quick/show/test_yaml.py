@@ -13,10 +13,12 @@ from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError
 from tcdflow.files.lock import LockedFile
 from tcdflow.record.key import run_key
+from tcdflow.rerun.source import find
 from tcdflow.show.experiment import of_run
 from tcdflow.spec.model import RunSpec
 from tests.fuzz.grammar import ODD_CHARACTERS, fitting
 from tests.helpers import Write, examples
+from tests.legacy.test_reruns import MADE, RUNS
 
 COMPOSER = Composer()
 PRESETS = [f"experiment={name}" for name in COMPOSER.options("experiment")]
@@ -70,6 +72,13 @@ def test_any_run(configs: Write, preset: str, words: Sequence[str], prompt: str)
     assert found.prompt == spec.prompt
     assert found.output == spec.output
     assert found.runtime == spec.runtime
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_records_of_earlier_versions(configs: Write, run: str) -> None:
+    recorded = find(MADE / run)
+    found = again(of_run(recorded.spec, recorded.lock, []), configs)
+    assert run_key(found, recorded.lock) == recorded.key
 
 
 def test_sources_on_the_hub_are_pinned(configs: Write) -> None:

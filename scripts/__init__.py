@@ -1,0 +1,1 @@
+"""Commands for those who develop tcdflow; they are not part of the package."""

@@ -1,0 +1,54 @@
+"""The trained parts as a pipeline in diffusers' layout, half precision, and the vocabulary beside it."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from PIL import Image
+
+from scripts.embedded_model.captions import BACKGROUNDS, COLOURS, STYLES, subjects
+from scripts.embedded_model.images import Icons
+from scripts.embedded_model.latents import views
+from scripts.embedded_model.teacher import Teacher, scheduler
+from scripts.embedded_model.tokens import tokenizer
+
+
+def pipeline(weights: Path, vae: Path, out: Path) -> None:
+    """Write the pipeline of a teacher and a VAE, in half precision."""
+    teacher = Teacher()
+    teacher.load_state_dict(torch.load(weights, weights_only=True))
+    parts: dict[str, Any] = {
+        "vae": AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32),
+        "unet": teacher.unet,
+        "text_encoder": teacher.text,
+        "tokenizer": tokenizer(),
+        "scheduler": scheduler(),
+    }
+    nothing = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
+    pipe = StableDiffusionPipeline(**parts, **nothing, requires_safety_checker=False)
+    pipe.to(dtype=torch.float16).save_pretrained(out)
+    sections = {
+        "styles": STYLES,
+        "colours": COLOURS,
+        "backgrounds": BACKGROUNDS,
+        "subjects": [s.name for s in subjects()],
+    }
+    text = "\n\n".join("\n".join([f"[{name}]", *words]) for name, words in sections.items())
+    (out / "vocabulary.txt").write_text(f"{text}\n", encoding="utf-8")
+
+
+def examples(icons: Icons, each: int, out: Path) -> None:
+    """Write training images with metadata.jsonl, as ``tcdflow distill data=folder`` takes them."""
+    out.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number, (view, rng) in enumerate(views(each)):
+        pixels = (icons.image(view, rng) * 255).round().clip(0, 255).astype("uint8")
+        name = f"{number:05}.png"
+        Image.fromarray(pixels).save(out / name)
+        lines.append(json.dumps({"file_name": name, "text": view.caption(random.Random(number))}))
+    (out / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
