@@ -9,10 +9,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from diffusers.hooks import group_offloading
-from diffusers.hooks.hooks import HookRegistry
-from diffusers.utils import logging as diffusers_logging
-from transformers.utils import logging as transformers_logging
+
+from tcdflow.libraries.scipy import put_off
+
+with put_off():
+    import diffusers.loaders.single_file_utils
+    from diffusers.hooks import group_offloading
+    from diffusers.hooks.hooks import HookRegistry
+    from diffusers.schedulers import KarrasDiffusionSchedulers
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for scheduler in KarrasDiffusionSchedulers:  # each of which is imported when one is made from another's config
+        getattr(diffusers.schedulers, scheduler.name)
 
 
 def lora_components(pipe: Any) -> list[str]:

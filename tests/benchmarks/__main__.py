@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import batches, gallery, gpu, overhead, plan, process, ray, resume, sweep, warm
+from tests.benchmarks import batches, gallery, gpu, overhead, plan, process, ray, resume, second, sweep, warm
 from tests.benchmarks.table import Figure, Row, show
 
 BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
     "process": process.run,
+    "second": second.run,
     "warm": warm.run,
     "plan": plan.run,
     "resume": resume.run,

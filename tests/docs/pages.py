@@ -60,5 +60,6 @@ README = Page(ROOT / "README.md")
 _BUILT = ROOT / "docs/_build"
 _DOCS = [Page(path) for path in sorted((ROOT / "docs").rglob("*.md")) if _BUILT not in path.parents]
 INDEX = Page(ROOT / "docs/index.md")
-PAGES = [README, *_DOCS]
+LANGUAGES = [Page(ROOT / "README.zh.md"), Page(ROOT / "README.ko.md")]
+PAGES = [README, *LANGUAGES, *_DOCS]
 """The README first: what it makes is there for the pages."""

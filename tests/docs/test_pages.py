@@ -156,7 +156,7 @@ def test_the_readme_and_the_index_lead_to_every_page() -> None:
 
 def whole_configs() -> list[tuple[Page, str]]:
     """Return each YAML of the pages that is an experiment of its own, with its page: it chooses what it overrides."""
-    blocks = [(page, block) for page in PAGES if page is not README for block in page.blocks("yaml")]
+    blocks = [(page, block) for page in PAGES if page.path.parent != ROOT for block in page.blocks("yaml")]
     return [(page, block) for page, block in blocks if "defaults:" in block and "/output: webp" not in block]
 
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from tcdflow.warm import place, start, wire
 from tests.helpers import Answer, environment, until
+from tests.zygote.client import Zygote
 
 
 class Room:
@@ -187,3 +188,109 @@ def test_a_directory_that_others_may_enter_is_not_used(empty: Room) -> None:
     empty.sockets.symlink_to(empty.root)
     assert "must be a directory of yours" in empty.command("warm", "start").line()
     empty.sockets.unlink()
+
+
+class Runs:
+    """A warm process with libraries imported, which the zygote forks, and runs in it."""
+
+    def __init__(self, room: Room, zygote: Zygote, cwd: Path) -> None:
+        self._room, self._cwd = room, cwd
+        self.env = {"XDG_RUNTIME_DIR": str(room.root), "TCDFLOW_WARM": "", "OMP_NUM_THREADS": "1"}
+        code = (
+            "from tcdflow.engine.threads import set_spinning; set_spinning(); "
+            "from tcdflow.warm.identity import digest, identity; print(digest(identity()))"
+        )
+        name = subprocess.run([sys.executable, "-c", code], env=self._env(), capture_output=True, text=True, timeout=60)
+        room.sockets.mkdir(0o700)
+        path = str(room.sockets / f"{name.stdout.strip()}.sock")
+        self.process = zygote.start(cwd=cwd, env=self.env, before="be_warm", twist=path)
+        until(lambda: start.ask(path, "status") is not None)
+
+    def start(self, *argv: str, umask: int = 0o022) -> subprocess.Popen[str]:
+        """Start a command."""
+        words = [sys.executable, "-m", "tcdflow", *argv]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(words, cwd=self._cwd, env=self._env(), stdout=pipe, stderr=pipe, text=True, umask=umask)
+
+    def run(self, *argv: str, umask: int = 0o022) -> Answer:
+        """Run a command in it."""
+        before = self._room.status()["commands"]
+        answer = self.end(self.start(*argv, umask=umask))
+        assert self._room.status()["commands"] == before + 1
+        return answer
+
+    def end(self, process: subprocess.Popen[str]) -> Answer:
+        out, err = process.communicate(timeout=120)
+        return Answer(process.returncode, out, err)
+
+    def _env(self) -> dict[str, str]:
+        env = environment(self.env)
+        del env["PYTEST_CURRENT_TEST"]
+        return env
+
+
+@pytest.fixture
+def runs(empty: Room, zygote: Zygote, tmp_path: Path) -> Iterator[Callable[[], Runs]]:
+    """Starts the process; before that, the zygote can run commands in processes of their own."""
+    yield lambda: Runs(empty, zygote, tmp_path)
+
+
+KINDS = {
+    "a": ["prompt=a red heart"],
+    "b": ["prompt=a fox", "loras=[]", "scheduler=ddim", "sampling.guidance_scale=3"],
+    "c": ["prompt=a red heart", "sampling.num_images=2", "lora_stack.fuse=false"],
+}
+OWN = ("started", "finished", "execution")
+
+
+def test_images_and_records_are_those_of_processes_of_their_own(
+    runs: Callable[[], Runs], zygote: Zygote, tmp_path: Path
+) -> None:
+    for name, words in KINDS.items():
+        assert zygote.run(*words, "sampling.steps=2", f"hydra.run.dir={name}", cwd=tmp_path).status == 0
+    cold = {name: json.loads((tmp_path / name / "run.json").read_text()) for name in KINDS}
+    for name in KINDS:
+        shutil.rmtree(tmp_path / name)
+    warm = runs()
+    for name in [*KINDS, *reversed(KINDS)]:
+        said = warm.run(*KINDS[name], "sampling.steps=2", f"hydra.run.dir={name}", umask=0o027)
+        assert said.status == 0
+        assert said.out.splitlines()[0] == f"{tmp_path}/{name}/000.png"
+        record = json.loads((tmp_path / name / "run.json").read_text())
+        assert [o["pixel_sha256"] for o in record["outputs"]] == [o["pixel_sha256"] for o in cold[name]["outputs"]]
+        assert {k: v for k, v in record.items() if k not in OWN} == {
+            k: v for k, v in cold[name].items() if k not in OWN
+        }
+        assert (tmp_path / name / "run.json").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_command_that_is_stopped_leaves_the_process_well(
+    number: signal.Signals, runs: Callable[[], Runs], empty: Room, tmp_path: Path
+) -> None:
+    warm = runs()
+    few = ["prompt=a red heart", "sampling.steps=1"]
+    expected = warm.run(*few, "hydra.run.dir=before")
+    assert expected.status == 0
+    long = warm.start("prompt=a fox", "sampling.num_images=200", "hydra.run.dir=long")
+    until(lambda: (tmp_path / "long/run.json").exists())
+    long.send_signal(number)
+    said = warm.end(long)
+    assert said.status == (-number if number == signal.SIGKILL else 130)
+    if number != signal.SIGKILL:
+        assert said.err.splitlines()[-1] == "tcdflow: interrupted"
+    until(lambda: not empty.status()["busy"])
+    assert json.loads((tmp_path / "long/run.json").read_text())["status"] == "interrupted"
+    assert warm.run(*few, "hydra.run.dir=after").status == 0
+    assert (tmp_path / "after/000.png").read_bytes() == (tmp_path / "before/000.png").read_bytes()
+
+
+def test_a_process_that_is_killed_ends_its_command_in_one_line(runs: Callable[[], Runs], tmp_path: Path) -> None:
+    warm = runs()
+    long = warm.start("prompt=a fox", "sampling.num_images=200", "hydra.run.dir=long")
+    until(lambda: (tmp_path / "long/run.json").exists())
+    warm.process.send(signal.SIGKILL)
+    said = warm.end(long)
+    assert said.status == 1
+    assert f"the warm process {warm.process.pid} ended before this command did" in said.line()
+    assert warm.end(warm.start("ls", "sampling")).status == 0
