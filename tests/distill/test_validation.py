@@ -93,6 +93,7 @@ def test_a_sheet_has_a_row_a_prompt_and_a_column_a_number_of_steps(whole: Path) 
     assert [(image["steps"], image["output"]["seed"]) for image in record["images"]] == [(1, 0), (1, 0), (2, 0), (2, 0)]
 
 
+@pytest.mark.slow
 def test_it_draws_what_runs_draw(whole: Path) -> None:
     """The LoRA's images are those of a run with the exported file, the teacher's those of a run with guidance."""
     record = json.loads((whole / "validation/00000004/validation.json").read_text("utf-8"))
@@ -106,7 +107,7 @@ def test_it_draws_what_runs_draw(whole: Path) -> None:
         assert max(high for _, high in difference.getextrema()) <= 1, where  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("fail_at", [1, 2])
+@pytest.mark.parametrize("fail_at", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_failure_after_a_validation_changes_nothing(
     whole: Path, prepare_small: Prepare, tmp_path: Path, fail_at: int
 ) -> None:
