@@ -15,7 +15,7 @@ from tcdflow.config.run_output import RunOutput
 from tcdflow.distill import record as records
 from tcdflow.distill.prepare import DistillRequest, PreparedDistillation, prepare, with_files
 from tcdflow.errors import ConfigError, Problem, TcdflowError
-from tcdflow.spec.tracker import Tracking
+from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.text import printable
 from tcdflow.tracking.follow import followed, remember, remembered
 
@@ -86,7 +86,7 @@ def distil(path: Path, prepared: PreparedDistillation, tracking: Tracking) -> in
 
     resume_collector()
     distillation = prepared.spec.distill
-    told_by = tracking if is_main() else Tracking()
+    told_by = tracking if is_main() else UNTRACKED
     with (
         followed(path, told_by, warn) as told,
         DistillBar(distillation.steps, distillation.batch, silent=not is_main()) as bar,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tcdflow.errors import Problem
 from tcdflow.spec.problems import problems_of
-from tcdflow.spec.tracker import Tracking
+from tcdflow.spec.tracker import UNTRACKED, Tracking
 
 Origin = Callable[[str], str | None]
 """Says which override or file set a key."""
@@ -31,12 +31,12 @@ def lock_of(value: Any, origin: Origin, problems: list[Problem]) -> str | None:
 def tracking_of(value: Any, origin: Origin, problems: list[Problem]) -> Tracking:
     """Return the trackers that a config chooses, all of them installed; ``problems`` collects what is wrong."""
     if not value:
-        return Tracking()
+        return UNTRACKED
     try:
         found = Tracking.model_validate({"tracker": value})
     except ValidationError as error:
         problems += problems_of(error, Tracking, origin)
-        return Tracking()
+        return UNTRACKED
     for name, one in found.tracker.items():
         if find_spec(one.package) is None:
             what = f"is not installed; pip install 'tcdflow[{one.kind}]'"

@@ -40,7 +40,7 @@ from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.spec.tracker import Tracking
+from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.spec.types import Settings
 from tcdflow.text import first_line, joined
 
@@ -81,7 +81,7 @@ class Composition:
     config: DictConfig = field(repr=False, compare=False)
     sweep: SweepSpec = field(default_factory=SweepSpec)
     lock: str | None = None
-    tracking: Tracking = field(default_factory=Tracking)
+    tracking: Tracking = UNTRACKED
     allow_pickle: bool = False
     fetch: bool = False
     personal: PersonalDefaults | None = None

@@ -13,7 +13,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.permission import permitted
 from tcdflow.spec import distill_rules
 from tcdflow.spec.distill import DistillSpec
-from tcdflow.spec.tracker import Tracking
+from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.spec.types import Settings
 
 CONFIG_NAME = "distillation"
@@ -39,7 +39,7 @@ class DistillComposition:
     choices: dict[str, Any]
     config: DictConfig = field(repr=False, compare=False)
     lock: str | None = None
-    tracking: Tracking = field(default_factory=Tracking)
+    tracking: Tracking = UNTRACKED
     allow_pickle: bool = False
     fetch: bool = False
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from tcdflow.config.overrides import ParsedOverride
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.spec.tracker import Tracking
+from tcdflow.spec.tracker import UNTRACKED, Tracking
 
 
 @dataclass(frozen=True)
@@ -32,4 +32,4 @@ class Draft:
     referenced: frozenset[str]
     config: DictConfig = field(repr=False, compare=False)
     lock: str | None = None
-    tracking: Tracking = field(default_factory=Tracking)
+    tracking: Tracking = UNTRACKED

@@ -25,7 +25,7 @@ from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
 from tcdflow.request.request import Prepared, network_of
 from tcdflow.spec.model import OutputSpec, RunSpec
-from tcdflow.spec.tracker import Tracking
+from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.sweeps import order
 from tcdflow.sweeps.files import SweepFiles
 from tcdflow.sweeps.names import cell_names, sweep_name
@@ -49,7 +49,7 @@ class Planned:
     plan: Plan
     warnings: list[str] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
-    tracking: Tracking = field(default_factory=Tracking)
+    tracking: Tracking = UNTRACKED
 
 
 @dataclass

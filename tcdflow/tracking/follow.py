@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from tcdflow.errors import OutputError
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import read_model
-from tcdflow.spec.tracker import Tracker, Tracking
+from tcdflow.spec.tracker import UNTRACKED, Tracker, Tracking
 from tcdflow.text import printable, shortened
 from tcdflow.tracking.order import LATE, Order, Report
 
@@ -80,7 +80,7 @@ def remembered(directory: Path) -> Tracking:
     """
     path = directory / FILE_NAME
     if not path.is_file():
-        return Tracking()
+        return UNTRACKED
     return read_model(path, Tracking, most=_MAX_BYTES, what="file of trackers")
 
 
