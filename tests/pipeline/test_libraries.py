@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
 from tcdflow.libraries.hydra import JOB_LINE, without_job_lines
+from tests.helpers import python
 from tests.quick.project.test_libraries import PRIVATE, UNDOCUMENTED
 
 USES = PRIVATE | UNDOCUMENTED
@@ -46,3 +48,22 @@ def test_hydra_still_writes_the_line_that_is_left_out(monkeypatch: pytest.Monkey
         sys.stderr.write("other\n")
         _ = failed.return_value
     assert stderr.getvalue() == said + "other\n"
+
+
+def test_a_run_imports_no_scipy_and_what_uses_it_finds_it(tmp_path: Path) -> None:
+    """Losses of object detection, beta sigmas and LMS: those that import it as they are imported."""
+    code = """if True:
+        import sys
+        import tcdflow.engine.engine
+        parts = ("scipy.integrate", "scipy.optimize", "scipy.stats")
+        assert not set(parts) & sys.modules.keys()
+        from diffusers import DPMSolverMultistepScheduler, LMSDiscreteScheduler
+        from transformers.loss.loss_for_object_detection import linear_sum_assignment
+        assert linear_sum_assignment([[1, 2], [0, 1]])[1].tolist() == [0, 1]
+        DPMSolverMultistepScheduler(use_beta_sigmas=True).set_timesteps(3)
+        lms = LMSDiscreteScheduler()
+        lms.set_timesteps(3)
+        assert round(lms.get_lms_coefficient(2, 1, 0), 2) == -3.46
+        assert set(parts) <= sys.modules.keys()
+    """
+    assert (done := python("-c", code, cwd=tmp_path)).returncode == 0, done.stderr

@@ -59,7 +59,7 @@ def test_a_working_directory_that_has_gone(
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    for argv in (["check"], [], ["rerun", "x"], ["ls"]):
+    for argv in (["check"], ["rerun", "x"], ["ls"]):
         assert dispatch(argv) == 2
         out, err = capfd.readouterr()
         assert (out, err) == (
