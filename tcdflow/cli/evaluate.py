@@ -15,7 +15,7 @@ EXAMPLES = (
         "each condition's Fréchet distance from the teacher's images, over seed sets",
     ),
     (
-        "tcdflow evaluate outputs/all --reference outputs/all scheduler.name=ddim sampling.steps=50 --features pixels",
+        "tcdflow evaluate outputs/all --reference outputs/all scheduler.name=ddim sampling.steps=16 --features pixels",
         "from some of the images themselves, on their colours",
     ),
 )
