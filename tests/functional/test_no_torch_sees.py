@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.quick.cli.test_no_torch import forked, run
+from tests.functional.test_no_torch import forked, run
 
 
 def test_the_harness_sees_torch(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 import tcdflow
 from tcdflow import embedded
 from tcdflow.record import document
+from tests.functional.test_no_torch import HARNESS, HEAVY
 from tests.helpers import left_behind, python
 from tests.hub import StandInHub
-from tests.quick.cli.test_no_torch import HARNESS, HEAVY
 from tests.rerun.conftest import Tcdflow, edit
 
 UNET = "unet/diffusion_pytorch_model.safetensors"

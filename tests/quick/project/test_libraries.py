@@ -125,12 +125,13 @@ def elsewhere() -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize("path", elsewhere(), ids=lambda path: path.relative_to(ROOT / "tcdflow").as_posix())
-def test_private_parts_are_named_in_their_librarys_module_alone(path: Path) -> None:
-    source = path.read_text("utf-8")
-    where = "use something public, or move it to tcdflow/libraries/ with the reason"
-    assert list(private_names(source)) == [], where
-    assert set(patched(source)) - SETTINGS - STREAMS == set(), where
+def test_private_parts_are_named_in_their_librarys_module_alone() -> None:
+    found = {}
+    for path in elsewhere():
+        source = path.read_text("utf-8")
+        if names := [*private_names(source), *(set(patched(source)) - SETTINGS - STREAMS)]:
+            found[path.relative_to(ROOT).as_posix()] = names
+    assert found == {}, "use something public, or move it to tcdflow/libraries/ with the reason"
 
 
 def test_those_that_are_used_are_listed_here() -> None:
