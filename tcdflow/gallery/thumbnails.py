@@ -23,6 +23,7 @@ from PIL import Image
 
 from tcdflow.errors import OutputError
 from tcdflow.gallery.images import Shown
+from tcdflow.libraries.python import free_logging
 from tcdflow.record.atomic import remove_abandoned, write_bytes
 from tcdflow.record.cleanup import remove_link
 from tcdflow.record.data import opened
@@ -125,6 +126,7 @@ class Thumbnails:
         if not work or time.monotonic() >= end:
             return {path: Look(None) for path, _ in work}
         all_formats()  # registries load their parts in one thread
+        free_logging()  # a sweep that was interrupted ends with this
         pool = ThreadPoolExecutor(min(_THREADS, _processors()), thread_name_prefix="thumbnail")
         try:
             looks = list(pool.map(lambda one: self._made(*one) if time.monotonic() < end else Look(None), work))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
+from contextlib import suppress
 
 
 def finish_threads_and_handlers() -> None:
@@ -17,3 +19,16 @@ def finish_threads_and_handlers() -> None:
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+
+
+def free_logging() -> None:
+    """Release the lock of ``logging``, if an interrupt has left it with this thread.
+
+    A KeyboardInterrupt that comes between the taking of that lock and the ``try`` after it leaves it taken. This thread
+    can take it again; others, in which Pillow logs as it reads an image, would wait for ever.
+
+    Private: ``logging._lock``. In its place: nothing public says that the lock is held.
+    """
+    with suppress(RuntimeError):  # it is not this thread's (any more)
+        while True:
+            logging._lock.release()  # type: ignore[attr-defined]

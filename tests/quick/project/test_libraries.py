@@ -30,6 +30,7 @@ PRIVATE = {
     "diffusers.hooks.group_offloading._LAYER_EXECUTION_TRACKER": "taking group offloading off",
     "diffusers.hooks.group_offloading._LAZY_PREFETCH_GROUP_OFFLOADING": "taking group offloading off",
     "threading._shutdown": "waiting for threads before a process leaves without teardown",
+    "logging._lock": "threads that go on logging after an interrupt",
     "atexit._run_exitfuncs": "running exit handlers before a process leaves without teardown",
 }
 """Each private name that is used, and what for."""
