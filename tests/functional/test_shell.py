@@ -148,8 +148,8 @@ def test_at_a_terminal(tmp_path: Path) -> None:
 def typed(keys: list[bytes], where: Path, env: dict[str, str]) -> bytes:
     """Type into a shell, each as soon as it asks for more, and return what the terminal shows.
 
-    An interrupt is typed again after a second of silence: Python's ``readline`` does not see one that comes between the
-    prompt and its waiting for keys; nobody types that fast.
+    Enter follows an interrupt after a second of silence: Python's ``readline`` sees one that comes between the prompt
+    and its waiting for keys only then. Nobody types that fast.
     """
     pid, terminal = pty.fork()
     if pid == 0:
@@ -161,7 +161,7 @@ def typed(keys: list[bytes], where: Path, env: dict[str, str]) -> bytes:
             if select.select([terminal], [], [], 1)[0]:
                 shown += os.read(terminal, 65536)
             elif last.endswith(INTERRUPT):
-                os.write(terminal, last)
+                os.write(terminal, b"\n")
         os.write(terminal, key)
         shown, last = shown + b"typed", key
     with suppress(OSError):  # how Linux says that the other end is closed
