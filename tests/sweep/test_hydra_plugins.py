@@ -216,7 +216,7 @@ def test_the_guard_goes_along_to_other_processes(configs: Write, tmp_path: Path)
     assert not witness.exists()
 
 
-@pytest.mark.slow  # one time in ten or so the process does not end: an interrupt between a library's lock and its release
+@pytest.mark.slow  # one time in ten the process does not end: an interrupt within some lock, not found yet
 def test_an_interrupt_ends_it(zygote: Zygote, at: Path) -> None:
     process = zygote.start("-m", *OPTUNA, "hydra.sweeper.n_trials=500", "hydra.sweep.dir=s", cwd=at)
     until(lambda: process.ended() or any(record.status == "done" for record in records(at).values()))
