@@ -20,7 +20,7 @@ from tcdflow.config import plugins
 from tcdflow.config.axes import ends
 from tcdflow.config.compose import Composer
 from tcdflow.config.plugins import Drive, drive
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import ConfigError, Problem, RecordError
 from tcdflow.multirun.hydra_sweep import Task
 from tcdflow.record import document
 from tcdflow.record.document import Record
@@ -216,10 +216,17 @@ def test_the_guard_goes_along_to_other_processes(configs: Write, tmp_path: Path)
     assert not witness.exists()
 
 
-@pytest.mark.slow  # one time in ten the process does not end: an interrupt within some lock, not found yet
+def one_is_done(at: Path) -> bool:
+    """Say whether a cell is done; what changes while it is looked at is looked at again."""
+    try:
+        return any(record.status == "done" for record in records(at).values())
+    except (OSError, RecordError):
+        return False
+
+
 def test_an_interrupt_ends_it(zygote: Zygote, at: Path) -> None:
     process = zygote.start("-m", *OPTUNA, "hydra.sweeper.n_trials=500", "hydra.sweep.dir=s", cwd=at)
-    until(lambda: process.ended() or any(record.status == "done" for record in records(at).values()))
+    until(lambda: process.ended() or one_is_done(at))
     process.send(signal.SIGINT)
     answer = process.end()
     assert answer.status == 130 and "tcdflow: interrupted" in answer.err and "Traceback" not in answer.err, answer

@@ -107,6 +107,7 @@ class Zygote:
 
     def close(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
+        self._end_last()
         self._process.stdin.close()
         self._process.wait(60)
         self._process.stdout.close()
