@@ -22,6 +22,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusio
 from scripts.embedded_model.captions import BACKGROUNDS, COLOURS, STYLES, Subject, View, subjects
 from scripts.embedded_model.images import Icons, Pixels
 from tcdflow import embedded
+from tcdflow.evaluate.distance import Array, Components, Gaussian, frechet, nearest
 
 _POOLED: Final = 16
 _DIMENSIONS: Final = 48
@@ -67,22 +68,13 @@ WAYS: Final = (
 )
 
 
-def pooled(images: Sequence[npt.NDArray[Any]]) -> Pixels:
+def pooled(images: Sequence[npt.NDArray[Any]]) -> Array:
     """Return images, square and of values in [0, 1], as rows of 16 × 16 × 3 numbers."""
     rows = []
     for image in images:
         width = image.shape[0] // _POOLED
         rows.append(image.reshape(_POOLED, width, _POOLED, width, 3).mean((1, 3)).ravel())
-    return np.stack(rows).astype(np.float32)
-
-
-def frechet(one: Pixels, other: Pixels) -> float:
-    """Return the Fréchet distance of two sets of rows, each as a Gaussian."""
-    first, second = one.astype(np.float64), other.astype(np.float64)
-    a, b = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
-    roots = np.sqrt(np.clip(np.linalg.eigvals(a @ b).real, 0, None)).sum()
-    apart = np.square(first.mean(0) - second.mean(0)).sum()
-    return float(apart + np.trace(a) + np.trace(b) - 2 * roots)
+    return np.stack(rows).astype(np.float64)
 
 
 class Judge:
@@ -100,21 +92,16 @@ class Judge:
         self._rows = pooled([icons.image(view) for view in views])
         mirrored = self._rows.reshape(-1, _POOLED, _POOLED, 3)[:, :, ::-1].reshape(self._rows.shape)
         self._either_way = np.concatenate([self._rows, mirrored])
-        self._mean = self._rows.mean(0)
-        _, _, axes = np.linalg.svd(self._rows - self._mean, full_matrices=False)
-        self._axes = axes[:_DIMENSIONS].T
+        self._project = Components.of(self._rows, _DIMENSIONS)
 
-    def accuracy(self, rows: Pixels, wanted: Sequence[Subject]) -> float:
+    def accuracy(self, rows: Array, wanted: Sequence[Subject]) -> float:
         """Return the share of images whose nearest training image has the wanted subject."""
-        far = np.square(self._either_way).sum(1) - 2 * rows @ self._either_way.T
-        nearest = far.argmin(1) % len(self._subjects)
-        return float(np.mean([self._subjects[n] == one for n, one in zip(nearest, wanted, strict=True)]))
+        near = nearest(rows, self._either_way) % len(self._subjects)
+        return float(np.mean([self._subjects[n] == one for n, one in zip(near, wanted, strict=True)]))
 
-    def distance(self, rows: Pixels) -> float:
+    def distance(self, rows: Array) -> float:
         """Return the Fréchet distance from the training images, in their principal components."""
-        return frechet(
-            (rows - self._mean) @ self._axes * _POOLED**0.5, (self._rows - self._mean) @ self._axes * _POOLED**0.5
-        )
+        return _POOLED * frechet(Gaussian.of(self._project(rows)), Gaussian.of(self._project(self._rows)))
 
 
 class Model:
@@ -166,8 +153,7 @@ def colours(model: Model, icons: Icons, way: Way) -> str:
     wanted = [View(one, STYLES[0], list(COLOURS)[n % len(COLOURS)], "white") for n, one in enumerate(known)]
     views = [View(one, STYLES[0], colour, "white") for one in known for colour in (None, *COLOURS)]
     there, made = pooled([icons.image(view) for view in views]), pooled(model.images([v.plain() for v in wanted], way))
-    nearest = [views[int(np.square(there - row).sum(1).argmin())] for row in made]
-    pairs = list(zip(nearest, wanted, strict=True))
+    pairs = list(zip([views[number] for number in nearest(made, there)], wanted, strict=True))
     subject = np.mean([a.subject == b.subject for a, b in pairs])
     colour = np.mean([a.colour == b.colour for a, b in pairs])
     both = np.mean([a.subject == b.subject and a.colour == b.colour for a, b in pairs])
