@@ -24,6 +24,7 @@ from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.libraries.diffusers import lora_components, lora_warnings, quiet
 from tcdflow.pipeline import block_weights
 from tcdflow.pipeline.adapter_names import adapter_name
+from tcdflow.pipeline.fusing import fuse
 from tcdflow.pipeline.lora_names import LoraNames, Place
 from tcdflow.pipeline.lora_weights import Change, LoraWeights
 from tcdflow.pipeline.merge import merge as merged
@@ -306,7 +307,7 @@ class LoraStack:
             away = self._device is not None and self._device.type != home.type
             if away:
                 layer.to(self._device)
-            layer.merge()  # of each layer, this is what diffusers' fuse_lora does
+            fuse(layer)  # of each layer, this is what diffusers' fuse_lora does
             if away:
                 for name, parameter in base.named_parameters():
                     parameter.data = memory[name].copy_(parameter.data)
