@@ -8,6 +8,7 @@ What a step leaves behind is undone exactly, so that a run has the same bits wha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -58,18 +59,20 @@ class Needs(NamedTuple):
 
 
 class Component:
-    """A part of a pipeline that holds weights; its modules are listed once, since walking through them takes long."""
+    """A part of a pipeline that holds weights, as it computes since the latest LoRA stack was attached."""
 
     def __init__(self, module: torch.nn.Module) -> None:
-        self._class = type(module).__name__
-        self._modules = list(module.modules())
+        self._module = module
 
+    @cached_property
     def described(self) -> dict[str, str]:
-        """Return what it computes with now; if its weights have several dtypes, all of them, joined by ``+``."""
-        weights = (weight for module in self._modules for weight in module.parameters(recurse=False))
-        kinds = {(weight.dtype, weight.device) for weight in weights}
+        """What it computes with; if its weights have several dtypes, all of them, joined by ``+``.
+
+        Asked for after an image was made, when everything is where it computes; walking through modules takes long.
+        """
+        kinds = {(weight.dtype, weight.device) for weight in self._module.parameters()}
         return {
-            "class": self._class,
+            "class": type(self._module).__name__,
             "dtype": "+".join(sorted({str(dtype).removeprefix("torch.") for dtype, _ in kinds})),
             "device": "+".join(sorted({str(device) for _, device in kinds})),
         }
