@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tcdflow.errors import ConfigError
+from tcdflow.pipeline import fusing, loras
 from tcdflow.pipeline.loras import LoraStack, StackEntry
 from tests.standins import Family, LoraKind, StandIns
 
@@ -312,12 +313,14 @@ def test_a_failure_while_fusing_leaves_no_trace(
 ) -> None:
     from peft.tuners.lora.layer import Conv2d
 
-    def fail(self: Any, *args: Any, **kwargs: Any) -> None:
-        raise torch.OutOfMemoryError("none left")
+    def fail_at_last(layer: Any) -> None:
+        fusing.fuse(layer)
+        if isinstance(layer, Conv2d):
+            raise torch.OutOfMemoryError("none left")
 
     pipe = pipes("sd15")
     before = weights(pipe)
-    monkeypatch.setattr(Conv2d, "merge", fail)
+    monkeypatch.setattr(loras, "fuse", fail_at_last)
     with pytest.raises(torch.OutOfMemoryError):
         LoraStack(pipe).attach([entry(standins, "sd15", "style"), entry(standins, "sd15", "tcd")], fuse=True)
     assert_same(before, weights(pipe))
