@@ -26,9 +26,8 @@ LARGE: dict[str, Callable[[], Sequence[Row | Figure]]] = {
     "full.run": full.run_one,
     "full.sweep": full.run_sweep,
     "full.hash": full.run_hash,
-    "full.xl": full.run_xl,
 }
-"""Those that make bases of gigabytes, and are run only when they are named."""
+"""Those that make gigabytes of weights, and are run only when they are named."""
 
 
 def main(names: list[str]) -> None:

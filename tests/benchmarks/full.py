@@ -1,8 +1,8 @@
-"""Bases of the real size on a CPU against the tightest script: seconds, CPU seconds and memory of whole processes.
+"""A base of the real size on a CPU against the tightest script: seconds, CPU seconds and memory of whole processes.
 
-``python -m tests.benchmarks full`` makes the bases (2 and 7 GB, random weights) in a temporary folder; all of it takes
-a quarter of an hour. Its parts are ``full.run``, ``full.sweep``, ``full.hash`` and ``full.xl``. The folder that
-``FULL_BASES`` names keeps the bases from one part to the next. Images are small and steps few, since what they take is
+``python -m tests.benchmarks full`` makes a base of SD 1.5 (2 GB, random weights) in a temporary folder; all of it takes
+a quarter of an hour. Its parts are ``full.run``, ``full.sweep`` and ``full.hash``. The folder that ``FULL_BASES`` names
+keeps the base from one part to the next. Images are small and steps few, since what they take is
 the model's own work on both sides. The script computes with as many threads, which spin as briefly.
 """
 
@@ -73,7 +73,7 @@ Work = Callable[[Case, Path], Cost]
 
 def run() -> list[Row | Figure]:
     """Measure all parts."""
-    return [*run_one(), *run_sweep(), *run_hash(), *run_xl()]
+    return [*run_one(), *run_sweep(), *run_hash()]
 
 
 def run_one() -> list[Row | Figure]:
@@ -110,13 +110,6 @@ def run_hash() -> list[Row | Figure]:
     return [
         Row("SD 1.5, hashing its 2 GB, seconds, against reading them (from memory)", times["hashed"], times["read"])
     ]
-
-
-def run_xl() -> list[Row | Figure]:
-    """One run of SDXL from float16 files in bfloat16: float32 would take 14 GB for the weights alone."""
-    with _bases("sdxl") as (base, loras):
-        ours, other = _pairs(Case(base, loras[:1], size="sdxl", dtype="bfloat16"), by_run, by_script, 1)
-    return [*_process("SDXL, bfloat16, one image and all files hashed", ours, other), *_stages(ours, other)]
 
 
 def by_run(case: Case, where: Path) -> Cost:
