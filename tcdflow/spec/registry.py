@@ -113,6 +113,21 @@ class NameOf:
 
 
 @dataclass(frozen=True)
+class NamesOf(NameOf):
+    """Annotation of a field that holds names of parts, each once, and takes one alone: ``clip`` or ``[clip, ssim]``."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        one = super().__get_pydantic_json_schema__(schema, handler)
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}]}
+
+    def _known(self, value: object) -> tuple[str, ...]:  # type: ignore[override]
+        names = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not names or len(set(map(str, names))) < len(names):
+            raise ValueError("must be a name or a list of names, each once")
+        return tuple(super(NamesOf, self)._known(name) for name in names)
+
+
+@dataclass(frozen=True)
 class OneOf:
     """Annotation of a field that holds the settings of one part: ``Annotated[Scheduler, OneOf(SCHEDULERS, "name")]``.
 
