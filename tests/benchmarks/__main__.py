@@ -1,11 +1,12 @@
-"""Run the benchmarks named, or all of them, and print one table."""
+"""Run the benchmarks named, or all that install nothing, and print one table."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from tests.benchmarks import batches, gallery, gpu, overhead, plan, process, ray, resume, second, sweep, warm
+from tests.benchmarks import batches, gallery, gpu, overhead, peers, plan, process, ray, resume, second, sweep, warm
 from tests.benchmarks.table import Figure, Row, show
 
 BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
@@ -23,14 +24,23 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
 }
 
 
-def main(names: list[str]) -> None:
-    unknown = set(names) - set(BENCHMARKS)
-    if unknown:
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+PEERS = "peers"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; alone: {PEERS}")
+    parser.add_argument("--venvs", type=Path, help=f"for {PEERS}: a folder that keeps what is installed")
+    arguments = parser.parse_args()
+    if arguments.names == [PEERS]:
+        print(peers.run(arguments.venvs))
+        return
+    if unknown := set(arguments.names) - set(BENCHMARKS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}; alone: {PEERS}")
     rows: list[Row | Figure] = []
-    for name in names or list(BENCHMARKS):
+    for name in arguments.names or list(BENCHMARKS):
         rows += BENCHMARKS[name]()
     print(show(rows))
 
 
-main(sys.argv[1:])
+main()
