@@ -13,6 +13,7 @@ from tcdflow.cli.described import of_spec, row
 from tcdflow.cli.files import megabytes
 from tcdflow.cli.warn import warn
 from tcdflow.errors import RecordError
+from tcdflow.record.document import Record
 from tcdflow.record.key import run_key
 from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec.paths import at_home
@@ -141,6 +142,22 @@ def _lines(recorded: Recorded) -> Iterator[str]:
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         yield row("images", one_line(", ".join(names[:_SHOWN])) + more)
+    if record is not None:
+        for line in _measured(recorded.path, record):
+            yield row("measured", one_line(line))
+
+
+def _measured(path: Path, record: Record) -> Iterator[str]:
+    """Yield what ``tcdflow measure`` has found of a run, and with what."""
+    from tcdflow.gallery.measured import Files
+    from tcdflow.gallery.runs import of_record
+
+    files = Files(None)
+    for column, number in files.of(of_record(path if path.is_dir() else path.parent, record)).items():
+        with_what = ["against", *number.measures.against] if number.measures.against else []
+        with_what += ["by", number.measures.source] if number.measures.source else []
+        yield " ".join([column, f"{number.value:g}", *with_what])
+    warn(files.notes)
 
 
 def _computed(environment: dict[str, Any]) -> Iterator[str]:

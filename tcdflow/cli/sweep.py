@@ -44,7 +44,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
 
 def process() -> Process:
     """Return what this process has for a sweep."""
-    return Process(engine(reusable=True), interrupted)
+    return Process(engine(reusable=True), interrupted, engine(reusable=False))
 
 
 class Terminal(Watcher):

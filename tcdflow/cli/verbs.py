@@ -66,6 +66,7 @@ _ROWS = (
     ("show", "PATH", "show what a run or image was made with; --yaml, --python write it", _RUNS, ()),
     ("distill", "[OVERRIDE ...]", "train a LoRA for few steps; --check shows what it takes", _OVERRIDES, _OVERRIDES),
     ("evaluate", "DIR ...", "compare what sweeps have made with a reference, by numbers", _RUNS, _RUNS),
+    ("measure", "DIR METRIC ...", "measure images: against prompts, or a reference such as more steps", _RUNS, ()),
     ("track", "DIR [OVERRIDE ...]", "hand what is done to a tracker: TensorBoard, MLflow, W&B", _RUNS, _OVERRIDES),
     ("gallery", "DIR ...", "write the page to look at runs and sweeps with", _RUNS, _RUNS),
     ("shell", "[FILE]", "run commands line by line, with the model loaded once", _RUNS, ()),

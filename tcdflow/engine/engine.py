@@ -157,7 +157,7 @@ class Engine:
         execution = {
             "pipeline": type(pipe).__name__,
             "scheduler": type(pipe.scheduler).__name__,
-            "components": {name: part.described() for name, part in loaded.parts.items()},
+            "components": {name: dict(part.described) for name, part in loaded.parts.items()},
             "loras": [
                 {
                     "name": found.name,

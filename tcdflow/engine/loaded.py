@@ -8,6 +8,7 @@ What a step leaves behind is undone exactly, so that a run has the same bits wha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -16,10 +17,12 @@ from tcdflow.engine.fingerprint import fingerprint
 from tcdflow.engine.images import ImageCache
 from tcdflow.engine.prompts import PromptCache
 from tcdflow.engine.watch import Stopwatch
+from tcdflow.files.artifact import Artifact
 from tcdflow.files.resolve import Artifacts
 from tcdflow.pipeline import adapters, base, vaes
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
 from tcdflow.pipeline.optimizations import Optimizations
+from tcdflow.pipeline.stored import StoredWeights
 from tcdflow.spec.model import RunSpec
 
 
@@ -58,18 +61,20 @@ class Needs(NamedTuple):
 
 
 class Component:
-    """A part of a pipeline that holds weights; its modules are listed once, since walking through them takes long."""
+    """A part of a pipeline that holds weights, as it computes since the latest LoRA stack was attached."""
 
     def __init__(self, module: torch.nn.Module) -> None:
-        self._class = type(module).__name__
-        self._modules = list(module.modules())
+        self._module = module
 
+    @cached_property
     def described(self) -> dict[str, str]:
-        """Return what it computes with now; if its weights have several dtypes, all of them, joined by ``+``."""
-        weights = (weight for module in self._modules for weight in module.parameters(recurse=False))
-        kinds = {(weight.dtype, weight.device) for weight in weights}
+        """What it computes with; if its weights have several dtypes, all of them, joined by ``+``.
+
+        Asked for after an image was made, when everything is where it computes; walking through modules takes long.
+        """
+        kinds = {(weight.dtype, weight.device) for weight in self._module.parameters()}
         return {
-            "class": self._class,
+            "class": type(self._module).__name__,
             "dtype": "+".join(sorted({str(dtype).removeprefix("torch.") for dtype, _ in kinds})),
             "device": "+".join(sorted({str(device) for _, device in kinds})),
         }
@@ -88,7 +93,7 @@ class Loaded:
         scheduler_config: of the scheduler that the base came with.
         stack: the LoRAs.
         optimizations: of the runtime.
-        reusable: whether what the stack changes can be restored.
+        stored: the files of the base, which stay open if what the stack changes is to be restored; else None.
         inputs: images that runs were given.
         prompts: embeddings, of this pipeline and stack.
         attached: what LoRAs were found to fit.
@@ -105,7 +110,7 @@ class Loaded:
     scheduler_config: dict[str, Any]
     stack: LoraStack
     optimizations: Optimizations
-    reusable: bool
+    stored: StoredWeights | None
     inputs: ImageCache
     prompts: PromptCache
     attached: tuple[Attached, ...] = ()
@@ -126,9 +131,10 @@ class Loaded:
             config = dict(pipe.scheduler.config)
             held = Optimizations(pipe, spec.family.denoiser(pipe), spec.runtime, where, dtype)
             held.before_loras()
-            stack = LoraStack(base.lora_loader(pipe, spec), restorable=reusable, device=where)
+            stored = _stored(artifacts.base) if reusable else None
+            stack = LoraStack(base.lora_loader(pipe, spec), restorable=reusable, stored=stored, device=where)
         loaded = cls(
-            needs, spec, pipe, where, dtype, config, stack, held, reusable, ImageCache(where), PromptCache(where)
+            needs, spec, pipe, where, dtype, config, stack, held, stored, ImageCache(where), PromptCache(where)
         )
         with watch.stage("loras"):
             loaded._attach_loras(spec, artifacts)
@@ -143,7 +149,7 @@ class Loaded:
         """Say whether another run can be reached without reloading the base."""
         if self.needs == needs:
             return True
-        movable = self.needs.base == needs.base and self.reusable and not self.optimizations.final
+        movable = self.needs.base == needs.base and self.stack.restorable and not self.optimizations.final
         return movable and (self.needs.pipeline == needs.pipeline or self.optimizations.portable)
 
     def move(self, spec: RunSpec, artifacts: Artifacts, needs: Needs, watch: Stopwatch) -> None:
@@ -172,7 +178,7 @@ class Loaded:
             self.pipe, spec.family.denoiser(self.pipe), spec.runtime, self.device, self.dtype
         )
         self.optimizations.before_loras()
-        self.stack = LoraStack(base.lora_loader(self.pipe, spec), restorable=self.reusable, device=self.device)
+        self.stack = LoraStack(base.lora_loader(self.pipe, spec), stored=self.stored, device=self.device)
 
     def _attach_loras(self, spec: RunSpec, artifacts: Artifacts) -> None:
         entries = [
@@ -184,3 +190,7 @@ class Loaded:
         self.denoiser = spec.family.denoiser(self.pipe)
         self.parts = {name: Component(part) for name, part in found if isinstance(part, torch.nn.Module)}
         self.attention = tuple(sorted({type(p).__name__ for p in self.denoiser.attn_processors.values()}))
+
+
+def _stored(base: Artifact) -> StoredWeights:
+    return StoredWeights(base.root / name for name in base.files if name.endswith(".safetensors"))

@@ -78,18 +78,15 @@ def compared(images: Iterable[Shown], over: Sequence[str] = ()) -> Compared:
         ConfigError: if a key is no setting of the runs.
         RecordError: if there is no prompt of which each condition has an image, or a record says no settings.
     """
-    varied = (*_VARIED, *over)
-    images = [image for image in images if image.run.again and "prompt" in image.run.settings]
-    known = dict.fromkeys(key for image in images for key in image.run.settings)
-    if wrong := [key for key in over if key not in known]:
-        raise ConfigError([unknown("--over", key, list(known), "is no setting of these runs") for key in wrong])
-    there, lacking = _grouped(images, varied, over)
+    images = of_runs(images)
+    check_over(images, over)
+    there, lacking = grouped(images, over)
     if not there:
         raise RecordError("there is no image of a run to evaluate (of a distillation: sweep over its LoRA)")
     cases, ranks, warnings = _common(there)
     if lacking:
         warnings.append(f"{counted(lacking, 'condition')} left out: no image is there")
-    settings = _varying([next(iter(found[cases[0]].values())).run for found in there], varied)
+    settings = _varying(there, over)
     conditions = []
     for found, own, said in zip(there, settings, _labels(settings), strict=True):
         ordered = {case: [found[case][seed] for seed in sorted(found[case])] for case in cases}
@@ -100,12 +97,34 @@ def compared(images: Iterable[Shown], over: Sequence[str] = ()) -> Compared:
     return Compared(sorted(conditions, key=lambda one: (one.unet_calls, one.label)), prompts, warnings)
 
 
-_Places = dict[str, dict[int, Shown]]
+def of_runs(images: Iterable[Shown]) -> list[Shown]:
+    """Return the images of runs, without those of distillations and of records without settings."""
+    return [image for image in images if image.run.again and "prompt" in image.run.settings]
+
+
+def check_over(images: Sequence[Shown], over: Sequence[str]) -> None:
+    """Say so if what is to be averaged over is no setting.
+
+    Raises:
+        ConfigError: naming each key that is none.
+    """
+    known = dict.fromkeys(key for image in images for key in image.run.settings) if over else {}
+    if wrong := [key for key in over if key not in known]:
+        raise ConfigError([unknown("--over", key, list(known), "is no setting of these runs") for key in wrong])
+
+
+Places = dict[str, dict[int, Shown]]
 """The images of a condition, or their places, by case and seed."""
 
 
-def _grouped(images: Iterable[Shown], varied: Sequence[str], over: Sequence[str]) -> tuple[list[_Places], int]:
-    """Return the places of each condition with an image, and how many conditions have none."""
+def grouped(images: Iterable[Shown], over: Sequence[str] = ()) -> tuple[list[Places], int]:
+    """Return the places of each condition with an image, and how many conditions have none.
+
+    Args:
+        images: of runs.
+        over: further keys that are averaged over.
+    """
+    varied = (*_VARIED, *over)
     groups: dict[tuple[object, ...], dict[tuple[object, ...], list[Shown]]] = {}
     for image in images:
         # Files of the same name may have other bytes by now, so hashes tell conditions apart, too.
@@ -115,10 +134,10 @@ def _grouped(images: Iterable[Shown], varied: Sequence[str], over: Sequence[str]
     for found in groups.values():
         unmade = found.pop((), []) if len(found) > 1 else []  # cells without a record say no files
         for shown in found.values():
-            places: _Places = {}
+            places: Places = {}
             for image in (*shown, *unmade):
-                seed = image.seed if image.seed is not None else -1 - image.number
-                seeds = places.setdefault(_case(image.run, over), {})
+                seed = seed_of(image)
+                seeds = places.setdefault(case_of(image.run, over), {})
                 if seed not in seeds or seeds[seed].output is None:  # a run that was made twice
                     seeds[seed] = image
             if any(map(_done, places.values())):
@@ -137,9 +156,19 @@ def _counts(key: str, varied: Sequence[str]) -> bool:
     return key not in varied and effect(key) in ("pixels", "files")
 
 
-def _case(run: Run, over: Sequence[str]) -> str:
+def case_of(run: Run, over: Sequence[str]) -> str:
     """Return what the images of a set differ in: the prompt, and what else is averaged over."""
     return "\n".join(run.settings.get(key, "null") for key in ("prompt", *over))
+
+
+def seed_of(image: Shown) -> int:
+    """Return the seed of an image; one that is not known is its number in its run, below 0."""
+    return image.seed if image.seed is not None else -1 - image.number
+
+
+def labels(groups: Sequence[Places], over: Sequence[str] = ()) -> list[str]:
+    """Return what tells conditions apart."""
+    return _labels(_varying(groups, over))
 
 
 def _done(seeds: dict[int, Shown]) -> list[int]:
@@ -147,7 +176,7 @@ def _done(seeds: dict[int, Shown]) -> list[int]:
     return [rank for rank, seed in enumerate(sorted(seeds)) if seeds[seed].output is not None]
 
 
-def _common(all_of_them: Sequence[_Places]) -> tuple[list[str], list[int], list[str]]:
+def _common(all_of_them: Sequence[Places]) -> tuple[list[str], list[int], list[str]]:
     """Return the prompts and the numbers of seeds of which every condition has an image: as many as there can be.
 
     Raises:
@@ -178,8 +207,10 @@ def _common(all_of_them: Sequence[_Places]) -> tuple[list[str], list[int], list[
     return cases, chosen, warnings
 
 
-def _varying(runs: Sequence[Run], varied: Sequence[str]) -> list[dict[str, str]]:
+def _varying(groups: Sequence[Places], over: Sequence[str]) -> list[dict[str, str]]:
     """Return the settings of conditions in which they differ."""
+    varied = (*_VARIED, *over)
+    runs = [next(image for seeds in places.values() for image in seeds.values()).run for places in groups]
     keys = dict.fromkeys(key for run in runs for key in run.settings if _counts(key, varied))
     differing = [key for key in keys if len({run.settings.get(key, "null") for run in runs}) > 1]
     return [{key: run.settings[key] for key in differing if key in run.settings} for run in runs]

@@ -12,7 +12,7 @@ from tcdflow.evaluate.distance import Array, Components, Gaussian, frechet, near
 from tcdflow.evaluate.features import Chosen, of_shown
 from tcdflow.evaluate.reference import Reference, caption
 from tcdflow.gallery.images import Shown
-from tcdflow.spec.metrics import METRICS
+from tcdflow.spec.metrics import metric_of
 
 FRECHET, ACCURACY = "frechet", "accuracy"
 _FEW = 32
@@ -40,13 +40,17 @@ class Measured:
 
     @property
     def means(self) -> dict[str, float]:
-        """Mean over the sets, by name."""
-        return {name: fmean(one[name] for one in self.sets) for name in self.sets[0]}
+        """Mean over the sets, by name of what all of them have."""
+        return {name: fmean(one[name] for one in self.sets) for name in self._shared}
 
     @property
     def spreads(self) -> dict[str, float]:
         """Standard deviation over the sets, by name; nothing where there is only one."""
-        return {name: stdev(one[name] for one in self.sets) for name in self.sets[0]} if len(self.sets) > 1 else {}
+        return {name: stdev(one[name] for one in self.sets) for name in self._shared} if len(self.sets) > 1 else {}
+
+    @property
+    def _shared(self) -> list[str]:
+        return [name for name in self.sets[0] if all(name in one for one in self.sets)]
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ class Evaluation:
 
 def lower_is_better(name: str) -> bool:
     """Say whether a smaller number is better."""
-    return METRICS[name].better == "lower" if name in METRICS else name.startswith(FRECHET)
+    metric = metric_of(name)
+    return metric.better == "lower" if metric is not None else name.startswith(FRECHET)
 
 
 def evaluate(

@@ -14,13 +14,12 @@ from PIL import Image
 from tcdflow.errors import ConfigError, Problem, RequestError, SourceError
 from tcdflow.evaluate.distance import Array
 from tcdflow.files.artifact import Artifact, Artifacts
-from tcdflow.files.finder import Finder
 from tcdflow.files.hashes import cache_dir, remember
-from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.lock import LockedFile
+from tcdflow.files.model import named_model
 from tcdflow.files.opened import opened
-from tcdflow.files.resolve import Progress, fetch
+from tcdflow.files.resolve import Progress
 from tcdflow.files.resolver import problem
-from tcdflow.files.source import parse
 from tcdflow.gallery.collect import still
 from tcdflow.gallery.images import Shown
 from tcdflow.inputs.decode import decode
@@ -154,12 +153,8 @@ def _named(word: str) -> Chosen:
 
 
 def _model(word: str, progress: Progress) -> Chosen:
-    artifact = Finder().model_folder(ROLE, parse(word), False, None)
-    if artifact.single:
-        raise SourceError("is a weight file; a folder or repository with its config.json is needed")
-    (artifact,) = fetch([artifact], progress)
-    files = lock([artifact])
-    return Chosen(Path(parse(word).location).name, word, ModelFeatures(), artifact, files)
+    found = named_model(ROLE, word, progress)
+    return Chosen(found.name, word, ModelFeatures(), found.artifact, found.files)
 
 
 def _unused(name: str, taken: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from tcdflow.evaluate.evaluation import ACCURACY, FRECHET, Evaluation, Measured,
 from tcdflow.gallery.evaluated import FILE_NAME
 from tcdflow.record.atomic import write_text
 from tcdflow.record.table import csv_text
+from tcdflow.spec.metrics import ImageMetric, metric_of
 from tcdflow.text import printable
 
 _LEAST = ("sharpness", "complexity", "seconds")
@@ -94,11 +95,14 @@ def table(found: Evaluation) -> tuple[list[str], list[dict[str, Any]]]:
     return columns, rows
 
 
-def lines(found: Evaluation) -> Iterator[str]:
-    """Yield the table for the terminal: the cheapest first, the best of as many UNet calls marked."""
-    names = [name for name in _names(found) if name.startswith((FRECHET, ACCURACY))] or [
-        name for name in _names(found) if name in _LEAST
-    ]
+def lines(found: Evaluation, names: Sequence[str] | None = None) -> Iterator[str]:
+    """Yield the table for the terminal: the cheapest first, the best of as many UNet calls marked.
+
+    Args:
+        found: the evaluation.
+        names: of the numbers to show; None shows distances and what was measured, or the least that each run has.
+    """
+    names = names or [name for name in _names(found) if _is_asked(name)] or list(_LEAST)
     size, sets = len(found.compared.prompts), found.compared.sets
     yield f"{sets} seed set{'s' if sets != 1 else ''} of {size} images; mean ± spread over the sets"
     head = ["UNet calls", *names, "condition"]
@@ -112,6 +116,12 @@ def lines(found: Evaluation) -> Iterator[str]:
         yield printable("  ".join([*cells, line[-1]]))
     if any(row.best for row in found.rows):
         yield "* none of as many UNet calls is better, beyond the spread"
+
+
+def _is_asked(name: str) -> bool:
+    """Say whether a number is one that not every run has, but somebody has asked for."""
+    metric = metric_of(name)
+    return name.startswith((FRECHET, ACCURACY)) or (isinstance(metric, ImageMetric) and not metric.recorded)
 
 
 def _names(found: Evaluation) -> list[str]:

@@ -45,6 +45,33 @@ class Header(NamedTuple):
         return sum(map(math.prod, self.shapes.values()))
 
 
+class Span(NamedTuple):
+    """Where a tensor lies in its file.
+
+    Attributes:
+        start: of its bytes, counted from the file's beginning.
+        shape: of the tensor.
+        dtype: such as ``F16``.
+    """
+
+    start: int
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def spans(path: Path) -> list[Span]:
+    """Return where the tensors of a file lie.
+
+    Raises:
+        SourceError: if its header is damaged.
+        OSError: if it cannot be read.
+    """
+    header, left = _read(path)
+    first = path.stat().st_size - left
+    found = ((start, header[name]) for name, start, _ in _tensors(header))
+    return [Span(first + start, tuple(entry["shape"]), str(entry["dtype"])) for start, entry in found]
+
+
 def read_header(path: Path) -> Header:
     """Read the header of a file; that of the same file is read once.
 

@@ -24,13 +24,13 @@ class Stamp(NamedTuple):
     device: int
 
     @classmethod
-    def of(cls, path: Path) -> Stamp:
+    def of(cls, path: str | Path) -> Stamp:
         """Return the stamp of a file.
 
         Raises:
             OSError: if there is none.
         """
-        return cls._of(path.stat())
+        return cls._of(os.stat(path))  # noqa: PTH116  for each file of each cell of a sweep
 
     @classmethod
     def of_open(cls, handle: int) -> Stamp:

@@ -57,7 +57,7 @@ def _stamps(artifacts: Artifacts) -> Stamps:
     for artifact in artifacts:
         for name in artifact.files:
             try:
-                stamps[artifact.role, name] = Stamp.of(artifact.root / name)
+                stamps[artifact.role, name] = Stamp.of(f"{artifact.root}/{name}")
             except OSError:
                 stamps[artifact.role, name] = None
     return stamps

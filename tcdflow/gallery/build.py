@@ -16,7 +16,7 @@ from tcdflow.gallery.ratings import Ratings
 from tcdflow.gallery.runs import Run
 from tcdflow.gallery.thumbnails import FOLDER, Look
 from tcdflow.record.settings import HEAD, Settings, sound
-from tcdflow.spec.metrics import METRICS
+from tcdflow.spec.metrics import metric_of
 
 _BETTER = {"higher": "high", "lower": "low"}
 _VIDEO = ".mp4"
@@ -122,8 +122,9 @@ def _varying(runs: Iterable[Run]) -> set[str]:
 
 def _metrics(runs: Iterable[Run]) -> Iterable[MetricInfo]:
     there = {name for run in runs for name in run.metrics}
-    known = dict(sorted(METRICS.items(), key=lambda item: (item[1].column, item[0])))
-    for name in (*(name for name in known if name in there), *sorted(there - known.keys())):
+    known = {name: metric for name in there if (metric := metric_of(name)) is not None}
+    first = sorted(known, key=lambda name: (known[name].column, name))
+    for name in (*first, *sorted(there - known.keys())):
         metric = known.get(name)
         about, better = (metric.description, _BETTER[metric.better]) if metric else described(name)
         yield MetricInfo(name=name, description=about, better=better)  # type: ignore[typeddict-item]

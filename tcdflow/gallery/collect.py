@@ -12,7 +12,7 @@ from PIL import Image
 from tcdflow.errors import RecordError
 from tcdflow.files.hashes import has_hash
 from tcdflow.gallery.axes import Placed
-from tcdflow.gallery.evaluated import with_numbers
+from tcdflow.gallery.beside import with_numbers
 from tcdflow.gallery.find import find
 from tcdflow.gallery.images import Shown, images
 from tcdflow.record.pixels import frames_of, frames_sha256
@@ -45,7 +45,7 @@ def collect(directories: Sequence[Path]) -> Collected:
         RecordError: if one is no directory, or holds no run.
     """
     found = find(directories)
-    runs, unread = with_numbers(found.runs, directories[0]) if len(directories) == 1 else (found.runs, [])
+    runs, unread = with_numbers(found.runs, directories[0] if len(directories) == 1 else None)
     axes, shown = images(replace(found, runs=runs))
     return Collected(tuple(directories), found.identity, tuple(axes), tuple(shown), (*found.notes, *unread))
 

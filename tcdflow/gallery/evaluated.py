@@ -34,7 +34,7 @@ class EvaluatedFile(BaseModel):
     runs: dict[str, dict[str, float]]
 
 
-def with_numbers(runs: Sequence[Run], folder: Path) -> tuple[Sequence[Run], list[str]]:
+def with_evaluation(runs: Sequence[Run], folder: Path) -> tuple[Sequence[Run], list[str]]:
     """Return runs with what an evaluation in a folder says of them, and a note if it cannot be read."""
     if not (folder / FILE_NAME).is_file():
         return runs, []

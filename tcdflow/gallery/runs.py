@@ -20,7 +20,7 @@ from tcdflow.gallery.data import Status
 from tcdflow.record import document
 from tcdflow.record.document import Output, Record
 from tcdflow.record.settings import Settings, settings, sound
-from tcdflow.spec.metrics import METRICS, Measurable
+from tcdflow.spec.metrics import METRICS, ExecutionMetric
 from tcdflow.text import first_line, shortened
 
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -156,9 +156,9 @@ def _metrics(execution: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         if _is_number(value):
             yield sound(str(name)[:100]), value
     for name, metric in METRICS.items():
-        if not metric.needs_images:
+        if isinstance(metric, ExecutionMetric):
             try:
-                value = metric.measure(Measurable((), (), execution))
+                value = metric.measure(execution)
             except Exception:  # of a record that has not run, or is somebody's own
                 continue
             if _is_number(value):

@@ -10,8 +10,8 @@ from pathlib import Path
 from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.gallery import ratings as rated
 from tcdflow.gallery import rows
+from tcdflow.gallery.beside import with_numbers
 from tcdflow.gallery.build import build
-from tcdflow.gallery.evaluated import with_numbers
 from tcdflow.gallery.find import Found, find
 from tcdflow.gallery.images import images
 from tcdflow.gallery.page.html import html

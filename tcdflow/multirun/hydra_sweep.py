@@ -29,7 +29,7 @@ from tcdflow.request.execute import execute
 from tcdflow.request.prepare import Preparer, prepare
 from tcdflow.request.request import Request
 from tcdflow.request.run import opened
-from tcdflow.spec.metrics import METRICS
+from tcdflow.spec.metrics import METRICS, ImageMetric
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweeps import planner
@@ -160,6 +160,10 @@ def _check_settings(settings: SweepSpec, hydra: DictConfig, by: Drive) -> None:
     if by.sweeper != BASIC and settings.metric is None:
         what = f"must be given: {by} optimizes {any_of(METRICS)}, to hydra.sweeper.direction"
         problems.append(Problem("sweep.metric", what))
+    metric = METRICS[settings.metric] if settings.metric is not None else None
+    if isinstance(metric, ImageMetric) and not metric.recorded:
+        what = f"is measured of images that are there: tcdflow measure {settings.metric}"
+        problems.append(Problem("sweep.metric", what, settings.metric))
     direction = _direction(hydra)
     if direction not in _DIRECTIONS:
         what = f"must be {' or '.join(_DIRECTIONS)}: sweep.metric names one number"

@@ -39,10 +39,13 @@ class Process:
     Attributes:
         engine: gives the warm engine; called once torch may be imported.
         interrupted: whether the user wants to stop, in case that the exception which said so was lost.
+        constant: gives an engine that keeps nothing to restore a base with, for plans whose cells have one pipeline;
+            None if there is but the one.
     """
 
     engine: Callable[[], Engine]
     interrupted: Callable[[], bool] = lambda: False
+    constant: Callable[[], Engine] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ class Launcher:
     def runner(self, plan: Plan, directory: Path, process: Process, on_step: Step) -> Running:
         """Return what makes the cells."""
         if self.ray is None:
-            return Runner(plan, directory, process.engine, on_step, process.interrupted)
+            engine = process.engine if plan.switches else process.constant or process.engine
+            return Runner(plan, directory, engine, on_step, process.interrupted)
         from tcdflow.sweeps.ray_runner import RayRunner
 
         return RayRunner(plan, directory, self.ray, process.interrupted)

@@ -2,8 +2,8 @@
 
 peft's and diffusers' life cycle has traps (a second load silently deactivates the first; reweighting while fused
 corrupts the base; unfusing leaves rounding residue). So a stack is always attached as a whole, in order, and a fused
-one is taken off by restoring the base's weights from a copy, never by subtracting. A LoRA that peft's layers cannot
-hold (:mod:`.lora_deltas`) is added to the weights, whether the stack is fused or not.
+one is taken off by restoring the base's weights from their files or a copy, never by subtracting. A LoRA that peft's
+layers cannot hold (:mod:`.lora_deltas`) is added to the weights, whether the stack is fused or not.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from tcdflow.pipeline.lora_names import LoraNames, Place
 from tcdflow.pipeline.lora_weights import Change, LoraWeights
 from tcdflow.pipeline.merge import merge as merged
 from tcdflow.pipeline.originals import Originals
+from tcdflow.pipeline.stored import StoredWeights
 from tcdflow.spec.model import MergeSpec
 from tcdflow.text import joined, reason
 
@@ -84,15 +85,23 @@ class LoraStack:
 
     Args:
         pipe: a pipeline with diffusers' LoRA loader.
-        restorable: keep a copy of the weights that fusing changes; without it a fused stack stays for good.
+        restorable: whether the weights that fusing changes are to be restored; if not, a fused stack stays for good.
+        stored: the files of the base; of changed weights that are not in them a copy is kept.
         device: where weights are added up when fusing, for a pipeline that waits elsewhere: a CPU adds half
             precision in float32, which gives other bits than a GPU. None adds them where they are.
     """
 
-    def __init__(self, pipe: Any, *, restorable: bool = True, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        pipe: Any,
+        *,
+        restorable: bool = True,
+        stored: StoredWeights | None = None,
+        device: torch.device | None = None,
+    ) -> None:
         self._pipe = pipe
         self._device = device
-        self._originals = Originals(restorable=restorable)
+        self._originals = Originals(restorable=restorable, stored=stored or StoredWeights())
         self._entries: tuple[StackEntry, ...] = ()
         self._read: dict[str, LoraWeights] = {}
         self._attached: tuple[Attached, ...] = ()
@@ -108,6 +117,11 @@ class LoraStack:
             if (used := sum(one.modules.values())) < one.of
         )
         return (*unused, *self._warned)
+
+    @property
+    def restorable(self) -> bool:
+        """Whether the pipeline can be left as it was loaded."""
+        return self._originals.restorable
 
     @property
     def reweightable(self) -> bool:
@@ -284,14 +298,18 @@ class LoraStack:
     def _fuse(self) -> None:
         for component, module, layer in list(self._layers()):
             base = layer.get_base_layer()
+            memory = {name: parameter.data for name, parameter in base.named_parameters()}
+            for name in memory:
+                self._originals.hold(component, module, base, name)
             home = base.weight.device
             # "cuda" and "cuda:0" are unequal and one place: to move there is no move, and adding is in place.
-            where = home if self._device is None or self._device.type == home.type else self._device
-            for name, _ in base.named_parameters():
-                self._originals.hold(component, module, base, name, moved=where != home)
-            layer.to(where)
+            away = self._device is not None and self._device.type != home.type
+            if away:
+                layer.to(self._device)
             layer.merge()  # of each layer, this is what diffusers' fuse_lora does
-            layer.to(home)
+            if away:
+                for name, parameter in base.named_parameters():
+                    parameter.data = memory[name].copy_(parameter.data)
         # The base now carries the weights; without the wrappers each layer is called directly.
         self._pipe.unload_lora_weights()
         self._attached = tuple(replace(one, fused=True) for one in self._attached)

@@ -94,7 +94,7 @@ class Preparer:
             raise ConfigError(problems)
         spec = resolve_size(request.spec, found.files)
         check_masks(spec, found.files)
-        return Prepared(request, spec, found.files, found.lock)
+        return Prepared(request, spec, found.files, found.lock, found.hashed)
 
     def _find(self, request: Request) -> _Found:
         key = self._key(request)

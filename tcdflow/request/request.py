@@ -12,6 +12,7 @@ from tcdflow.files.artifact import Artifacts
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.network import ANY, Network
 from tcdflow.files.pins import FREE, Pins
+from tcdflow.files.unchanged import Unchanged
 from tcdflow.record import lockfile
 from tcdflow.record.key import run_key
 from tcdflow.request import findings
@@ -88,12 +89,14 @@ class Prepared:
         spec: the same with width and height filled in.
         files: local files; those in ``absent`` of each part have yet to be fetched.
         lock: their hashes, where something is pinned or they were asked for; else they are hashed during the run.
+        unchanged: the files as they were when they were held against the pins; None where they were just found.
     """
 
     request: Request
     spec: RunSpec
     files: Artifacts
     lock: tuple[LockedFile, ...] | None = None
+    unchanged: Unchanged | None = None
 
     @property
     def key(self) -> str:

@@ -1,14 +1,15 @@
-"""Metrics, as parts: numbers of a run that results list and sweepers optimize, and the registry that finds them.
+"""Metrics, as parts: numbers of runs and images that results list and sweepers optimize, and the registry of them.
 
-A metric is one file below ``tcdflow.parts.metrics``. Its name is then allowed in ``sweep.metric``; records and
-results of sweeps follow.
+A metric is one file below ``tcdflow.parts.metrics``. Its name is then allowed in ``tcdflow measure``, and in
+``sweep.metric`` unless it needs a reference; records, results and the gallery follow.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tcdflow.spec.registry import Registry
@@ -18,18 +19,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Measurable:
-    """What a metric may look at of a finished run.
+class Subject:
+    """An image that is measured.
 
     Attributes:
-        images: RGB, in the order of their seeds; of animations the first frames. Empty for a metric that needs none.
-        prompts: the prompt of each image.
-        execution: the record's: ``seconds`` by stage, ``unet_calls`` and so on. It may be untrusted.
+        image: RGB; of an animation the frame in its middle, or the first while a run is recorded.
+        prompt: that it was made from.
+        reference: the image that it is held against, RGB and of the same size; None for a metric that needs none.
     """
 
-    images: Sequence[Image.Image]
-    prompts: Sequence[str]
-    execution: Mapping[str, Any]
+    image: Image.Image
+    prompt: str
+    reference: Image.Image | None = None
+
+
+Scorer = Callable[[Sequence[Subject]], Sequence[float]]
+"""Returns a number for each of some images."""
 
 
 class Metric(ABC):
@@ -39,26 +44,71 @@ class Metric(ABC):
         description: one line for whoever chooses a metric.
         better: which direction is an improvement.
         digits: behind the point, to which it is rounded in records and results.
-        needs_images: whether it is measured when the images are there, and kept in the record and in a column of the
-            results. One that needs none is computed from the record, when a sweeper asks for it.
         column: place among the metrics' columns of the results; those of equal place stand by name.
     """
 
     description: ClassVar[str]
     better: ClassVar[Literal["higher", "lower"]]
     digits: ClassVar[int] = 4
-    needs_images: ClassVar[bool] = True
     column: ClassVar[int] = 100
 
+
+class ExecutionMetric(Metric):
+    """A number that is computed from a record whenever it is asked for."""
+
     @abstractmethod
-    def measure(self, run: Measurable) -> float:
-        """Return the number; a mean where a run has several images, of which there is at least one."""
+    def measure(self, execution: Mapping[str, Any]) -> float:
+        """Return the number.
+
+        Args:
+            execution: the record's: ``seconds`` by stage, ``unet_calls`` and so on. It may be untrusted.
+        """
+
+
+class ImageMetric(Metric):
+    """A number of each image, whose mean is the run's.
+
+    Attributes:
+        recorded: whether every run is measured while its images are in memory, and its record keeps the number. Others
+            are measured when they are asked for.
+        needs_reference: whether an image is held against another one.
+        model: hub id of the model that it takes where none is named; None if it takes none.
+        version: of the arithmetic, raised when the numbers of the same images change.
+    """
+
+    recorded: ClassVar[bool] = False
+    needs_reference: ClassVar[bool] = False
+    model: ClassVar[str | None] = None
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def load(self, folder: Path | None) -> Scorer:
+        """Return what measures images.
+
+        Args:
+            folder: local folder of the model; None for a metric that takes none.
+
+        Raises:
+            RequestError: if a package is not installed, or the folder holds no such model.
+        """
+
+    def check(self) -> None:
+        """Say so, without loading anything, if what it needs is not installed.
+
+        Raises:
+            RequestError: with what to install.
+        """
 
 
 METRICS: Registry[Metric] = Registry("metric", "tcdflow.parts.metrics")
 
 
-def recorded_metrics() -> dict[str, Metric]:
+def recorded_metrics() -> dict[str, ImageMetric]:
     """Return the metrics that records and results keep, in the order of their columns."""
-    found = [(name, metric) for name, metric in METRICS.items() if metric.needs_images]
+    found = [(name, one) for name, one in METRICS.items() if isinstance(one, ImageMetric) and one.recorded]
     return dict(sorted(found, key=lambda item: (item[1].column, item[0])))
+
+
+def metric_of(column: str) -> Metric | None:
+    """Return the metric of a column of the results: ``clip``, or ``clip_NAME`` if another model was named for it."""
+    return next((METRICS[name] for name in (column, column.partition("_")[0]) if name in METRICS), None)

@@ -31,6 +31,7 @@ FILE_NAME = "plan.json"
 CELLS = "cells"
 SCHEMA_VERSION: Literal[1] = 1
 MAX_BYTES = 1_000_000_000
+_SET_FOR_EACH = ("prompt", "negative_prompt", "sampling")
 
 
 def _below(name: str) -> str:
@@ -188,6 +189,16 @@ class Plan(_Data):
     def artifacts(self, cell: Cell) -> Artifacts:
         """Return the local files of a cell."""
         return Artifacts.of(self.files[number].artifact(allow_pickle=self._allow_pickle) for number in cell.files)
+
+    @property
+    def switches(self) -> bool:
+        """Whether the pipeline of one cell may not do for another: they differ in more than prompts and sampling."""
+
+        def decides(cell: Cell) -> str:
+            loaded = {key: value for key, value in cell.values.items() if key.split(".")[0] not in _SET_FOR_EACH}
+            return repr((cell.template, cell.files, sorted(loaded.items())))
+
+        return len({decides(cell) for cell in self.cells}) > 1
 
     @property
     def allows_pickles(self) -> bool:

@@ -66,6 +66,7 @@ class Runner:
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.plan = plan
+        self.engine = engine
         self._worker = Worker(plan, directory, engine, on_step, interrupted)
 
     def run(self, before: Sequence[Outcome]) -> Iterator[Outcome]:

@@ -130,7 +130,8 @@ class Worker:
             for run in running:
                 run.lock(first.lock)
             self._used = True
-            generated = generate(list(specs.values()), Unchanged.since_now(first.files), self.engine, self.on_step)
+            files = first.unchanged or Unchanged.since_now(first.files)
+            generated = generate(list(specs.values()), files, self.engine, self.on_step)
             by_name = dict(zip(specs, generated, strict=True))
             for cell in left:
                 try:

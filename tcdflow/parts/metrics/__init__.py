@@ -1,1 +1,1 @@
-"""Metrics, one a file; :mod:`tcdflow.spec.metrics` says what each has to be. None needs further weights."""
+"""Metrics, one a file; :mod:`tcdflow.spec.metrics` says what each has to be."""

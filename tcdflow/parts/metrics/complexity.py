@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import zlib
-from statistics import fmean
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcdflow.spec.metrics import METRICS, Measurable, Metric
+from tcdflow.spec.metrics import METRICS, ImageMetric, Scorer
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-class Complexity(Metric):
-    """The mean of :func:`complexity`."""
+class Complexity(ImageMetric):
+    """See :func:`complexity`."""
 
     description = "compressed bytes a pixel, 0 to about 3: flat images have next to none, noise has most"
     better = "higher"
     digits = 6
     column = 20
+    recorded = True
 
-    def measure(self, run: Measurable) -> float:
-        return fmean(map(complexity, run.images))
+    def load(self, folder: Path | None) -> Scorer:
+        return lambda subjects: [complexity(one.image) for one in subjects]
 
 
 def complexity(image: Image.Image) -> float:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcdflow.spec.metrics import METRICS, Measurable, Metric
+from tcdflow.spec.metrics import METRICS, ImageMetric, Scorer
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-class Sharpness(Metric):
-    """The mean of :func:`sharpness`."""
+class Sharpness(ImageMetric):
+    """See :func:`sharpness`."""
 
-    description = "variance of the Laplacian of the grey image: blur makes it small, noise large"
+    description = (
+        "contrast of neighbouring pixels (variance of the Laplacian), not quality: blur lowers it, noise raises it"
+    )
     better = "higher"
     column = 10
+    recorded = True
 
-    def measure(self, run: Measurable) -> float:
-        return fmean(map(sharpness, run.images))
+    def load(self, folder: Path | None) -> Scorer:
+        return lambda subjects: [sharpness(one.image) for one in subjects]
 
 
 def sharpness(image: Image.Image) -> float:

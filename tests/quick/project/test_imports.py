@@ -33,6 +33,7 @@ RANKS = [
     {"gallery", "script", "show", "tracking"},
     {"multirun", "results"},
     {"evaluate"},
+    {"measure"},
     {"api", "_hydra_plugin"},
     {"cli"},
     {"__init__", "__main__"},

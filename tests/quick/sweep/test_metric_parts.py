@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,41 +14,37 @@ from PIL import Image
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError
 from tcdflow.record.document import Record
-from tcdflow.spec.metrics import METRICS, Measurable, Metric, recorded_metrics
+from tcdflow.spec.metrics import METRICS, ExecutionMetric, ImageMetric, Scorer, metric_of, recorded_metrics
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweeps.metrics import measured, value
 from tcdflow.sweeps.results import columns
 from tests.sweep.fake import Sweep
 
 
-class Likeness(Metric):
+class Likeness(ImageMetric):
     """As a CLIP-like scorer would, it looks at images and prompts."""
 
     description = "longer prompts and brighter images are better"
     better = "higher"
     digits = 1
+    recorded = True
 
-    def measure(self, run: Measurable) -> float:
-        scores = [
-            len(prompt) + max(high for _, high in bands(image)) / 255
-            for image, prompt in zip(run.images, run.prompts, strict=True)
-        ]
-        return sum(scores) / len(scores)
+    def load(self, folder: Path | None) -> Scorer:
+        return lambda subjects: [len(one.prompt) + max(high for _, high in bands(one.image)) / 255 for one in subjects]
 
 
 def bands(image: Image.Image) -> tuple[tuple[float, float], ...]:
     return image.getextrema()  # type: ignore[return-value]
 
 
-class Calls(Metric):
+class Calls(ExecutionMetric):
     """Needs no images: it is computed from the record."""
 
     description = "UNet calls"
     better = "lower"
-    needs_images = False
 
-    def measure(self, run: Measurable) -> float:
-        return float(run.execution["unet_calls"])
+    def measure(self, execution: Mapping[str, Any]) -> float:
+        return float(execution["unet_calls"])
 
 
 @pytest.fixture
@@ -95,7 +93,7 @@ def test_columns_of_results_are_those_that_there_were_then_new_ones() -> None:
 
 
 def test_a_name_that_no_metric_has_is_told_with_those_that_are_there(composer: Composer) -> None:
-    with pytest.raises(ConfigError, match=r"must be 'complexity', 'seconds' or 'sharpness'.*did you mean 'sharpness'"):
+    with pytest.raises(ConfigError, match=r"must be 'clip', .* 'sharpness' or 'ssim'.*did you mean 'sharpness'"):
         composer.compose(["sweep.metric=sharpnes"])
 
 
@@ -104,4 +102,15 @@ def test_a_metric_says_what_it_is(name: str) -> None:
     metric = METRICS[name]
     assert metric.description and "\n" not in metric.description and len(metric.description) <= 120
     assert metric.better in ("higher", "lower")
-    assert (name in recorded_metrics()) == metric.needs_images
+    assert metric_of(name) is metric_of(f"{name}_of-a-model") is metric
+
+
+def test_records_keep_what_costs_nothing() -> None:
+    assert list(recorded_metrics()) == ["sharpness", "complexity"]
+
+
+@pytest.mark.parametrize("name", [name for name, one in METRICS.items() if isinstance(one, ImageMetric)])
+def test_a_metric_that_runs_are_measured_with_needs_neither_model_nor_reference(name: str) -> None:
+    metric = METRICS[name]
+    assert isinstance(metric, ImageMetric)
+    assert not metric.recorded or (metric.model is None and not metric.needs_reference)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RecordError
+from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.planned import directory_of
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
@@ -20,6 +22,7 @@ from tcdflow.sweeps import planner
 from tcdflow.sweeps.directory import freeze
 from tcdflow.sweeps.names import cell_names, sweep_name
 from tcdflow.sweeps.plan import Cell
+from tcdflow.sweeps.runner import Runner
 from tests.helpers import GLOBAL, Write
 from tests.sweep.fake import Sweep
 
@@ -272,3 +275,29 @@ class TestFrozen:
         (sweep.directory / "plan.json").write_text(json.dumps(plan))
         with pytest.raises(RecordError, match="name"):
             plans.read(sweep.directory)
+
+
+@pytest.mark.parametrize(
+    ("told", "switches"),
+    [
+        (["prompt=a fox,an owl", "sampling.eta=0,0.3", "sampling.seed=1,2"], False),
+        (["loras.tcd.weight=0.5,1"], True),
+        (["loras=[tcd],[]"], True),
+        (["runtime.vae_slicing=false,true"], True),
+    ],
+)
+def test_a_plan_knows_whether_its_cells_share_one_pipeline(composer: Composer, told: list[str], switches: bool) -> None:
+    """If they do, its engine keeps nothing to restore the base with; the engine of a shell keeps it all the same."""
+    plan = planner.make(composer, told).plan
+    assert plan.switches is switches
+
+    def engine() -> Any:
+        raise AssertionError("not before the first cell")
+
+    def constant() -> Any:
+        raise AssertionError("not before the first cell")
+
+    for process, chosen in ((Process(engine), engine), (Process(engine, constant=constant), constant)):
+        runner = Launcher().runner(plan, Path("sweep"), process, lambda image, done, of: None)
+        assert isinstance(runner, Runner)
+        assert runner.engine is (engine if switches else chosen)

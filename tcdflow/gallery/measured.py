@@ -1,0 +1,174 @@
+"""``measures.json``: what ``tcdflow measure`` has measured, as numbers of the runs that it is of."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tcdflow.errors import RecordError
+from tcdflow.files.lock import LockedFile
+from tcdflow.gallery.runs import Run
+from tcdflow.record.data import read_model
+from tcdflow.record.document import Output
+from tcdflow.record.settings import sound
+from tcdflow.spec.metrics import metric_of
+from tcdflow.text import first_line
+
+FILE_NAME = "measures.json"
+_MAX_BYTES = 256_000_000
+
+
+class Measure(BaseModel):
+    """What was measured of a run.
+
+    Attributes:
+        pixels: hash over the pixels of its images (:func:`pixels_of`): numbers of other images are none.
+        images: a number for each of its images, in order; None for one that was not measured.
+        reference: run keys of the images that each was held against.
+        against: hash over these images' pixels.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    pixels: str
+    images: list[float | None]
+    reference: list[str | None] = Field(default=[])
+    against: str | None = None
+
+    @property
+    def mean(self) -> float | None:
+        """The run's number; None if an image of it was not measured, or has an undefined number."""
+        numbers = [value for value in self.images if value is not None and math.isfinite(value)]
+        return fmean(numbers) if numbers and len(numbers) == len(self.images) else None
+
+
+class Measures(BaseModel):
+    """The numbers of one metric.
+
+    Attributes:
+        identity: hash of the metric's arithmetic and its model's files.
+        source: of its model.
+        files: of its model.
+        against: words that chose the reference.
+        runs: by run key.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    identity: str = ""
+    source: str | None = None
+    files: list[LockedFile] = Field(default=[])
+    against: list[str] | None = None
+    runs: dict[str, Measure]
+
+
+class MeasuresFile(BaseModel):
+    """The file, which may be untrusted.
+
+    Attributes:
+        kind: what the file is.
+        tcdflow: version that wrote it.
+        measures: by the columns that they are shown as: a metric's name, or with that of a model.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: str
+    tcdflow: str
+    measures: dict[str, Measures]
+
+
+def read(folder: Path) -> MeasuresFile | None:
+    """Return what a folder's file holds; None if there is none.
+
+    Raises:
+        RecordError: if it cannot be read.
+    """
+    path = folder / FILE_NAME
+    return read_model(path, MeasuresFile, most=_MAX_BYTES, what="file of measures") if path.is_file() else None
+
+
+def pixels_of(outputs: Sequence[Output]) -> str:
+    """Return the hash over the pixels of images, which tells whether numbers are of them."""
+    return hashlib.sha256("\n".join(one.pixel_sha256 for one in outputs).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Number:
+    """What a measure says of a run, and how it was measured."""
+
+    value: float
+    measures: Measures
+
+
+class Files:
+    """The files of measures that runs may stand in, each read once.
+
+    A run's numbers stand in its own directory, in that of its sweep, or beside the page that shows it: the later one
+    of these has the last word.
+
+    Args:
+        folder: of the page; None where there is no such place.
+
+    Attributes:
+        notes: files that cannot be read.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._read: dict[Path, MeasuresFile | None] = {}
+        self.notes: list[str] = []
+
+    def of(self, run: Run) -> dict[str, Number]:
+        """Return the numbers of a run, by column."""
+        if run.key is None or not run.outputs:
+            return {}
+        places = [run.directory, run.directory.parent, run.directory.parent.parent]
+        found: dict[str, Number] = {}
+        for place in dict.fromkeys([*places, self._folder] if self._folder is not None else places):
+            for column, measures in self._of(place).items():
+                if (value := _value(column, measures, run)) is not None:
+                    found[sound(column[:100])] = Number(value, measures)
+        return found
+
+    def _of(self, place: Path) -> Mapping[str, Measures]:
+        if place not in self._read:
+            try:
+                self._read[place] = read(place)
+            except RecordError as error:
+                self._read[place] = None
+                self.notes.append(first_line(error))
+        held = self._read[place]
+        return held.measures if held else {}
+
+
+def with_measures(runs: Sequence[Run], folder: Path | None) -> tuple[list[Run], list[str]]:
+    """Return runs with what was measured of them, and notes on files that cannot be read.
+
+    Args:
+        runs: of a page.
+        folder: of the page; None where they are of several directories.
+    """
+    files = Files(folder)
+    measured = [_with(run, files.of(run)) for run in runs]
+    return measured, files.notes
+
+
+def _with(run: Run, numbers: Mapping[str, Number]) -> Run:
+    return (
+        replace(run, metrics={**run.metrics, **{name: one.value for name, one in numbers.items()}}) if numbers else run
+    )
+
+
+def _value(column: str, measures: Measures, run: Run) -> float | None:
+    """Return a run's number, if it is of the images that the run has now."""
+    metric, found = metric_of(column), measures.runs.get(run.key or "")
+    if metric is None or found is None or found.pixels != pixels_of(run.outputs) or found.mean is None:
+        return None
+    return round(found.mean, metric.digits)
