@@ -1,4 +1,4 @@
-"""Run the benchmarks named, or all that install nothing, and print one table."""
+"""Run the benchmarks named, or all that are short and install nothing, and print one table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks import batches, gallery, gpu, overhead, peers, plan, process, ray, resume, second, sweep, warm
+from tests.benchmarks import (
+    batches,
+    gallery,
+    gpu,
+    overhead,
+    peers,
+    plan,
+    process,
+    ray,
+    resume,
+    scale,
+    second,
+    spins,
+    sweep,
+    warm,
+)
 from tests.benchmarks.table import Figure, Row, show
 
 BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
@@ -20,11 +35,15 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
     "gallery": gallery.run,
     "overhead": overhead.run,
     "ray": ray.run,
+    "spins": spins.run,
+    "scale": scale.run,
     "gpu": gpu.run,
 }
 
 
 PEERS = "peers"
+LONG = {"scale"}
+"""What is run by its name alone, since it takes ten minutes."""
 
 
 def main() -> None:
@@ -38,7 +57,7 @@ def main() -> None:
     if unknown := set(arguments.names) - set(BENCHMARKS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}; alone: {PEERS}")
     rows: list[Row | Figure] = []
-    for name in arguments.names or list(BENCHMARKS):
+    for name in arguments.names or [name for name in BENCHMARKS if name not in LONG]:
         rows += BENCHMARKS[name]()
     print(show(rows))
 
