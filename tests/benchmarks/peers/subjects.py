@@ -64,14 +64,15 @@ def _scripts(environments: Environments) -> list[Subject]:
         return Subject(name, one, one, cells)
 
     def hydra(name: str, keep: bool) -> Subject:
-        app = [python, str(_SCRIPTS / "hydra_app.py"), f"model={model}", f"lora={lora}", f"keep={keep}"]
+        app = [python, str(_SCRIPTS / "hydra_app.py")]
+        files = [f"model={model}", f"lora={lora}", f"keep={keep}"]
 
         def one(job: Job) -> Spent:
-            command = [*app, f"prompt={job.prompt}", f"seed={job.seed}", f"hydra.run.dir={job.where}"]
+            command = [*app, *files, f"prompt={job.prompt}", f"seed={job.seed}", f"hydra.run.dir={job.where}"]
             return spend(command, environment(), cwd=job.where)
 
         def cells(job: Job) -> Spent:
-            return spend([*app, "-m", *_AXES, f"hydra.sweep.dir={job.where}"], environment(), cwd=job.where)
+            return spend([*app, "-m", *files, *_AXES, f"hydra.sweep.dir={job.where}"], environment(), cwd=job.where)
 
         return Subject(name, one, one, cells)
 
