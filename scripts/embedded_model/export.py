@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image
 
-from scripts.embedded_model.captions import BACKGROUNDS, COLOURS, STYLES, subjects
+from scripts.embedded_model.captions import BACKGROUNDS, COLOURS, STYLES, View, subjects
 from scripts.embedded_model.images import Icons
 from scripts.embedded_model.latents import views
 from scripts.embedded_model.teacher import Teacher, scheduler
 from scripts.embedded_model.tokens import tokenizer
+from tcdflow import embedded
 
 
 def pipeline(weights: Path, vae: Path, out: Path) -> None:
@@ -44,11 +46,32 @@ def pipeline(weights: Path, vae: Path, out: Path) -> None:
 
 def examples(icons: Icons, each: int, out: Path) -> None:
     """Write training images with metadata.jsonl, as ``tcdflow distill data=folder`` takes them."""
+    _write(icons, ((view, view.caption(random.Random(n)), rng) for n, (view, rng) in enumerate(views(each))), out)
+
+
+def reference(icons: Icons, count: int, each: int, out: Path) -> None:
+    """Write what ``tcdflow evaluate`` holds old and new models against: of subjects that all of them know.
+
+    Args:
+        icons: the rendered icons.
+        count: of subjects: each in the first style, on the next background.
+        each: images of each, in other places.
+        out: gets ``prompts.txt``, and the images with their prompts in ``images/``.
+    """
+    old, grounds = set(embedded.vocabulary("emoji").subjects), list(BACKGROUNDS)
+    known = [subject for subject in subjects() if subject.name in old][::2][:count]
+    asked = [View(subject, STYLES[0], None, grounds[n % len(grounds)]) for n, subject in enumerate(known)]
+    placed = ((view, view.plain(), random.Random(f"{view.plain()}/{n}")) for n in range(each) for view in asked)
+    _write(icons, placed, out / "images")
+    (out / "prompts.txt").write_text("".join(f"{view.plain()}\n" for view in asked), encoding="utf-8")
+
+
+def _write(icons: Icons, images: Iterable[tuple[View, str, random.Random]], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     lines = []
-    for number, (view, rng) in enumerate(views(each)):
+    for number, (view, caption, rng) in enumerate(images):
         pixels = (icons.image(view, rng) * 255).round().clip(0, 255).astype("uint8")
         name = f"{number:05}.png"
         Image.fromarray(pixels).save(out / name)
-        lines.append(json.dumps({"file_name": name, "text": view.caption(random.Random(number))}))
+        lines.append(json.dumps({"file_name": name, "text": caption}))
     (out / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -60,7 +60,7 @@ class Icons:
     def __init__(self, path: Path) -> None:
         """Read what :func:`render` has written."""
         with np.load(path) as arrays:
-            self._icons = {style: arrays[style].astype(np.float32) / 255 for style in STYLES}
+            self._icons = {style: arrays[style] for style in STYLES}
         self._number = {subject: number for number, subject in enumerate(subjects())}
 
     def image(self, view: View, rng: random.Random | None = None) -> Pixels:
@@ -70,7 +70,7 @@ class Icons:
             view: what it shows.
             rng: draws its place and size; without one it stands in the middle.
         """
-        icon = self._icons[view.style][self._number[view.subject]]
+        icon = self._icons[view.style][self._number[view.subject]].astype(np.float32) / 255
         rgb, alpha = icon[..., :3], icon[..., 3:]
         if view.colour is not None:
             rgb = _coloured(rgb, alpha[..., 0], view.colour)

@@ -1,13 +1,13 @@
-"""The tokenizer: CLIP's byte-pair encoding, trained on the captions, so that each of their words is one token."""
+"""The tokenizer: CLIP's byte-pair encoding, made from the words of the captions, so that each of them is one token."""
 
 from __future__ import annotations
 
-import json
 import string
-from pathlib import Path
+from collections import Counter
+from functools import cache
+from itertools import pairwise
 from typing import Any, Final
 
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
 from scripts.embedded_model.captions import words
@@ -20,21 +20,34 @@ _SPECIAL: Final = ("<|startoftext|>", "<|endoftext|>")
 
 
 def tokenizer() -> Any:
-    """Return the tokenizer, trained: the same words give the same one."""
+    """Return the tokenizer: the same words give the same one."""
     merges = _merges()
     tokens = [*_LETTERS, *(f"{letter}</w>" for letter in _LETTERS), *("".join(pair) for pair in merges), *_SPECIAL]
     vocabulary = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
-    return CLIPTokenizer(vocabulary, merges, model_max_length=LENGTH)
+    return CLIPTokenizer(vocabulary, list(merges), model_max_length=LENGTH)
 
 
-def _merges() -> list[tuple[str, str]]:
-    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    trained.pre_tokenizer = pre_tokenizers.Whitespace()
-    trainer = trainers.BpeTrainer(vocab_size=100_000, end_of_word_suffix="</w>", show_progress=False)
-    trained.train_from_iterator(words(), trainer)
-    return [tuple(pair) for pair in json.loads(trained.to_str())["model"]["merges"]]
+@cache
+def _merges() -> tuple[tuple[str, str], ...]:
+    """Return the merges that make each word one token; of pairs as frequent as each other the first by the alphabet.
+
+    The trainer of ``tokenizers`` leaves that order to chance, and a dozen words had another token in each process.
+    """
+    split, merges = [[*word[:-1], f"{word[-1]}</w>"] for word in words()], []
+    while pairs := Counter(pair for parts in split for pair in pairwise(parts)):
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        split = [_merged(parts, best) for parts in split]
+    return tuple(merges)
 
 
-def save(folder: Path) -> None:
-    """Write the tokenizer as diffusers' pipelines have it."""
-    tokenizer().save_pretrained(folder)
+def _merged(parts: list[str], pair: tuple[str, str]) -> list[str]:
+    if pair not in pairwise(parts):
+        return parts
+    made: list[str] = []
+    for part in parts:
+        if made and (made[-1], part) == pair:
+            made[-1] += part
+        else:
+            made.append(part)
+    return made

@@ -1,7 +1,7 @@
 """The VAE: that of ``emoji``, trained on, for images of 64 or 128 pixels with latents of 16 × 16.
 
-The latents stay close to those of ``emoji``, so that its UNet goes on from where it was. For 128 pixels a level is
-added outside; it begins as nearly nothing but a change of size.
+For 128 pixels a level is added outside; it begins as nearly nothing but a change of size. The latents stay like those
+of ``emoji``, so its UNet has a beginning, but are free to hold what those lose: colours within a subject.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from tcdflow import embedded
 
 _NOISE: Final = 0.1
 """Of latents in training, as a share of theirs: a UNet's are not exact either."""
+
+_SMALL: Final = 3e-4
+"""Weight of the latents' mean square, as of a KL term: without it they grow, and the noise counts for less."""
 
 _RATE: Final = 1e-3
 _EVERY: Final = 25
@@ -78,24 +81,30 @@ def _outer_level(vae: Any) -> None:
             convolution.weight[channel, channel, window, window] += 1 / width**2
 
 
-def loss(vae: Any, old: Any, images: torch.Tensor, draws: torch.Generator, encoder: bool) -> torch.Tensor:
-    """Return L1 + gradient L1 + MSE of the images, and how far the latents are from those of ``emoji``."""
-    with torch.no_grad():
-        wanted = old.encode(F.interpolate(images, size=(64, 64), mode="area")).latent_dist.mean
-    latents, drift = wanted, images.new_zeros(())
-    if encoder:
+def loss(vae: Any, images: torch.Tensor, draws: torch.Generator, *, encoder: bool = True) -> torch.Tensor:
+    """Return L1 + gradient L1 + MSE of the images, and a little of what keeps latents small.
+
+    Args:
+        vae: an AutoencoderKL.
+        images: of shape (n, 3, size, size) in [−1, 1].
+        draws: draws the noise of the latents.
+        encoder: whether the encoder learns too.
+    """
+    with torch.set_grad_enabled(encoder):
         latents = vae.encode(images).latent_dist.mean
-        drift = F.mse_loss(latents, wanted)
     noise = torch.randn(latents.shape, generator=draws) * _NOISE / vae.config.scaling_factor
     made = vae.decode(latents + noise * torch.rand((len(latents), 1, 1, 1), generator=draws)).sample
     across, along = (made - images).diff(dim=-1), (made - images).diff(dim=-2)
     edges = across.abs().mean() + along.abs().mean()
-    total: torch.Tensor = F.l1_loss(made, images) + 0.5 * edges + F.mse_loss(made, images) + 0.1 * drift
+    size = _SMALL * latents.square().mean()
+    total: torch.Tensor = F.l1_loss(made, images) + 0.5 * edges + F.mse_loss(made, images) + size
     return total
 
 
-def train(icons: Icons, size: int, steps: int, batch: int, folder: Path, *, encoder: bool) -> None:
+def train(icons: Icons, size: int, steps: int, batch: int, folder: Path, *, encoder: Path | None = None) -> None:
     """Train, or go on from ``folder/checkpoint.pt``; the VAE is left in ``folder/vae``.
+
+    A decoder that learns alone follows no moving latents, and a UNet can learn these at the same time.
 
     Args:
         icons: the rendered icons.
@@ -103,11 +112,11 @@ def train(icons: Icons, size: int, steps: int, batch: int, folder: Path, *, enco
         steps: of the optimizer; the rate falls as a cosine.
         batch: images of a step.
         folder: of the checkpoint and the VAE.
-        encoder: whether the encoder learns too, or the decoder alone.
+        encoder: a trained VAE whose encoder stays, and whose decoder learns on alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    old, vae, step = begin(64), begin(size), 0
-    learning = list(vae.parameters() if encoder else [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()])
+    vae, step = AutoencoderKL.from_pretrained(encoder, torch_dtype=torch.float32) if encoder else begin(size), 0
+    learning = list([*vae.decoder.parameters(), *vae.post_quant_conv.parameters()] if encoder else vae.parameters())
     optimizer = torch.optim.AdamW(learning, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0)
     if (folder / "checkpoint.pt").exists():
         state = torch.load(folder / "checkpoint.pt", weights_only=True)
@@ -123,7 +132,7 @@ def train(icons: Icons, size: int, steps: int, batch: int, folder: Path, *, enco
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        error = loss(vae, old, images, torch.Generator().manual_seed(step), encoder)
+        error = loss(vae, images, torch.Generator().manual_seed(step), encoder=encoder is None)
         error.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()

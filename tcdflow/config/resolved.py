@@ -10,6 +10,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from tcdflow.errors import Problem
+from tcdflow.libraries.omegaconf import taken_out
 from tcdflow.text import first_line, joined
 
 
@@ -43,7 +44,7 @@ def without_hydra(config: DictConfig) -> Iterator[None]:
     """Take Hydra's own node out of a config meanwhile; a copy without it would cost a third of composing."""
     struct = OmegaConf.is_struct(config)
     OmegaConf.set_struct(config, False)
-    hydra = config.pop("hydra", None)
+    hydra = taken_out(config, "hydra")
     try:
         yield
     finally:

@@ -164,7 +164,7 @@ def _task(run: Run, images: Sequence[Shown], reference: Reference | None) -> _Ta
 
 def _same(known: Measure | None, wanted: Measure) -> Measure | None:
     """Return what is known of a run, if it is of the same images held against the same ones."""
-    if known is None or (known.pixels, known.against) != (wanted.pixels, wanted.against) or known.mean is None:
+    if known is None or (known.pixels, known.against) != (wanted.pixels, wanted.against) or not known.is_sound:
         return None
     return known.model_copy(update={"reference": wanted.reference})
 

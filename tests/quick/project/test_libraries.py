@@ -25,6 +25,7 @@ PRIVATE = {
     "hydra._internal.hydra.Hydra": "Hydra's flags, and sweeps that plug-ins drive",
     "hydra._internal.utils.get_args_parser": "parsing Hydra's flags",
     "omegaconf.basecontainer.BaseContainer._resolvers": "taking resolvers along to Ray's workers",
+    "omegaconf.DictConfig._set_parent": "putting a node back without a copy",
     "diffusers.StableDiffusionPipeline._lora_loadable_modules": "which components LoRAs can change",
     "diffusers.hooks.group_offloading._GROUP_OFFLOADING": "taking group offloading off",
     "diffusers.hooks.group_offloading._LAYER_EXECUTION_TRACKER": "taking group offloading off",
