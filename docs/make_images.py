@@ -18,27 +18,37 @@ PROMPTS = (
     "a hamburger on a yellow background",
 )
 STEPS = (1, 2, 4, 8)
+ETAS = (0, 0.3, 0.6, 1)
 SCALE = 2
 
 
 def main() -> None:
-    """Write the strip of steps and the sheet of tasks."""
+    """Write the strip of steps, the sheet of tasks, and that of steps and eta beside the teacher."""
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder)
         _steps(runs).save(HERE / "steps.png", optimize=True)
         _tasks(runs).save(HERE / "tasks.png", optimize=True)
+        _how_many_steps(runs).save(HERE / "how_many_steps.webp", quality=85, method=6)
 
 
 def _steps(runs: Path) -> Image.Image:
     """Rows are 1, 2, 4 and 8 steps, columns are prompts."""
-    rows = []
-    for steps in STEPS:
-        made = [_draw(runs, f"prompt={prompt}", f"sampling.steps={steps}") for prompt in PROMPTS]
-        rows.append(_row(made))
-    sheet = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
-    for number, row in enumerate(rows):
-        sheet.paste(row, (0, number * row.height))
-    return sheet
+    return _rows(
+        [[_draw(runs, f"prompt={prompt}", f"sampling.steps={steps}") for prompt in PROMPTS] for steps in STEPS]
+    )
+
+
+def _how_many_steps(runs: Path) -> Image.Image:
+    """Rows are eta 0, 0.3, 0.6 and 1, columns are 1, 2, 4, 8 and 16 steps, then the teacher in 50."""
+    prompt = "prompt=a lion on a red background"
+    teacher = _draw(runs, prompt, "loras=[]", "scheduler=ddim", "sampling=teacher", "sampling.guidance_scale=4")
+    counts = (*STEPS, 16)
+    return _rows(
+        [
+            [*(_draw(runs, prompt, f"sampling.steps={count}", f"sampling.eta={eta}") for count in counts), teacher]
+            for eta in ETAS
+        ]
+    )
 
 
 def _tasks(runs: Path) -> Image.Image:
@@ -60,6 +70,14 @@ def _tasks(runs: Path) -> Image.Image:
 def _draw(runs: Path, *overrides: str) -> Image.Image:
     number = len(list(runs.iterdir()))
     return tcdflow.run(*overrides, f"hydra.run.dir={runs / f'run{number}'}").images[0]
+
+
+def _rows(images: list[list[Image.Image]]) -> Image.Image:
+    rows = [_row(made) for made in images]
+    sheet = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
+    for number, row in enumerate(rows):
+        sheet.paste(row, (0, number * row.height))
+    return sheet
 
 
 def _row(images: list[Image.Image]) -> Image.Image:

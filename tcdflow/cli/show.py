@@ -156,7 +156,7 @@ def _measured(path: Path, record: Record) -> Iterator[str]:
     for column, number in files.of(of_record(path if path.is_dir() else path.parent, record)).items():
         with_what = ["against", *number.measures.against] if number.measures.against else []
         with_what += ["by", number.measures.source] if number.measures.source else []
-        yield " ".join([column, f"{number.value:g}", *with_what])
+        yield " ".join([column, f"{number.mean:g}", *with_what])
     warn(files.notes)
 
 

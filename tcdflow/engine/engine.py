@@ -183,6 +183,7 @@ class Engine:
         """Release the pipeline and its memory."""
         if self._loaded is not None:
             self._loaded = None
+            gc.unfreeze()  # ``on_loaded`` may have frozen it, and hooks of offloading hold modules in cycles
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

@@ -12,6 +12,7 @@ from tcdflow.evaluate.distance import Array, Components, Gaussian, frechet, near
 from tcdflow.evaluate.features import Chosen, of_shown
 from tcdflow.evaluate.reference import Reference, caption
 from tcdflow.gallery.images import Shown
+from tcdflow.gallery.numbers import EVALUATED
 from tcdflow.spec.metrics import metric_of
 
 FRECHET, ACCURACY = "frechet", "accuracy"
@@ -45,8 +46,15 @@ class Measured:
 
     @property
     def spreads(self) -> dict[str, float]:
-        """Standard deviation over the sets, by name; nothing where there is only one."""
-        return {name: stdev(one[name] for one in self.sets) for name in self._shared} if len(self.sets) > 1 else {}
+        """Standard deviation over the sets, by name; none where there is one set, or one number for several of them."""
+        names = [name for name in self._shared if name not in self._of_several]
+        return {name: stdev(one[name] for one in self.sets) for name in names} if len(self.sets) > 1 else {}
+
+    @property
+    def _of_several(self) -> set[str]:
+        """Numbers that runs have as means over their images, which stand in several sets."""
+        runs = [image.run for images in self.condition.sets for image in images if len(image.run.outputs) > 1]
+        return {name for run in runs for name in run.metrics if name not in run.each and not name.startswith(EVALUATED)}
 
     @property
     def _shared(self) -> list[str]:
@@ -177,11 +185,10 @@ class _Distances:
 
 
 def _metrics(images: Sequence[Shown]) -> dict[str, float]:
-    """Return the means of what runs have measured, as far as all of them have."""
-    shared = set(images[0].run.metrics).intersection(*(image.run.metrics for image in images))
-    return {
-        name: fmean(image.run.metrics[name] for image in images) for name in images[0].run.metrics if name in shared
-    }
+    """Return the means of what was measured, as far as all images have it."""
+    numbers = [image.metrics for image in images]
+    shared = set(numbers[0]).intersection(*numbers)
+    return {name: fmean(one[name] for one in numbers) for name in numbers[0] if name in shared}
 
 
 def _about(compared: Compared, reference: Reference) -> list[str]:

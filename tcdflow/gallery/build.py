@@ -121,7 +121,7 @@ def _varying(runs: Iterable[Run]) -> set[str]:
 
 
 def _metrics(runs: Iterable[Run]) -> Iterable[MetricInfo]:
-    there = {name for run in runs for name in run.metrics}
+    there = {name for run in runs for name in (*run.metrics, *run.each)}
     known = {name: metric for name in there if (metric := metric_of(name)) is not None}
     first = sorted(known, key=lambda name: (known[name].column, name))
     for name in (*first, *sorted(there - known.keys())):
@@ -155,7 +155,7 @@ def _cell(image: Shown, name: str, settings: dict[str, int], overrides: list[int
         height=output.height if output else None,
         seed=image.seed,
         seconds=run.seconds if there else None,
-        metrics=dict(run.metrics) if there else {},
+        metrics=image.metrics if there else {},
         set=settings,
         overrides=overrides,
         image=image.number,

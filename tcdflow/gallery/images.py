@@ -39,6 +39,13 @@ class Shown:
     at: tuple[int, ...] = ()
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """Numbers by name: its own, and those of its whole run."""
+        run = self.run
+        own = {name: values[self.number] for name, values in run.each.items() if self.number < len(values)}
+        return {**run.metrics, **own}
+
+    @property
     def path(self) -> str:
         """Where its file is."""
         assert self.output is not None

@@ -29,7 +29,7 @@ class Measure(BaseModel):
 
     Attributes:
         pixels: hash over the pixels of its images (:func:`pixels_of`): numbers of other images are none.
-        images: a number for each of its images, in order; None for one that was not measured.
+        images: a number for each of its images, in order.
         reference: run keys of the images that each was held against.
         against: hash over these images' pixels.
     """
@@ -37,15 +37,14 @@ class Measure(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     pixels: str
-    images: list[float | None]
+    images: list[float]
     reference: list[str | None] = Field(default=[])
     against: str | None = None
 
     @property
-    def mean(self) -> float | None:
-        """The run's number; None if an image of it was not measured, or has an undefined number."""
-        numbers = [value for value in self.images if value is not None and math.isfinite(value)]
-        return fmean(numbers) if numbers and len(numbers) == len(self.images) else None
+    def is_sound(self) -> bool:
+        """Whether it has numbers, and all of them are finite."""
+        return bool(self.images) and all(map(math.isfinite, self.images))
 
 
 class Measures(BaseModel):
@@ -101,10 +100,15 @@ def pixels_of(outputs: Sequence[Output]) -> str:
 
 @dataclass(frozen=True)
 class Number:
-    """What a measure says of a run, and how it was measured."""
+    """What a measure says of each image of a run, and how they were measured."""
 
-    value: float
+    values: Sequence[float]
     measures: Measures
+
+    @property
+    def mean(self) -> float:
+        """Over the images."""
+        return fmean(self.values)
 
 
 class Files:
@@ -133,8 +137,8 @@ class Files:
         found: dict[str, Number] = {}
         for place in dict.fromkeys([*places, self._folder] if self._folder is not None else places):
             for column, measures in self._of(place).items():
-                if (value := _value(column, measures, run)) is not None:
-                    found[sound(column[:100])] = Number(value, measures)
+                if values := _values(column, measures, run):
+                    found[sound(column[:100])] = Number(values, measures)
         return found
 
     def _of(self, place: Path) -> Mapping[str, Measures]:
@@ -161,14 +165,12 @@ def with_measures(runs: Sequence[Run], folder: Path | None) -> tuple[list[Run], 
 
 
 def _with(run: Run, numbers: Mapping[str, Number]) -> Run:
-    return (
-        replace(run, metrics={**run.metrics, **{name: one.value for name, one in numbers.items()}}) if numbers else run
-    )
+    return replace(run, each={name: one.values for name, one in numbers.items()}) if numbers else run
 
 
-def _value(column: str, measures: Measures, run: Run) -> float | None:
-    """Return a run's number, if it is of the images that the run has now."""
+def _values(column: str, measures: Measures, run: Run) -> Sequence[float]:
+    """Return the numbers of a run's images, if they are of the images that the run has now."""
     metric, found = metric_of(column), measures.runs.get(run.key or "")
-    if metric is None or found is None or found.pixels != pixels_of(run.outputs) or found.mean is None:
-        return None
-    return round(found.mean, metric.digits)
+    if metric is None or found is None or not found.is_sound or len(found.images) != len(run.outputs):
+        return ()
+    return [round(value, metric.digits) for value in found.images] if found.pixels == pixels_of(run.outputs) else ()

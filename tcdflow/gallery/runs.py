@@ -8,7 +8,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -41,10 +41,11 @@ class Run:
         settings: JSON texts by dotted keys.
         overrides: that made it.
         outputs: what it has made.
-        metrics: numbers by name.
+        metrics: numbers of the whole run by name.
         seconds: that it took.
         files: of each role of its lock, a hash over the files.
         again: whether ``tcdflow rerun`` makes it again; else only ``overrides`` do, as the words of a command.
+        each: numbers of each of its outputs by name, that were measured later.
     """
 
     directory: Path
@@ -58,6 +59,7 @@ class Run:
     seconds: float | None = None
     files: tuple[tuple[str, str], ...] = ()
     again: bool = True
+    each: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def seeds(self) -> list[int]:

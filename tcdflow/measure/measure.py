@@ -113,12 +113,11 @@ def measure(
             tasks.append(task)
     total = sum(len(task.images) for task in tasks)
     if tasks:
-        with chosen.loaded() as scorer:
-            done = 0
-            for some in _batches(tasks):
-                _score(some, scorer, chosen.metric.digits, found)
-                done += sum(len(task.images) for task in some)
-                on_done(chosen.column, done, total)
+        scorer, done = chosen.load(), 0
+        for some in _batches(tasks):
+            _score(some, scorer, chosen.metric.digits, found)
+            done += sum(len(task.images) for task in some)
+            on_done(chosen.column, done, total)
 
 
 def _score(tasks: Sequence[_Task], scorer: Scorer, digits: int, found: Found) -> None:
@@ -164,7 +163,7 @@ def _task(run: Run, images: Sequence[Shown], reference: Reference | None) -> _Ta
 
 def _same(known: Measure | None, wanted: Measure) -> Measure | None:
     """Return what is known of a run, if it is of the same images held against the same ones."""
-    if known is None or (known.pixels, known.against) != (wanted.pixels, wanted.against) or known.mean is None:
+    if known is None or (known.pixels, known.against) != (wanted.pixels, wanted.against) or not known.is_sound:
         return None
     return known.model_copy(update={"reference": wanted.reference})
 

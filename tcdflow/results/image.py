@@ -61,8 +61,8 @@ class ImageResult(Mapping[str, Value]):
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The metrics of its run, by name."""
-        return self.shown.run.metrics
+        """Its metrics by name; those that a record keeps are means over the images of its run."""
+        return self.shown.metrics
 
     @property
     def directory(self) -> Path:

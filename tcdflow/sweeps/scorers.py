@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tcdflow.errors import ConfigError, Problem, RequestError, SourceError
@@ -47,18 +46,16 @@ class Chosen:
         words = (type(self.metric).__name__, str(self.metric.version), *files)
         return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
-    @contextlib.contextmanager
-    def loaded(self) -> Iterator[Scorer]:
-        """Load it, for as long as it is needed.
+    def load(self) -> Scorer:
+        """Load it.
 
         Raises:
             RequestError: if a package is not installed, or its files hold no such model.
         """
         if self.artifact is None:
-            yield self.metric.load(None)
-            return
+            return self.metric.load(None)
         with opened(Artifacts.of([self.artifact])) as there:
-            yield self.metric.load(next(iter(there)).path)
+            return self.metric.load(next(iter(there)).path)
 
 
 def choose(words: Sequence[str], progress: Progress, key: str = KEY) -> list[Chosen]:

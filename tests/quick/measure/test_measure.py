@@ -16,6 +16,9 @@ from PIL import Image
 
 from tcdflow.cli.main import dispatch
 from tcdflow.errors import RunError
+from tcdflow.evaluate.conditions import compared
+from tcdflow.evaluate.evaluation import evaluate
+from tcdflow.gallery.collect import collect
 from tcdflow.results.results import Results
 from tcdflow.spec.metrics import METRICS, ImageMetric, Scorer, Subject
 from tests.quick.gallery.conftest import shown
@@ -83,7 +86,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return err
 
 
-def test_images_are_held_against_those_of_equal_prompt_and_seed(at: Path) -> None:
+def test_images_are_held_against_those_of_equal_prompt_and_seed(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatch(["measure", "steps", "psnr", "--against", "teacher", "scheduler=ddim", "sampling.steps=50"]) == 0
     found = measures("steps")["psnr"]
     teachers = {(one["prompt"], one.seed): one for one in Results.of([Path("teacher")]).filter("sampling.steps=50")}
@@ -96,6 +99,19 @@ def test_images_are_held_against_those_of_equal_prompt_and_seed(at: Path) -> Non
         error = ((np.asarray(image.image, dtype=float) - np.asarray(other.image, dtype=float)) ** 2).mean()
         assert run["images"][place] == pytest.approx(10 * math.log10(255**2 / error), abs=1e-3)
         assert run["reference"][place] == other.key
+        assert image.metrics["psnr"] == run["images"][place], "each image has its own, not the mean of its run"
+    rows = [row.split() for row in capsys.readouterr().out.splitlines() if "steps=" in row]
+    numbers = [[one.metrics["psnr"] for one in images if one["sampling.steps"] == 2 and one.seed == n] for n in (0, 1)]
+    mean, spread = np.mean(numbers), np.std(np.mean(numbers, axis=1), ddof=1)
+    assert float(rows[0][1]) == pytest.approx(float(mean), rel=1e-3)
+    assert float(rows[0][3]) == pytest.approx(float(spread), rel=0.05)
+
+
+def test_a_mean_over_a_run_has_no_spread_over_its_images(at: Path) -> None:
+    found = evaluate(compared(collect([Path("steps")]).images), None, ())
+    assert all("sharpness" in row.means and "sharpness" not in row.spreads for row in found.rows)
+    other = evaluate(compared(collect([Path("teacher")]).images), None, ())
+    assert all(row.spreads["sharpness"] > 0 for row in other.rows)
 
 
 def test_numbers_are_wherever_runs_are_shown(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
