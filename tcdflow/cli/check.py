@@ -134,6 +134,7 @@ def _sweep(composer: Composer, overrides: Sequence[str], look: _Looked) -> None:
                 {"kind": "sweep", "by": str(by), "first": preview.of_run(first)}, first.warnings, None, str(error)
             )
         raise
-    chosen = {"directory": str(sweep.directory), "metric": sweep.metric}
+    metric = ", ".join(sweep.metric) if sweep.metric is not None else None
+    chosen = {"directory": str(sweep.directory), "metric": metric}
     found = {"kind": "sweep", "by": str(by), **chosen, "first": preview.of_run(sweep.first)}
     look.show(found, sweep.warnings, sweep.artifacts)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -56,12 +57,19 @@ def _report(sweep: HydraSweep, ended: Ended, seconds: float) -> int:
     listed = ", ".join(f"{count} {how}" for how, count in counts.items())
     found = sweep.directory / "optimization_results.yaml"
     if found.is_file():
-        best = yaml.safe_load(found.read_text("utf-8"))
-        values = ", ".join(f"{key}={value}" for key, value in best["best_params"].items())
-        print(f"best {sweep.metric}: {best['best_value']:g} with {printable(values)}; {found}", file=sys.stderr)
+        print(_best(yaml.safe_load(found.read_text("utf-8")), sweep.metric or (), found), file=sys.stderr)
     where = printable(str(ended.page or sweep.directory))
     print(f"{counted(len(statuses), 'job')} in {seconds:.1f} s: {listed}; {where}", file=sys.stderr)
     return int(counts.get("done", 0) != len(statuses))
+
+
+def _best(best: dict[str, Any], metrics: Sequence[str], file: Path) -> str:
+    """Return what Optuna found best; of several metrics the runs that no other is better than in all of them."""
+    named = ", ".join(metrics)
+    if "solutions" in best:
+        return f"{counted(len(best['solutions']), 'trial')} that no other beats in {named}; {file}"
+    values = ", ".join(f"{key}={value}" for key, value in best["best_params"].items())
+    return f"best {named}: {best['best_value']:g} with {printable(values)}; {file}"
 
 
 def _record(directory: Path) -> document.Record | None:

@@ -28,6 +28,22 @@ class NamedModel:
     files: tuple[LockedFile, ...]
 
 
+def find_model(role: str, word: str) -> Artifact:
+    """Find a model, of which files may have yet to be downloaded.
+
+    Args:
+        role: what it is for.
+        word: ``owner/name[@revision]`` or a folder.
+
+    Raises:
+        SourceError: if there is no such model, or it has no safetensors weights.
+    """
+    artifact = Finder().model_folder(role, parse(word), False, None)
+    if artifact.single:
+        raise SourceError("is a weight file; a folder or repository with its config.json is needed")
+    return artifact
+
+
 def named_model(role: str, word: str, progress: Progress) -> NamedModel:
     """Find a model, and download what this machine lacks of it.
 
@@ -40,8 +56,5 @@ def named_model(role: str, word: str, progress: Progress) -> NamedModel:
         SourceError: if there is no such model, or it has no safetensors weights.
         ConfigError: if the download fails.
     """
-    artifact = Finder().model_folder(role, parse(word), False, None)
-    if artifact.single:
-        raise SourceError("is a weight file; a folder or repository with its config.json is needed")
-    (artifact,) = fetch([artifact], progress)
+    (artifact,) = fetch([find_model(role, word)], progress)
     return NamedModel(Path(parse(word).location).name, artifact, lock([artifact]))

@@ -113,12 +113,11 @@ def measure(
             tasks.append(task)
     total = sum(len(task.images) for task in tasks)
     if tasks:
-        with chosen.loaded() as scorer:
-            done = 0
-            for some in _batches(tasks):
-                _score(some, scorer, chosen.metric.digits, found)
-                done += sum(len(task.images) for task in some)
-                on_done(chosen.column, done, total)
+        scorer, done = chosen.load(), 0
+        for some in _batches(tasks):
+            _score(some, scorer, chosen.metric.digits, found)
+            done += sum(len(task.images) for task in some)
+            on_done(chosen.column, done, total)
 
 
 def _score(tasks: Sequence[_Task], scorer: Scorer, digits: int, found: Found) -> None:

@@ -21,8 +21,10 @@ from tcdflow.config.overrides import ParsedOverride, check, quoted
 from tcdflow.config.plugins import BASIC, Drive
 from tcdflow.engine.result import Result
 from tcdflow.engine.warm import WarmEngine
-from tcdflow.errors import ConfigError, Problem, RunError
+from tcdflow.errors import ConfigError, Problem, RunError, SourceError
 from tcdflow.files.artifact import Artifact
+from tcdflow.files.model import find_model
+from tcdflow.files.resolver import problem
 from tcdflow.libraries.hydra import without_job_lines
 from tcdflow.record.document import FILE_NAME
 from tcdflow.request.execute import execute
@@ -33,12 +35,12 @@ from tcdflow.spec.metrics import METRICS, ImageMetric
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweeps import planner
-from tcdflow.sweeps.metrics import measured, value
+from tcdflow.sweeps.metrics import asked, measure, objectives
 from tcdflow.text import any_of, first_line
 
 log = logging.getLogger(__name__)
 
-_UNDERSTOOD = {"name", "metric"}
+_UNDERSTOOD = {"name", "metric", "scorer"}
 """Settings of a sweep that mean something when Hydra drives it."""
 _DIRECTIONS = ("minimize", "maximize")
 
@@ -61,8 +63,8 @@ class Task:
     composer: Composer
     show: Callable[[Result], None]
 
-    def __call__(self, config: DictConfig) -> float | None:
-        """Make the job's images in its directory, and return the number that ``sweep.metric`` names."""
+    def __call__(self, config: DictConfig) -> float | list[float] | None:
+        """Make the job's images in its directory, and return the numbers that ``sweep.metric`` names."""
         hydra = HydraConfig.get()
         where = Path(hydra.runtime.output_dir)
         try:
@@ -72,14 +74,14 @@ class Task:
             prepared = prepare(Request.composed(composition))
             with opened(where, prepared) as run:
                 result = execute(prepared, run, engine())
-                run.record.execution["metrics"] = measured(run.record, result.images)
+                measure(composition.sweep, run.record, result.images)
         except Exception as error:
             log.error("the run failed", exc_info=error)
             # Whatever it was has to survive the way back from another process.
             raise RunError(f"{where}: {first_line(error)}") from error
         self.show(result)
-        metric = composition.sweep.metric
-        return None if metric is None else value(metric, result.record)
+        values = objectives(composition.sweep, result.record)
+        return values if len(values) > 1 else values[0] if values else None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class HydraSweep:
     composer: Composer
     texts: tuple[str, ...]
     directory: Path
-    metric: str | None
+    metric: tuple[str, ...] | None
     warnings: tuple[str, ...]
     first: Composition
     artifacts: tuple[Artifact, ...]
@@ -120,6 +122,7 @@ class HydraSweep:
         jobs = [Preparer()(Request.composed(composition)) for composition in composed]
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
         artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]
+        artifacts = [*artifacts, *_scorers(settings)]
         directory = _directory(composed[0], settings)
         written = [spelled_out(composer, text) for text in overrides]
         parsed, _ = check(written, options=composer.options, sweeping=True)
@@ -160,31 +163,68 @@ def _check_settings(settings: SweepSpec, hydra: DictConfig, by: Drive) -> None:
     if by.sweeper != BASIC and settings.metric is None:
         what = f"must be given: {by} optimizes {any_of(METRICS)}, to hydra.sweeper.direction"
         problems.append(Problem("sweep.metric", what))
-    metric = METRICS[settings.metric] if settings.metric is not None else None
-    if isinstance(metric, ImageMetric) and not metric.recorded:
-        what = f"is measured of images that are there: tcdflow measure {settings.metric}"
-        problems.append(Problem("sweep.metric", what, settings.metric))
-    direction = _direction(hydra)
-    if direction not in _DIRECTIONS:
-        what = f"must be {' or '.join(_DIRECTIONS)}: sweep.metric names one number"
-        problems.append(Problem("hydra.sweeper.direction", what, direction))
+    for name in filter(_needs_reference, settings.metric or ()):
+        what = f"needs reference images: tcdflow measure DIR {name} --against KEY=VALUE measures what is there"
+        problems.append(Problem("sweep.metric", what, name))
+    modelled = [name for name, metric in _asked_metrics(settings).items() if metric.model is not None]
+    if settings.scorer is not None and len(modelled) != 1:
+        what = "is the model of one metric" if modelled else "has no effect without sweep.metric=clip or pickscore"
+        problems.append(Problem("sweep.scorer", what, settings.scorer))
+    directions, count = _directions(hydra), len(settings.metric or ("",))
+    if len(directions) != count or not set(directions) <= set(_DIRECTIONS):
+        one, numbers = " or ".join(_DIRECTIONS), "one number" if count == 1 else f"{count} numbers"
+        listed = f"[{','.join(map(_to_the_better, settings.metric or ()))}]"
+        what = f"must be {one if count == 1 else f'{count} of {one}, such as {listed}'}: sweep.metric names {numbers}"
+        problems.append(Problem("hydra.sweeper.direction", what, ",".join(directions)))
     if problems:
         raise ConfigError(problems)
 
 
+def _needs_reference(name: str) -> bool:
+    metric = METRICS[name]
+    return isinstance(metric, ImageMetric) and metric.needs_reference
+
+
+def _asked_metrics(settings: SweepSpec) -> dict[str, ImageMetric]:
+    metrics = {name: METRICS[name] for name in asked(settings)}
+    return {name: metric for name, metric in metrics.items() if isinstance(metric, ImageMetric)}
+
+
+def _scorers(settings: SweepSpec) -> Iterator[Artifact]:
+    """Yield the models of metrics that jobs are measured with, which may have yet to be downloaded.
+
+    Raises:
+        ConfigError: if one cannot be had.
+    """
+    for name, metric in _asked_metrics(settings).items():
+        source = settings.scorer or metric.model
+        if source is None:
+            continue
+        try:
+            yield find_model(name, source)
+        except SourceError as error:
+            raise ConfigError([problem("sweep.scorer" if settings.scorer else "sweep.metric", source, error)]) from None
+
+
 def _aimless(settings: SweepSpec, hydra: DictConfig, by: Drive, overrides: Sequence[str]) -> Iterator[str]:
     """Yield a warning if a metric is optimized the wrong way, and nobody has asked for that."""
-    asked = any(text.lstrip("+").startswith("hydra.sweeper.direction=") for text in overrides)
-    if by.sweeper != BASIC and settings.metric is not None and not asked:
-        better, direction = METRICS[settings.metric].better, _direction(hydra)
-        if direction != {"higher": "maximize", "lower": "minimize"}[better]:
-            yield f"sweep.metric={settings.metric}: {better} is better, and hydra.sweeper.direction is {direction}"
+    chosen = any(text.lstrip("+").startswith("hydra.sweeper.direction=") for text in overrides)
+    if by.sweeper != BASIC and settings.metric is not None and not chosen:
+        for name, direction in zip(settings.metric, _directions(hydra), strict=True):
+            if direction != _to_the_better(name):
+                better = METRICS[name].better
+                yield f"sweep.metric={name}: {better} is better, and hydra.sweeper.direction is {direction}"
 
 
-def _direction(hydra: DictConfig) -> str:
-    """Return the direction in which a sweeper optimizes; Optuna's has an enum of them."""
-    direction = hydra.sweeper.get("direction")
-    return str(getattr(direction, "name", direction or "minimize"))
+def _to_the_better(name: str) -> str:
+    return {"higher": "maximize", "lower": "minimize"}[METRICS[name].better]
+
+
+def _directions(hydra: DictConfig) -> list[str]:
+    """Return the directions in which a sweeper optimizes; Optuna's has an enum of them."""
+    found = hydra.sweeper.get("direction")
+    several = found if OmegaConf.is_list(found) else [found]
+    return [str(getattr(one, "name", one or "minimize")) for one in several]
 
 
 def _directory(composition: Composition, settings: SweepSpec) -> Path:

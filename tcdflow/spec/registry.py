@@ -105,11 +105,35 @@ class NameOf:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.registry)}
 
-    def _known(self, value: object) -> str:
-        if isinstance(value, str) and value in self.registry:
-            return value
-        *most, last = map(repr, self.registry)
-        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(most)} or {last}" if most else last})
+    def _known(self, value: object) -> Any:
+        return known(self.registry, value)
+
+
+@dataclass(frozen=True)
+class NamesOf(NameOf):
+    """Annotation of a field that holds names of parts, each once, and takes one alone: ``clip`` or ``[clip, ssim]``."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        one = super().__get_pydantic_json_schema__(schema, handler)
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}]}
+
+    def _known(self, value: object) -> Any:
+        names = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not names or len(set(map(str, names))) < len(names):
+            raise ValueError("must be a name or a list of names, each once")
+        return tuple(known(self.registry, name) for name in names)
+
+
+def known(registry: Registry[Any], value: object) -> str:
+    """Return the name of a part.
+
+    Raises:
+        PydanticKnownError: if no part has it, with those that there are.
+    """
+    if isinstance(value, str) and value in registry:
+        return value
+    *most, last = map(repr, registry)
+    raise PydanticKnownError("literal_error", {"expected": f"{', '.join(most)} or {last}" if most else last})
 
 
 @dataclass(frozen=True)

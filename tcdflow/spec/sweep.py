@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tcdflow.spec.metrics import METRICS
-from tcdflow.spec.registry import NameOf
+from tcdflow.spec.registry import NamesOf
 from tcdflow.spec.types import Float, Int, Settings, SourceText
 
 
@@ -90,6 +90,11 @@ class SweepSpec(Settings):
     out_of_memory: Literal["none", "model", "sequential", "group"] = Field(
         "none", description="runtime.offload to try a cell with once more after it ran out of GPU memory"
     )
-    metric: Annotated[str, NameOf(METRICS)] | None = Field(
-        None, description="number of a run for hydra/sweeper=optuna to optimize; null for other sweeps"
+    metric: Annotated[tuple[str, ...], NamesOf(METRICS)] | None = Field(
+        None,
+        description="number of a run for hydra/sweeper=optuna to optimize, or a list of them with as many "
+        "hydra.sweeper.direction; null for other sweeps",
+    )
+    scorer: SourceText | None = Field(
+        None, description="model of sweep.metric=clip or pickscore: hub id or folder; null is the metric's own"
     )

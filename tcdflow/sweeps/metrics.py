@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from statistics import fmean
 
 from PIL import Image
 
 from tcdflow.record.document import Record
-from tcdflow.spec.metrics import METRICS, ExecutionMetric, Subject, recorded_metrics
+from tcdflow.spec.metrics import METRICS, ExecutionMetric, ImageMetric, Scorer, Subject, metric_of, recorded_metrics
+from tcdflow.spec.sweep import SweepSpec
+from tcdflow.sweeps.scorers import Chosen, choose
 
 
 def measured(record: Record, images: Sequence[Image.Image]) -> dict[str, float]:
@@ -18,18 +21,61 @@ def measured(record: Record, images: Sequence[Image.Image]) -> dict[str, float]:
         record: of the run.
         images: of the run, in the order of their seeds; of animations the first frames.
     """
-    subjects = subjects_of(record, images)
+    subjects = _subjects(record, images)
     return {name: round(fmean(one.load(None)(subjects)), one.digits) for name, one in recorded_metrics().items()}
 
 
-def subjects_of(record: Record, images: Sequence[Image.Image]) -> list[Subject]:
-    """Return the images of a run as metrics look at them."""
-    return [Subject(image, record.spec["prompt"]) for image in images]
+def asked(settings: SweepSpec) -> dict[str, str]:
+    """Return the metrics of ``sweep.metric`` that no record keeps by itself, as words for a scorer, by name."""
+    words = {}
+    for name in settings.metric or ():
+        metric = METRICS[name]
+        if isinstance(metric, ImageMetric) and not metric.recorded:
+            words[name] = f"{name}={settings.scorer}" if settings.scorer and metric.model else name
+    return words
 
 
-def value(name: str, record: Record) -> float:
-    """Return the number of a finished run that a sweeper asks for."""
-    metric = METRICS[name]
+def measure(settings: SweepSpec, record: Record, images: Sequence[Image.Image]) -> None:
+    """Put the metrics of a run into its record: those that each keeps, and those of ``sweep.metric`` with their models.
+
+    Args:
+        settings: of the sweep.
+        record: of the run.
+        images: of the run, in the order of their seeds; of animations the first frames.
+
+    Raises:
+        RequestError: if a model cannot be loaded.
+        RunError: if it gives no numbers.
+    """
+    metrics = measured(record, images)
+    for word in asked(settings).values():
+        chosen, scorer = _loaded(word)
+        metrics[chosen.column] = round(fmean(scorer(_subjects(record, images))), chosen.metric.digits)
+        files = {file.file: file.sha256 for file in chosen.files}
+        record.execution.setdefault("scorers", {})[chosen.column] = {"source": chosen.source, "files": files}
+    record.execution["metrics"] = metrics
+
+
+def objectives(settings: SweepSpec, record: Record) -> list[float]:
+    """Return the numbers of a finished run that a sweeper asks for."""
+    words = asked(settings)
+    return [value(_loaded(words[name])[0].column if name in words else name, record) for name in settings.metric or ()]
+
+
+def value(column: str, record: Record) -> float:
+    """Return a number of a finished run: computed from its record, or kept there."""
+    metric = metric_of(column)
     if isinstance(metric, ExecutionMetric):
         return metric.measure(record.execution)
-    return float(record.execution["metrics"][name])
+    return float(record.execution["metrics"][column])
+
+
+@cache
+def _loaded(word: str) -> tuple[Chosen, Scorer]:
+    """Return a metric with its model, which stays loaded from one job to the next."""
+    (chosen,) = choose([word], lambda done, total: None, "sweep.metric")
+    return chosen, chosen.load()
+
+
+def _subjects(record: Record, images: Sequence[Image.Image]) -> list[Subject]:
+    return [Subject(image, record.spec["prompt"]) for image in images]

@@ -294,7 +294,7 @@ def _check_rules(found: Axes) -> None:
     problems = [Problem("sweep.exclude", there, key) for key in unknown]
     if found.sweep.metric is not None:
         what = "is for a sweeper that optimizes, such as hydra/sweeper=optuna; results.csv has all metrics"
-        problems.append(Problem("sweep.metric", what, found.sweep.metric))
+        problems.append(Problem("sweep.metric", what, ", ".join(found.sweep.metric)))
     problems += [
         Problem("sweep.exclude", "an empty rule leaves out everything") for rule in found.sweep.exclude if not rule
     ]

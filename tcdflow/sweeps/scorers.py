@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tcdflow.errors import ConfigError, Problem, RequestError, SourceError
@@ -20,6 +19,12 @@ from tcdflow.text import any_of
 
 KEY = "metric"
 _NAMES = "metrics of images are {}"
+_ELSEWHERE = {
+    "lpips": "is not there: its networks come with torchvision, which tcdflow does without; psnr and ssim are",
+    "imagereward": "is not there: it is no CLIPModel of transformers; pickscore is",
+    "fid": "is a number of sets of images: tcdflow evaluate DIR --reference DIR",
+}
+"""What people ask for, and what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +52,16 @@ class Chosen:
         words = (type(self.metric).__name__, str(self.metric.version), *files)
         return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
-    @contextlib.contextmanager
-    def loaded(self) -> Iterator[Scorer]:
-        """Load it, for as long as it is needed.
+    def load(self) -> Scorer:
+        """Load it.
 
         Raises:
             RequestError: if a package is not installed, or its files hold no such model.
         """
         if self.artifact is None:
-            yield self.metric.load(None)
-            return
+            return self.metric.load(None)
         with opened(Artifacts.of([self.artifact])) as there:
-            yield self.metric.load(next(iter(there)).path)
+            return self.metric.load(next(iter(there)).path)
 
 
 def choose(words: Sequence[str], progress: Progress, key: str = KEY) -> list[Chosen]:
@@ -102,7 +105,8 @@ def known_metrics(words: Sequence[str], key: str = KEY) -> dict[str, ImageMetric
             metrics[word] = _metric(word)
         except RequestError as error:
             name = word.partition("=")[0]
-            near = nearest(name, image_metrics()) if name not in METRICS else None
+            unknown = name not in METRICS and name.lower() not in _ELSEWHERE
+            near = nearest(name, image_metrics()) if unknown else None
             problems.append(Problem(key, str(error), word, nearest=near))
     if problems:
         raise ConfigError(problems)
@@ -121,6 +125,8 @@ def _metric(word: str) -> ImageMetric:
         RequestError: if there is none, it takes no model, or a package is not installed.
     """
     name, equals, source = word.partition("=")
+    if name not in METRICS and name.lower() in _ELSEWHERE:
+        raise RequestError(_ELSEWHERE[name.lower()])
     if name not in METRICS:
         raise RequestError(f"is not a metric; {_NAMES.format(any_of(image_metrics()))}")
     metric = METRICS[name]

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from tcdflow.errors import ConfigError, RequestError, SourceError
 from tcdflow.spec.metrics import Subject
 from tcdflow.sweeps.scorers import Chosen, choose
-from tests.standins.text import MAX_LENGTH, VOCABULARY_SIZE, write_tokenizer
+from tests.standins.scorers import write_clip
+from tests.standins.text import MAX_LENGTH
 
 PROMPTS = ("a red cat", "a castle in the snow, " * 40, "")
 SUBJECTS = [
@@ -32,20 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CLIP with random weights, with the files that the hub's have."""
-    folder = tmp_path_factory.mktemp("models") / "tiny-clip"
-    torch.manual_seed(0)
-    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
-    text = {**small, "vocab_size": VOCABULARY_SIZE, "max_position_embeddings": MAX_LENGTH, "eos_token_id": 2}
-    vision = {**small, "image_size": 32, "patch_size": 8}
-    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=12))
-    for name, tensor in model.named_parameters():  # as it is initialised, all texts are nearly one
-        if "embedding" in name or "proj" in name:
-            torch.nn.init.normal_(tensor, std=0.5)
-    model.save_pretrained(folder)
-    processor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    processor.save_pretrained(folder)
-    write_tokenizer(folder)
-    return folder
+    return write_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
 
 
 def logits(folder: Path) -> tuple[list[float], float]:
@@ -63,8 +51,7 @@ def one(word: str) -> Chosen:
 
 
 def scored(chosen: Chosen, subjects: Sequence[Subject]) -> list[float]:
-    with chosen.loaded() as scorer:
-        return list(scorer(subjects))
+    return list(chosen.load()(subjects))
 
 
 def test_clip_and_pickscore_are_transformers_own(made: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from hydra.types import RunMode
+from PIL import Image
 
 from tcdflow.cli.main import dispatch
 from tcdflow.cli.multirun import show
@@ -24,9 +25,12 @@ from tcdflow.errors import ConfigError, Problem, RecordError
 from tcdflow.multirun.hydra_sweep import Task
 from tcdflow.record import document
 from tcdflow.record.document import Record
+from tcdflow.spec.metrics import Subject
 from tcdflow.sweeps.metrics import value
+from tcdflow.sweeps.scorers import choose
 from tests.helpers import GLOBAL, Write, until
 from tests.standins.gallery import page_data
+from tests.standins.scorers import write_clip
 from tests.zygote.client import Zygote
 
 OPTUNA = ("hydra/sweeper=optuna", "sweep.metric=sharpness", "sampling.eta=interval(0,1)")
@@ -61,6 +65,11 @@ def said(at: Path, capfd: pytest.CaptureFixture[str]) -> Said:
         ([*OPTUNA, "hydra.sweeper.n_trials=many"], ["hydra.sweeper.n_trials", "'many'"]),
         ([*OPTUNA, "hydra.sweeper.direction=up"], ["hydra.sweeper.direction = 'up'", "minimize or maximize"]),
         ([*OPTUNA, "hydra.sweeper.direction=[minimize,minimize]"], ["hydra.sweeper.direction", "one number"]),
+        ([*OPTUNA, "sweep.metric=psnr"], ["sweep.metric = 'psnr'", "tcdflow measure DIR psnr --against"]),
+        ([*OPTUNA, "sweep.metric=[complexity,seconds]"], ["such as [maximize,minimize]", "2 numbers"]),
+        ([*OPTUNA, "sweep.metric=[seconds,seconds]"], ["sweep.metric", "each once"]),
+        ([*OPTUNA, "sweep.scorer=x"], ["sweep.scorer", "no effect without sweep.metric=clip or pickscore"]),
+        ([*OPTUNA, "sweep.metric=clip", "sweep.scorer=nowhere/"], ["sweep.scorer", "nowhere/"]),
         ([*OPTUNA, "hydra.sweeper.params={a:1}"], ["hydra.sweeper.params", "overrides"]),
         ([*OPTUNA, "hydra.sweeper.sampler._target_=os.getcwd"], ["_target_", "configs are data"]),
         ([*OPTUNA, "hydra.sweeper.sampler={_target_: os.getcwd}"], ["_target_", "configs are data"]),
@@ -163,6 +172,29 @@ def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:
     assert "best sharpness" in err and "5 jobs" in err
     status, err = said(*OPTUNA, *SMALL)
     assert status == 2 and "hydra.sweep.dir = 's': holds runs already" in err
+
+
+def test_several_metrics_are_optimized_one_by_a_model(said: Said, at: Path) -> None:
+    clip = write_clip(at.parent / "tiny-clip")
+    asked = ["hydra/sweeper=optuna", "sweep.metric=[clip,seconds]", f"sweep.scorer={clip}", OPTUNA[2]]
+    sweeper = [f"hydra.sweeper.{text}" for text in ("n_trials=2", "n_jobs=1", "direction=[maximize,minimize]")]
+    status, err = said(*asked, *SMALL, *sweeper)
+    assert status == 0, err
+    found = records(at / "s")
+    tried = [(one.execution["metrics"]["clip_tiny-clip"], value("seconds", one)) for one in found.values()]
+    solutions = yaml.safe_load((at / "s" / "optimization_results.yaml").read_text())["solutions"]
+    assert [one["values"] for one in solutions] and all(tuple(one["values"]) in tried for one in solutions)
+    assert "that no other beats in clip, seconds" in err
+    scorers = [one.execution["scorers"]["clip_tiny-clip"] for one in found.values()]
+    assert all(one["source"] == str(clip) and one["files"]["model.safetensors"] for one in scorers)
+    data = page_data(at / "s" / "index.html")
+    assert "clip_tiny-clip" in {metric["name"] for metric in data["metrics"] if metric["better"] == "high"}
+    (chosen,) = choose([f"clip={clip}"], lambda done, total: None)
+    scorer = chosen.load()
+    for path in (at / "s").rglob("run.json"):
+        record = document.read(path.parent)
+        subject = Subject(Image.open(path.with_name("000.png")).convert("RGB"), record.spec["prompt"])
+        assert record.execution["metrics"]["clip_tiny-clip"] == pytest.approx(scorer([subject])[0], abs=1e-3)
 
 
 def test_a_failed_job_is_one_line(said: Said, at: Path, standin_lora: Path) -> None:

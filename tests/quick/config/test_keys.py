@@ -43,7 +43,7 @@ def test_every_key_is_described(key: Key) -> None:
 
 def test_there_are_as_many_keys_as_fields() -> None:
     assert len({key.name for key in RUN}) >= 80
-    assert len(SWEEP) == 18
+    assert len(SWEEP) == 19
     assert len(RAY) == 3
 
 
