@@ -24,6 +24,8 @@ def main() -> None:
     command.add_argument("--steps", type=int, default=1400)
     command.add_argument("--batch", type=int, default=12)
     command.add_argument("--decoder-alone", action="store_true", help="train on the decoder of WORK/vae…")
+    command = commands.add_parser("psnr", help="what a VAE loses")
+    command.add_argument("--vae", type=Path, required=True)
     command = commands.add_parser("encode", help="the training images as latents")
     command.add_argument("--vae", type=Path, required=True)
     command.add_argument("--each", type=int, default=16)
@@ -58,6 +60,9 @@ def main() -> None:
         place = work / f"decoder{arguments.size}" if alone else folder
         encoder = folder / "vae" if alone else None
         vae.train(icons, arguments.size, arguments.steps, arguments.batch, place, encoder=encoder)
+    elif arguments.command == "psnr":
+        model = AutoencoderKL.from_pretrained(arguments.vae, torch_dtype=torch.float32)
+        print(f"{vae.psnr(model, images.Icons(work / 'icons.npz')):.2f} dB")
     elif arguments.command == "encode":
         model = AutoencoderKL.from_pretrained(arguments.vae, torch_dtype=torch.float32)
         latents.encode(model, images.Icons(work / "icons.npz"), arguments.each, work / "latents.npy")

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from scripts.embedded_model.captions import STYLES, draw, subjects
-from scripts.embedded_model.images import Icons
+from scripts.embedded_model.images import SIZE, Icons
 from scripts.embedded_model.latents import tensor
 from tcdflow import embedded
 
@@ -146,3 +146,21 @@ def train(icons: Icons, size: int, steps: int, batch: int, folder: Path, *, enco
             with (folder / "log.txt").open("a", encoding="utf-8") as log:
                 log.write(f"{time.strftime('%H:%M:%S')} step {step} loss {sum(losses) / len(losses):.4f}\n")
             losses = []
+
+
+@torch.no_grad()
+def psnr(vae: Any, icons: Icons, count: int = 48) -> float:
+    """Return the peak signal-to-noise ratio of images of 128 pixels, encoded and decoded, in dB.
+
+    Args:
+        vae: an AutoencoderKL; a smaller one gets the images made smaller, and its own are enlarged.
+        icons: the rendered icons.
+        count: of images; always the same.
+    """
+    rng = random.Random(7)
+    views = [draw(rng.choice(subjects()), rng.choice(STYLES), rng) for _ in range(count)]
+    images, size = [icons.image(view, rng) for view in views], vae.config.sample_size
+    there = tensor(images, SIZE)
+    made = vae.decode(vae.encode(tensor(images, size)).latent_dist.mean).sample
+    error = F.mse_loss(F.interpolate(made, size=(SIZE, SIZE), mode="bilinear").clamp(-1, 1), there)
+    return float(-10 * torch.log10(error / 4))

@@ -33,7 +33,10 @@ class RaySettings(Settings):
         description="a running cluster's host:port, or auto to find one; null starts Ray on this machine",
     )
     workers: Int | None = Field(
-        None, ge=1, le=4096, description="number of workers; null is one for each GPU, or one if there is none"
+        None,
+        ge=1,
+        le=4096,
+        description="number of workers; null is one for each GPU, later ones too, or one if there is none",
     )
     threads: Int | None = Field(
         None, ge=1, le=1024, description="CPU threads of each worker; null shares them out evenly"
@@ -85,6 +88,15 @@ def cluster(settings: RaySettings, *, gpus: bool) -> Iterator[Crew]:
         yield _crew(settings, ray.cluster_resources(), gpus)
     finally:
         ray.shutdown()
+
+
+def room(settings: RaySettings, crew: Crew) -> int:
+    """Return how many workers a cluster has room for by now: one for each GPU, unless their number was said."""
+    import ray
+
+    if settings.address is None or settings.workers is not None or not crew.gpus:
+        return crew.workers
+    return int(ray.cluster_resources().get("GPU", 0))
 
 
 def check_address(settings: RaySettings) -> None:

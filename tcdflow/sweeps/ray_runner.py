@@ -1,8 +1,13 @@
-"""Runs a frozen plan on Ray: one worker a device, each with a warm engine; a killed worker's batch goes to another."""
+"""Runs a frozen plan on Ray: one worker a device, each with a warm engine; a killed worker's batch goes to another.
+
+A machine that dies takes its workers along, and new ones wait for a place; the sweep does not wait for them. One that
+joins gets these, and one more for each of its GPUs.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +22,7 @@ from tcdflow.sweeps import plan as plans
 from tcdflow.sweeps.directory import cell_path, state
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Cell, Plan
-from tcdflow.sweeps.ray_cluster import Crew, RaySettings, cluster
+from tcdflow.sweeps.ray_cluster import Crew, RaySettings, cluster, room
 from tcdflow.sweeps.ray_worker import CellMaker
 from tcdflow.sweeps.runner import work
 from tcdflow.sweeps.shares import Shares
@@ -29,6 +34,8 @@ _DEATHS = 3
 """Workers that a cell may take along before it counts as failed."""
 _LISTEN = 0.2
 """Seconds between looks for an interrupt whose exception was lost."""
+_LOOK = 2.0
+"""Seconds between looks for machines that have joined."""
 _ASIDE = "aside"
 """What is said to a worker while it works."""
 _PATIENCE = 30.0
@@ -74,8 +81,9 @@ class RayRunner:
             return
         specs = [self.plan.spec(task.batch[0]) for task in tasks]
         with cluster(self._settings, gpus=any(spec.runtime.device != "cpu" for spec in specs)) as crew:
-            shares = Shares(tasks, [order.costs(spec) for spec in specs], crew.workers)
-            gang = _Gang(self.plan, self._directory, crew, min(crew.workers, len(tasks)))
+            workers = min(crew.workers, len(tasks))
+            shares = Shares(tasks, [order.costs(spec) for spec in specs], workers)
+            gang = _Gang(self.plan, self._directory, crew, workers)
             try:
                 yield from self._through(shares, gang)
                 gang.finish()
@@ -87,17 +95,24 @@ class RayRunner:
         deaths: Counter[int] = Counter()
         stopping = False
         idle: set[int] = set()
+        looked = time.monotonic()
         while True:
             for worker in sorted(idle) if not stopping else ():
                 if (task := shares.take(worker)) is not None:
                     gang.give(worker, task)
                     idle.discard(worker)
-            if not gang.busy:
+            if not gang.working and (stopping or not shares):
                 return
             if self._interrupted():
                 raise KeyboardInterrupt
+            if time.monotonic() > looked + _LOOK:
+                looked = time.monotonic()
+                for _ in range(len(gang), room(self._settings, gang.crew) if shares and not stopping else 0):
+                    gang.start(shares.join())
             for worker, task, answer in gang.answers(_LISTEN):
-                if not isinstance(answer, Exception):
+                if isinstance(answer, Exception):
+                    shares.leave(worker)
+                else:
                     idle.add(worker)
                 if task is None:
                     continue
@@ -148,25 +163,32 @@ class _Gang:
         import ray
 
         self._ray = ray
-        self._crew = crew
+        self.crew = crew
         allowed = plan.allows_pickles, plan.allows_fetch
         self._arguments = (str(directory), sha256_file(directory / plans.FILE_NAME), crew.threads, *allowed)
         self._actor: Any = ray.remote(concurrency_groups={_ASIDE: 1})(CellMaker)
         self._actors: dict[int, Any] = {}
         self._at: dict[Any, tuple[int, Task | None]] = {}
+        self._ready: set[int] = set()
         self._false_starts = 0
         for worker in range(workers):
-            self._start(worker)
+            self.start(worker)
 
-    def _start(self, worker: int) -> None:
-        actor = self._actor.options(**self._crew.options()).remote(*self._arguments)
+    def __len__(self) -> int:
+        """How many workers there are, or are to be."""
+        return len(self._actors)
+
+    def start(self, worker: int) -> None:
+        """Start a worker; it waits where no machine has room for it."""
+        actor = self._actor.options(**self.crew.options()).remote(*self._arguments)
         self._actors[worker] = actor
+        self._ready.discard(worker)
         self._at[actor.ready.remote()] = worker, None
 
     @property
-    def busy(self) -> bool:
-        """Whether anyone works, or is about to."""
-        return bool(self._at)
+    def working(self) -> bool:
+        """Whether anyone makes cells."""
+        return any(task is not None for _, task in self._at.values())
 
     def give(self, worker: int, task: Task) -> None:
         """Have a worker make what is left of a batch."""
@@ -201,6 +223,7 @@ class _Gang:
             else:
                 if task is None and answer is not None:
                     raise ConfigError([Problem("hydra.sweep.dir", answer)])
+                self._ready.add(worker)
                 yield worker, task, answer or []
 
     def _replaced(
@@ -210,7 +233,7 @@ class _Gang:
             self._false_starts += 1
             if self._false_starts >= _DEATHS:
                 raise RunError(f"Ray's workers die before they begin: {first_line(error)}")
-        self._start(worker)
+        self.start(worker)
         yield worker, task, error
 
     def finish(self) -> None:
@@ -219,12 +242,17 @@ class _Gang:
         Raises:
             OutputError: if a file did not get there.
         """
-        self._ray.get([actor.finish.remote() for actor in self._actors.values()], timeout=_PATIENCE)
+        self._ray.get(self._finishing(), timeout=_PATIENCE)
 
     def stop(self) -> None:
         """Have everyone stop at the next step, and wait for that: an abandoned cell's record is to say so."""
         for actor in self._actors.values():
             actor.stop.options(concurrency_group=_ASIDE).remote()
-        if self._at:
-            self._ray.wait(list(self._at), num_returns=len(self._at), timeout=_PATIENCE)
-        self._ray.wait([actor.finish.remote() for actor in self._actors.values()], timeout=_PATIENCE)
+        if ends := [future for future, (worker, _) in self._at.items() if worker in self._ready]:
+            self._ray.wait(ends, num_returns=len(ends), timeout=_PATIENCE)
+        if ends := self._finishing():
+            self._ray.wait(ends, num_returns=len(ends), timeout=_PATIENCE)
+
+    def _finishing(self) -> list[Any]:
+        """Ask those who have begun; who waits for a place has nothing to write."""
+        return [self._actors[worker].finish.remote() for worker in sorted(self._ready)]

@@ -19,6 +19,12 @@ from tcdflow.text import any_of
 
 KEY = "metric"
 _NAMES = "metrics of images are {}"
+_ELSEWHERE = {
+    "lpips": "is not there: its networks come with torchvision, which tcdflow does without; psnr and ssim are",
+    "imagereward": "is not there: it is no CLIPModel of transformers; pickscore is",
+    "fid": "is a number of sets of images: tcdflow evaluate DIR --reference DIR",
+}
+"""What people ask for, and what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ def known_metrics(words: Sequence[str], key: str = KEY) -> dict[str, ImageMetric
             metrics[word] = _metric(word)
         except RequestError as error:
             name = word.partition("=")[0]
-            near = nearest(name, image_metrics()) if name not in METRICS else None
+            unknown = name not in METRICS and name.lower() not in _ELSEWHERE
+            near = nearest(name, image_metrics()) if unknown else None
             problems.append(Problem(key, str(error), word, nearest=near))
     if problems:
         raise ConfigError(problems)
@@ -118,6 +125,8 @@ def _metric(word: str) -> ImageMetric:
         RequestError: if there is none, it takes no model, or a package is not installed.
     """
     name, equals, source = word.partition("=")
+    if name not in METRICS and name.lower() in _ELSEWHERE:
+        raise RequestError(_ELSEWHERE[name.lower()])
     if name not in METRICS:
         raise RequestError(f"is not a metric; {_NAMES.format(any_of(image_metrics()))}")
     metric = METRICS[name]

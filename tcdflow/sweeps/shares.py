@@ -31,10 +31,27 @@ class Shares(Generic[T]):
         self._own += [deque() for _ in range(workers - len(self._own))]
         self._latest: list[tuple[Any, ...] | None] = [None] * workers
         self._returned: deque[T] = deque()
+        self._absent: set[int] = set()
+
+    def __bool__(self) -> bool:
+        """Whether any task is left."""
+        return bool(self._returned) or any(self._own)
+
+    def join(self) -> int:
+        """Add a worker, which takes from the others, and return its number."""
+        self._own.append(deque())
+        self._latest.append(None)
+        return len(self._own) - 1
+
+    def leave(self, worker: int) -> None:
+        """Let others have all of a worker's tasks until it takes one again: it died, and may not come back."""
+        self._absent.add(worker)
+        self._latest[worker] = None
 
     def take(self, worker: int) -> T | None:
         """Return a worker's next task, or None if none is left for anyone."""
         own = self._own[worker]
+        self._absent.discard(worker)
         if not own:
             self._steal(worker)
         if own:
@@ -52,7 +69,11 @@ class Shares(Generic[T]):
 
     def _steal(self, worker: int) -> None:
         """Take the later part of another worker's tasks: those whose costliest part is loaded here, or the most."""
-        others = [share for share in self._own if share and (len(share) > 1 or self._loaded(worker, share[0]) > 1)]
+        others = [
+            share
+            for owner, share in enumerate(self._own)
+            if share and (len(share) > 1 or owner in self._absent or self._loaded(worker, share[0]) > 1)
+        ]
         if not others:
             return  # whoever has it loaded makes a single one sooner
         share = max(others, key=lambda share: (self._loaded(worker, share[-1]) > 0, len(share)))

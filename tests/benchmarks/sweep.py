@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline, TCDScheduler
@@ -32,12 +33,7 @@ PROCESSES = 3
 
 def run() -> list[Row]:
     """Alternate whole sweeps on a loaded pipeline, directories, records and results included."""
-    pipe = StableDiffusionPipeline.from_pretrained(embedded.model_path("emoji"), dtype=torch.float32)
-    pipe.scheduler = TCDScheduler.from_config(pipe.scheduler.config)
-    pipe.load_lora_weights(str(embedded.lora_path("emoji")))
-    pipe.fuse_lora()
-    pipe.unload_lora_weights()
-    pipe.set_progress_bar_config(disable=True)
+    pipe = fused()
     engine = WarmEngine()
     axes = [f"prompt={','.join(PROMPTS)}", "sampling.seed=range(4)", f"sampling.eta={','.join(map(str, ETAS))}"]
     alone, together = (planner.make(Composer(), [*axes, f"runtime.batch_size={size}"]).plan for size in (1, BATCH))
@@ -71,27 +67,43 @@ def run() -> list[Row]:
                 yield
             results.write(where, plan, outcomes)
 
-        def once() -> list[float]:
-            """Take a cell of each in turn, so that slow spells meet all."""
+        def once() -> list[tuple[float, float]]:
+            """Take a cell of each in turn, so that slow spells meet all; return seconds, and those of CPU."""
             where = Path(folder) / str(next(numbers))
             where.mkdir()
             subjects = [swept(alone, where / "swept"), swept(together, where / "batched"), by_hand(where / "by_hand")]
-            seconds = [0.0] * len(subjects)
+            seconds, cpu = [0.0] * len(subjects), [0.0] * len(subjects)
             for _ in range(65):
                 for which, subject in enumerate(subjects):
-                    start = time.perf_counter()
+                    start, before = time.perf_counter(), time.process_time()
                     next(subject, None)
                     seconds[which] += time.perf_counter() - start
-            return seconds
+                    cpu[which] += time.process_time() - before
+            return list(zip(seconds, cpu, strict=True))
 
         once()
-        ours, batched, hand = map(list, zip(*(once() for _ in range(ROUNDS)), strict=True))
+        rounds = [once() for _ in range(ROUNDS)]
+        (ours, batched, hand), (ours_cpu, _, hand_cpu) = (
+            [[one[which][kind] for one in rounds] for which in range(3)] for kind in range(2)
+        )
         processes = [_process(Path(folder) / f"process_{number}") for number in range(PROCESSES)]
     return [
         Row("64 cells, warm, seconds, against a loop by hand", ours, hand),
+        Row("... seconds of CPU", ours_cpu, hand_cpu),
         Row(f"64 cells in batches of {BATCH}, warm, seconds, against a loop by hand", batched, hand),
         Row("64 cells, warm, seconds, against one process a cell", ours, [64 * median(processes)]),
     ]
+
+
+def fused() -> Any:
+    """Return the tightest pipeline of the embedded model: the LoRA fused, and nothing left around the layers."""
+    pipe = StableDiffusionPipeline.from_pretrained(embedded.model_path("emoji"), dtype=torch.float32)
+    pipe.scheduler = TCDScheduler.from_config(pipe.scheduler.config)
+    pipe.load_lora_weights(str(embedded.lora_path("emoji")))
+    pipe.fuse_lora()
+    pipe.unload_lora_weights()
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 def _process(where: Path) -> float:

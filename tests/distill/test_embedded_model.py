@@ -6,6 +6,7 @@ import json
 import random
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,6 +73,22 @@ def test_the_decoder_alone_leaves_the_encoder(encoder: bool) -> None:
     error.backward()  # type: ignore[no-untyped-call]
     assert any(weight.grad is not None for weight in model.encoder.parameters()) == encoder
     assert all(weight.grad is not None for weight in model.decoder.parameters())
+
+
+class Brighter:
+    """A VAE of nothing but an error of a tenth of the range."""
+
+    config = SimpleNamespace(sample_size=64)
+
+    def encode(self, pixels: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(latent_dist=SimpleNamespace(mean=pixels))
+
+    def decode(self, latents: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(sample=torch.where(latents > 0, latents - 0.2, latents + 0.2))
+
+
+def test_what_a_vae_loses_is_said_in_decibels(icons: images.Icons) -> None:
+    assert vae.psnr(Brighter(), icons, 3) == pytest.approx(20, abs=1)
 
 
 def test_the_rate_rises_holds_and_falls_to_nothing() -> None:

@@ -209,6 +209,8 @@ def test_what_has_no_reference_is_left_out(at: Path, capsys: pytest.CaptureFixtu
     [
         (("steps", "psnr"), "--against: must be given for psnr"),
         (("steps", "pnsr"), "did you mean 'psnr'?"),
+        (("steps", "lpips"), "its networks come with torchvision"),
+        (("steps", "FID"), "tcdflow evaluate"),
         (("steps", "seconds"), "is in the record of each run already"),
         (("steps", "psnr=x"), "psnr takes no model"),
         (("steps", "clip="), "names no model"),

@@ -36,6 +36,20 @@ def test_everything_is_made_once(costs: Costs, workers: int, chance: random.Rand
     assert sorted(made) == list(range(len(costs)))
 
 
+@given(rows(), st.integers(2, 5), st.randoms(use_true_random=False))
+def test_tasks_of_a_worker_that_does_not_come_back_are_made_by_others(
+    costs: Costs, workers: int, chance: random.Random
+) -> None:
+    shares = Shares(range(len(costs)), costs, workers)
+    gone = chance.randrange(workers)
+    made = [task for _ in range(chance.randrange(3)) if (task := shares.take(gone)) is not None]
+    shares.leave(gone)
+    left = [worker for worker in range(workers) if worker != gone] + [shares.join()]
+    while (task := shares.take(chance.choice(left))) is not None or shares:
+        made += [] if task is None else [task]
+    assert sorted(made) == list(range(len(costs)))
+
+
 @given(rows(), st.integers(1, 9))
 def test_cuts_leave_no_part_empty_nor_much_larger_than_the_rest(costs: Costs, parts: int) -> None:
     places = [0, *cuts(costs, parts), len(costs)]

@@ -1,0 +1,39 @@
+"""Records of a long sweep in little memory: what neighbours have in common is kept once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tcdflow.record.document import Record
+
+_PARTS = ("choices", "spec", "lock", "environment", "execution")
+
+
+def share(record: Record, former: Record) -> None:
+    """Replace parts of a record by those of another one that are the same to the bit, so that they are in memory once.
+
+    Args:
+        record: is changed in place; what it says stays.
+        former: of a cell before.
+    """
+    for name in _PARTS:
+        setattr(record, name, shared(getattr(record, name), getattr(former, name)))
+
+
+def shared(value: Any, former: Any) -> Any:
+    """Return a value, made of the other one's objects as far as the two are the same."""
+    if type(value) is not type(former):
+        return value
+    if isinstance(value, dict):
+        parts = {name: shared(part, former.get(name)) for name, part in value.items()}
+        same = list(parts) == list(former) and all(part is former[name] for name, part in parts.items())
+        return former if same else parts
+    if isinstance(value, list):
+        items = [shared(a, b) for a, b in zip(value, former, strict=False)] + value[len(former) :]
+        return former if len(items) == len(former) and all(map(_is, items, former)) else items
+    # 0.0 equals -0.0, which a record writes in another way.
+    return former if value == former and repr(value) == repr(former) else value
+
+
+def _is(a: object, b: object) -> bool:
+    return a is b

@@ -1,0 +1,1 @@
+"""Scripts that are compared, run by a Python of their own."""

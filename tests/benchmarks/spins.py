@@ -1,0 +1,56 @@
+"""How long threads spin before they sleep: what a cell takes in a process alone, and beside a second one.
+
+Both have a thread for each core, as runs have by default, so that two of them have twice as many threads as there are
+cores. ``tcdflow`` has GOMP_SPINCOUNT=1000 by default (:mod:`tcdflow.engine.threads`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from itertools import count
+from pathlib import Path
+from statistics import mean
+
+from tcdflow.record import document
+from tests.benchmarks.table import Figure
+from tests.helpers import environment
+
+CELLS = 40
+ROUNDS = 3
+COUNTS = {"0": "0", "1000": "1000", "10000": "10000", "300000, libgomp's own": "300000"}
+
+
+def run() -> list[Figure]:
+    """Alternate the counts, alone and crowded."""
+    found: dict[tuple[str, int], list[float]] = {(name, beside): [] for name in COUNTS for beside in (1, 2)}
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = count()
+        for _ in range(ROUNDS):
+            for (name, processes), times in found.items():
+                where = [Path(folder) / str(next(numbers)) for _ in range(processes)]
+                times.append(_milliseconds(where, COUNTS[name]))
+    said = {1: "alone", 2: "two at once"}
+    return [
+        Figure(f"a cell's denoising and decoding, ms, GOMP_SPINCOUNT={name}, {said[processes]}", times, "")
+        for (name, processes), times in found.items()
+    ]
+
+
+def _milliseconds(where: list[Path], spins: str) -> float:
+    env = environment({"GOMP_SPINCOUNT": spins, "OMP_NUM_THREADS": str(os.cpu_count()), "TCDFLOW_WARM": "0"})
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tcdflow", "-m", f"sampling.seed=range({CELLS})", f"hydra.sweep.dir={directory}"],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for directory in where
+    ]
+    assert [process.wait(1200) for process in processes] == [0] * len(processes)
+    records = [document.read(path.parent) for directory in where for path in directory.rglob("run.json")]
+    seconds = [record.execution["seconds"] for record in records]
+    return 1000 * mean(float(one["denoise"] + one["decode"]) for one in seconds)
