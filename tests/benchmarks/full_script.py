@@ -16,11 +16,11 @@ settings = json.loads(sys.argv[1])
 import torch  # noqa: E402
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, TCDScheduler  # noqa: E402
 
-seconds = {}
+seconds: dict[str, float] = {}
 last = time.perf_counter()
 
 
-def lap(stage):
+def lap(stage: str) -> None:
     global last
     now = time.perf_counter()
     seconds[stage] = seconds.get(stage, 0) + now - last
