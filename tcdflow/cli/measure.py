@@ -12,12 +12,12 @@ from tcdflow.spec.paths import at_home
 
 EXAMPLES = (
     (
-        "tcdflow measure outputs/sweeps/steps psnr ssim --against sampling.steps=50",
-        "hold each image against the one of equal prompt and seed in 50 steps",
+        "tcdflow measure outputs/sweeps/steps psnr ssim --against outputs/sweeps/teacher sampling.steps=16",
+        "hold each image against the teacher's of equal prompt and seed",
     ),
     (
-        "tcdflow measure outputs/sweeps/steps clip pickscore",
-        "how well images fit their prompts, and which people prefer",
+        "tcdflow measure outputs/sweeps/steps clip=models/clip complexity",
+        "how well images fit their prompts, by the CLIP of a folder; plain clip is OpenAI's",
     ),
 )
 
