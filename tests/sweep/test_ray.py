@@ -101,7 +101,7 @@ def test_bits_are_those_of_one_process(at: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_killed_workers_cells_go_to_others(run: Run, sweep: Sweep, at: Path) -> None:
-    kill_workers(run, at, sweep, cells=30, kills=4, chance=random.Random(3))
+    kill_workers(run, at, sweep, cells=20, kills=2, chance=random.Random(3))
 
 
 @pytest.mark.slow
