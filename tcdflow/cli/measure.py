@@ -16,8 +16,8 @@ EXAMPLES = (
         "hold each image against the teacher's of equal prompt and seed",
     ),
     (
-        "tcdflow measure outputs/sweeps/steps clip=models/clip complexity",
-        "how well images fit their prompts, by the CLIP of a folder; plain clip is OpenAI's",
+        "tcdflow measure outputs/sweeps/steps complexity sharpness",
+        "describe each image by itself; clip and pickscore hold it against its prompt",
     ),
 )
 

@@ -14,7 +14,6 @@ import pytest
 from tcdflow.cli import run
 from tcdflow.cli.main import dispatch
 from tcdflow.cli.verbs import VERBS
-from tests.standins.scorers import write_clip
 
 EXAMPLES = [
     command
@@ -27,7 +26,7 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory with a run, sweeps and a model of the names that examples use."""
+    """A directory with a run and sweeps of the names that examples use."""
     folder = tmp_path_factory.mktemp("examples")
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as sockets:
         patch.chdir(folder)
@@ -43,7 +42,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             ("all/ddim", teacher),
         ):
             assert dispatch(["-m", "sampling.steps=1", *words, f"hydra.sweep.dir=outputs/{name}"]) == 0
-        write_clip(folder / "models" / "clip")
         (folder / "lines.txt").write_text("ls base\n")
         yield folder
         dispatch(["warm", "stop"])
