@@ -31,7 +31,7 @@ class Found:
 
     Attributes:
         measures: the numbers, those that were known too.
-        known: runs whose numbers were there.
+        known: numbers that were there.
         left_out: why runs have no number, with how many.
     """
 
@@ -41,8 +41,8 @@ class Found:
 
     @property
     def computed(self) -> int:
-        """Runs that were measured now."""
-        return len(self.measures.runs) - self.known
+        """Numbers that were measured now."""
+        return sum(len(run.images) for run in self.measures.runs.values()) - self.known
 
     def warnings(self, column: str) -> list[str]:
         """Return what is to be known of it."""
@@ -108,7 +108,7 @@ def measure(
             found.leave_out("the reference has no image of the prompt and seed")
         elif (same := _same(known.get(run.key or ""), task.measure)) is not None:
             found.measures.runs[run.key or ""] = same
-            found.known += 1
+            found.known += len(same.images)
         else:
             tasks.append(task)
     total = sum(len(task.images) for task in tasks)

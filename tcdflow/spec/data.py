@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ class Data(Settings):
     kind: str = Field(description="where the examples come from")
     description: Description = ""
 
+    @abstractmethod
     def examples(self, spec: DistillSpec) -> Sequence[Example]:
         """Return the examples, in an order that does not change.
 
@@ -70,7 +72,6 @@ class Data(Settings):
         Raises:
             ConfigError: naming each thing that is wrong with the files.
         """
-        raise NotImplementedError
 
 
 DATA: Registry[type[Data]] = Registry("data", "tcdflow.parts.data")

@@ -6,6 +6,7 @@ Everything here decides the LoRA, but for ``distill.device``, ``distill.checkpoi
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -162,6 +163,7 @@ class Distillation(Settings):
         """Alpha, the rank where none is set."""
         return float(self.rank) if self.alpha is None else self.alpha
 
+    @abstractmethod
     def target(self, n: int, at: float, draws: Sequence[float]) -> int:
         """Return the node that both jumps end at.
 
@@ -173,7 +175,6 @@ class Distillation(Settings):
         Returns:
             A node from 0 to ``n``.
         """
-        raise NotImplementedError
 
 
 METHODS: Registry[type[Distillation]] = Registry("method", "tcdflow.parts.methods")
