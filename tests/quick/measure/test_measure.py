@@ -100,7 +100,9 @@ def test_images_are_held_against_those_of_equal_prompt_and_seed(at: Path, capsys
         assert run["images"][place] == pytest.approx(10 * math.log10(255**2 / error), abs=1e-3)
         assert run["reference"][place] == other.key
         assert image.metrics["psnr"] == run["images"][place], "each image has its own, not the mean of its run"
-    rows = [row.split() for row in capsys.readouterr().out.splitlines() if "steps=" in row]
+    said = capsys.readouterr()
+    assert "8 numbers measured" in said.err, "one for each image, though runs have two"
+    rows = [row.split() for row in said.out.splitlines() if "steps=" in row]
     numbers = [[one.metrics["psnr"] for one in images if one["sampling.steps"] == 2 and one.seed == n] for n in (0, 1)]
     mean, spread = np.mean(numbers), np.std(np.mean(numbers, axis=1), ddof=1)
     assert float(rows[0][1]) == pytest.approx(float(mean), rel=1e-3)
