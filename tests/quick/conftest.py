@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,3 +27,11 @@ def no_torch(quick_alone: bool) -> Iterator[None]:
             patch.setitem(sys.modules, "torch", None)  # how Python marks a module that must not be imported
         yield
         assert sys.modules.get("torch") is None, "imported by this test, by a fixture, or by a module of this room"
+
+
+@pytest.fixture
+def at(sweeps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the ``sweeps`` that a module has made, in the working directory."""
+    shutil.copytree(sweeps, tmp_path / "at")
+    monkeypatch.chdir(tmp_path / "at")
+    return tmp_path / "at"

@@ -33,14 +33,6 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield where
 
 
-@pytest.fixture
-def at(sweeps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the sweeps in the working directory."""
-    shutil.copytree(sweeps, tmp_path / "at")
-    monkeypatch.chdir(tmp_path / "at")
-    return tmp_path / "at"
-
-
 def evaluated(*words: str, folder: str = "steps") -> dict[str, Any]:
     assert dispatch(["evaluate", *words]) == 0
     found: dict[str, Any] = json.loads(Path(folder, "evaluation.json").read_text("utf-8"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,6 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         teacher = ("loras=[]", "scheduler=ddim", "sampling.eta=0", "sampling.guidance_scale=4", "sampling.steps=20,50")
         Sweep(where / "teacher", FakeEngine()).run(*OVER, *teacher)
         yield where
-
-
-@pytest.fixture
-def at(sweeps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the sweeps in the working directory."""
-    shutil.copytree(sweeps, tmp_path / "at")
-    monkeypatch.chdir(tmp_path / "at")
-    return tmp_path / "at"
 
 
 class Counting(ImageMetric):
