@@ -34,7 +34,7 @@ COLOURS: Final = {
 }
 """Colours that a caption can give to a subject, as RGB of its middle tones."""
 
-_WORDINGS: Final = (
+WORDINGS: Final = (
     (40, "{article} {what}"),
     (10, "the {what}"),
     (15, "{what}"),
@@ -45,12 +45,16 @@ _WORDINGS: Final = (
     (3, "an image of {article} {what}"),
     (3, "an icon of {article} {what}"),
 )
-_GROUNDS: Final = (
+"""How often a caption has which words."""
+
+GROUNDS: Final = (
     (55, "{what} on {article} {ground} background"),
     (20, "{what} on {ground} background"),
     (15, "{what}, {ground} background"),
     (10, "{what} on {ground}"),
 )
+"""How often a background is told in which words."""
+
 _ICONS: Final = Path(__file__).with_name("subjects.txt")
 
 
@@ -100,10 +104,10 @@ class View:
     def caption(self, rng: random.Random) -> str:
         """Return a caption in one of the wordings."""
         what = self._what(self.style != STYLES[0] or rng.random() < 0.15)
-        text = _one(_WORDINGS, rng).format(article=_article(what), what=what)
+        text = _one(WORDINGS, rng).format(article=_article(what), what=what)
         if self.background == "white" and rng.random() < 0.75:
             return text
-        return _one(_GROUNDS, rng).format(what=text, article="a", ground=self.background)
+        return _one(GROUNDS, rng).format(what=text, article="a", ground=self.background)
 
     def _what(self, styled: bool) -> str:
         return " ".join(filter(None, (self.style if styled else "", self.colour, self.subject.name)))
@@ -140,5 +144,5 @@ def _one(weighted: tuple[tuple[int, str], ...], rng: random.Random) -> str:
 
 def words() -> list[str]:
     """Return every word of the captions, once, by the alphabet."""
-    texts = [*_names(), *STYLES, *BACKGROUNDS, *COLOURS, *(text for _, text in (*_WORDINGS, *_GROUNDS)), "an"]
+    texts = [*_names(), *STYLES, *BACKGROUNDS, *COLOURS, *(text for _, text in (*WORDINGS, *GROUNDS)), "an"]
     return sorted({word for text in texts for word in re.findall(r"[a-z]+", re.sub(r"{\w+}", " ", text))})

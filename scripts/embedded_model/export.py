@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image
 
-from scripts.embedded_model.captions import BACKGROUNDS, COLOURS, STYLES, View, subjects
+from scripts.embedded_model.captions import BACKGROUNDS, COLOURS, GROUNDS, STYLES, WORDINGS, View, subjects
 from scripts.embedded_model.images import Icons
 from scripts.embedded_model.latents import views
 from scripts.embedded_model.teacher import Teacher, scheduler
@@ -31,17 +31,25 @@ def pipeline(weights: Path, vae: Path, out: Path) -> None:
         "tokenizer": tokenizer(),
         "scheduler": scheduler(),
     }
+    for part in (parts["vae"], parts["unet"]):
+        part.register_to_config(_name_or_path="icons")  # and not the folder that it lay in
     nothing = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
     pipe = StableDiffusionPipeline(**parts, **nothing, requires_safety_checker=False)
     pipe.to(dtype=torch.float16).save_pretrained(out)
+    (out / "vocabulary.txt").write_text(vocabulary(), encoding="utf-8")
+
+
+def vocabulary() -> str:
+    """What was taught, as :meth:`tcdflow.embedded.Vocabulary.parse` reads it."""
     sections = {
         "styles": STYLES,
         "colours": COLOURS,
         "backgrounds": BACKGROUNDS,
-        "subjects": [s.name for s in subjects()],
+        "wordings": (text.format(article="a", what="SUBJECT") for _, text in WORDINGS),
+        "grounds": (text.format(what="SUBJECT", article="a", ground="BACKGROUND") for _, text in GROUNDS),
+        "subjects": (subject.name for subject in subjects()),
     }
-    text = "\n\n".join("\n".join([f"[{name}]", *words]) for name, words in sections.items())
-    (out / "vocabulary.txt").write_text(f"{text}\n", encoding="utf-8")
+    return "\n\n".join("\n".join([f"[{name}]", *words]) for name, words in sections.items()) + "\n"
 
 
 def examples(icons: Icons, each: int, out: Path) -> None:

@@ -84,7 +84,13 @@ def _nearest(name: str, groups: Sequence[str]) -> str | None:
 
 def _drawn(model: str) -> dict[str, list[str]]:
     known = embedded.vocabulary(model)
-    return {"colours": list(known.colours), "subjects": list(known.subjects)}
+    drawn = {
+        "styles": known.styles,
+        "colours": known.colours,
+        "backgrounds": known.backgrounds,
+        "subjects": known.subjects,
+    }
+    return {what: list(names) for what, names in drawn.items() if names}
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -92,7 +98,7 @@ def _show(found: dict[str, Any]) -> None:
         for line in (group, *(f"  {name:<18} {meaning}".rstrip() for name, meaning in options.items())):
             print(one_line(line))
     for model, words in found["models"].items():
-        print(f"{model}, a SUBJECT or a SUBJECT on a COLOUR background")
+        print(f"{model}, {embedded.vocabulary(model).form}")
         for what, names in words.items():
             print(textwrap.fill(f"{what}: {', '.join(names)}", 100, initial_indent="  ", subsequent_indent="    "))
     for keys in found["keys"].values():

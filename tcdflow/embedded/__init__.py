@@ -2,7 +2,8 @@
 
 Each is a folder in the layout of a diffusers pipeline, with its TCD-LoRA in ``tcd_lora/``, what it draws in
 ``vocabulary.txt``, its ``VERSION``, and a ``MODEL_CARD.md`` on how it was made and how it is licensed. The
-next model takes a folder here and a line in :data:`MODELS`.
+next model takes a folder here, its name in :data:`MODELS`, a family in ``parts/families/embedded.py`` and a preset in
+``conf/base/``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "advice",
     "lora_path",
     "model_path",
+    "named",
     "unknown_words",
     "version",
     "vocabulary",
@@ -30,7 +32,7 @@ __all__ = [
 
 _HERE: Final = Path(__file__).resolve().parent
 
-MODELS: Final[Mapping[str, Path]] = MappingProxyType({"emoji": _HERE / "emoji"})
+MODELS: Final[Mapping[str, Path]] = MappingProxyType({name: _HERE / name for name in ("emoji", "icons")})
 """The folder of each embedded model, by name."""
 
 
@@ -57,6 +59,13 @@ def lora_path(name: str) -> Path:
 def version(name: str) -> str:
     """The version of an embedded model; it changes whenever its weights do."""
     return (model_path(name) / "VERSION").read_text(encoding="utf-8").strip()
+
+
+def named(source: str) -> str | None:
+    """The embedded model of a source, such as ``embedded:emoji/tcd_lora``; None where it is something else."""
+    scheme, _, place = source.partition(":")
+    model = place.partition("/")[0]
+    return model if scheme == "embedded" and model in MODELS else None
 
 
 @cache

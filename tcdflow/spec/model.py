@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from tcdflow import embedded
 from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.family import FAMILIES, Family, FamilyName
 from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
@@ -90,7 +91,9 @@ class LoraSpec(Settings):
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Families that this LoRA says it fits; empty when it says nothing."""
+        """Families that this LoRA says it fits; empty when it says nothing. That of an embedded model fits it alone."""
+        if model := embedded.named(self.source):
+            return (model,)
         return tuple(self.sources) or ((self.family,) if self.family else ())
 
 

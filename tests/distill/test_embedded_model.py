@@ -17,6 +17,8 @@ pytest.importorskip("scripts.embedded_model", reason="the sdist holds no scripts
 pytest.importorskip("cv2")
 
 from scripts.embedded_model import captions, export, images, latents, measure, teacher, tokens, vae
+from tcdflow import embedded
+from tcdflow.embedded import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,19 @@ def test_every_word_is_one_token_and_a_caption_fits() -> None:
     assert all(len(tokenizer.tokenize(word)) == 1 for word in captions.words())
     longest = max((captions.draw(s, "flat", rng).caption(rng) for s in captions.subjects()), key=len)
     assert len(tokenizer(longest).input_ids) <= tokens.LENGTH
+
+
+def test_the_vocabulary_reads_every_caption_as_what_it_says() -> None:
+    words, rng = Vocabulary.parse(export.vocabulary()), random.Random(0)
+    for subject in captions.subjects():
+        for style in captions.STYLES:
+            view = captions.draw(subject, style, rng)
+            for text in (view.plain(), view.caption(rng)):
+                read = words.read(text)
+                found = (read.subjects, read.style or "shaded", read.colour, read.background or "white")
+                assert found == ((subject.name,), style, view.colour, view.background), text
+                assert read.as_trained, text
+    assert words == embedded.vocabulary("icons")
 
 
 def test_the_larger_vae_begins_as_the_smaller_one_enlarged() -> None:
@@ -115,8 +130,6 @@ def test_a_stopped_training_goes_on_and_its_weights_make_a_pipeline(tmp_path: Pa
     teacher.train(teacher.Examples(tmp_path / "latents.npy", 1), training, tmp_path / "parts")
     whole, parts = (torch.load(tmp_path / name / "teacher.pt", weights_only=True) for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
-
-    from tcdflow import embedded
 
     export.pipeline(tmp_path / "parts" / "teacher.pt", embedded.model_path("emoji") / "vae", tmp_path / "pipeline")
     made = measure.Model(tmp_path / "pipeline", None).images(["a fox"])

@@ -58,8 +58,8 @@ class TeacherData(Data):
                 return [str(row.values["prompt"]) for row in rows.read(at_home(self.prompts_from))]
             except SourceError as error:
                 raise ConfigError([Problem("data.prompts_from", str(error), self.prompts_from)]) from None
-        model = spec.base.source.removeprefix("embedded:")
-        if model == spec.base.source or model not in embedded.MODELS:
+        model = embedded.named(spec.base.source)
+        if model is None:
             what = "must name a file of prompts, .txt with one a line; only embedded bases know what they draw"
             raise ConfigError([Problem("data.prompts_from", what, "null")])
         return embedded.vocabulary(model).captions()

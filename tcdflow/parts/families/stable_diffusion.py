@@ -1,13 +1,11 @@
-"""Stable Diffusion: 1.5, 2.1-base, and the small model that ships with tcdflow."""
+"""Stable Diffusion: 1.5 and 2.1-base."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tcdflow import embedded
-from tcdflow.prompts.text import read
 from tcdflow.spec.family import FAMILIES, Family, Vectors
 from tcdflow.spec.prompt import PromptEncodingSpec
 from tcdflow.spec.script import Lines, cannot_write, literal
@@ -109,21 +107,5 @@ class SD21(StableDiffusion):
     in_file_names = re.compile(r"sd[-_ ]?v?2|v2[-_.][01]|ft[-_]mse|taesd(?!xl|3)", re.I)
 
 
-class Emoji(StableDiffusion):
-    """The small model that ships with tcdflow."""
-
-    summary = "the model that ships with tcdflow, 64 × 64"
-    few_steps = 0  # it draws something in any number of them
-
-    def warnings(self, spec: RunSpec) -> Iterator[str]:
-        """Yield what the model cannot draw of a prompt."""
-        model = spec.base.source.removeprefix("embedded:")
-        parts = read(spec.prompt, spec.prompt_encoding.weights, {}, breaks=spec.prompt_encoding.long == "chunk")
-        words = " ".join(fragment.text for part in parts for fragment in part)
-        if model in embedded.MODELS and (advice := embedded.advice(model, words)):
-            yield advice
-
-
 FAMILIES.add("sd15", SD15())
 FAMILIES.add("sd21", SD21())
-FAMILIES.add("emoji", Emoji())

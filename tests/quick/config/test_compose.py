@@ -20,7 +20,7 @@ from tcdflow.config.overrides import parse, quoted
 from tcdflow.config.places import conf_dir
 from tests.helpers import GLOBAL, Write, examples, problems
 
-BASE_OF = {"emoji": "emoji", "sd15": "sd15", "sd21": "sd21_base", "sdxl": "sdxl"}
+BASE_OF = {"emoji": "emoji", "icons": "icons", "sd15": "sd15", "sd21": "sd21_base", "sdxl": "sdxl"}
 
 printable = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=60)
 tricky = st.text(

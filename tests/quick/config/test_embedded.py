@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,17 @@ from tcdflow import embedded
 from tcdflow.cli.main import dispatch
 from tcdflow.embedded import Vocabulary
 
-EMOJI = embedded.vocabulary("emoji")
+EMOJI, ICONS = embedded.vocabulary("emoji"), embedded.vocabulary("icons")
 MEBIBYTE = 2**20
 
+
+def words_of(vocabulary: Vocabulary) -> list[str]:
+    found = (*vocabulary.styles, *vocabulary.colours, "brown", "and", "on", "background", "a", ",", "of")
+    return [*found, *vocabulary.subjects[::20]]
+
+
 subjects = st.sampled_from(EMOJI.subjects)
-colours = st.sampled_from(EMOJI.colours)
+colours = st.sampled_from(EMOJI.backgrounds)
 articles = st.sampled_from(["a", "an", "A", "An"])
 
 
@@ -56,11 +63,17 @@ class TestFiles:
         files = [path for path in embedded.model_path(name).rglob("*") if path.is_file()]
         assert sum(path.stat().st_size for path in files) < 30 * MEBIBYTE
 
-    def test_the_card_names_licence_and_origin(self) -> None:
-        card = (embedded.model_path("emoji") / "MODEL_CARD.md").read_text(encoding="utf-8")
-        for fact in ("Noto Color Emoji", "Open Font License 1.1", "Apache License 2.0", "## Limits"):
+    @pytest.mark.parametrize(
+        ("name", "origins"),
+        [
+            ("emoji", ("Noto Color Emoji", "Open Font License 1.1")),
+            ("icons", ("@iconify-json/noto", "@iconify-json/fluent-emoji-flat", "MIT")),
+        ],
+    )
+    def test_the_card_names_licence_and_origin(self, name: str, origins: tuple[str, ...]) -> None:
+        card = (embedded.model_path(name) / "MODEL_CARD.md").read_text(encoding="utf-8")
+        for fact in ("Apache License 2.0", "## Limits", f"# {name} {embedded.version(name)}:", *origins):
             assert fact in card
-        assert f"# emoji {embedded.version('emoji')}:" in card
 
     @pytest.mark.parametrize(
         "lookup",
@@ -85,14 +98,14 @@ class TestReading:
 
     def test_the_vocabulary_is_what_the_model_was_taught(self) -> None:
         assert len(EMOJI.subjects) == len(set(EMOJI.subjects)) == 210
-        assert EMOJI.colours == ("white", "red", "blue", "green", "yellow", "pink", "black")
+        assert EMOJI.backgrounds == ("white", "red", "blue", "green", "yellow", "pink", "black")
 
     @given(articles, subjects, st.none() | colours)
     def test_every_training_caption_passes(self, article: str, subject: str, colour: str | None) -> None:
         background = f" on a {colour} background" if colour else ""
         prompt = f"{article} {subject}{background}"
         reading = EMOJI.read(prompt)
-        assert (reading.subjects, reading.colour, reading.findings) == ((subject,), colour, ())
+        assert (reading.subjects, reading.background, reading.findings) == ((subject,), colour, ())
         assert reading.as_trained
         assert EMOJI.advice(prompt, model="emoji") is None
 
@@ -179,6 +192,68 @@ class TestReading:
         assert EMOJI.nearest("qqqq") == ()
 
 
+class TestStylesAndColours:
+    """What a vocabulary makes of a prompt that says more than a subject and its background."""
+
+    @given(
+        st.sampled_from(ICONS.wordings),
+        st.none() | st.sampled_from(ICONS.styles),
+        st.none() | st.sampled_from(ICONS.colours),
+        st.sampled_from([subject for subject in ICONS.subjects if " " not in subject]),
+        st.none() | st.tuples(st.sampled_from(ICONS.grounds), st.sampled_from(ICONS.backgrounds)),
+    )
+    def test_every_wording_of_the_training_passes(
+        self, wording: str, style: str | None, colour: str | None, subject: str, ground: tuple[str, str] | None
+    ) -> None:
+        text = wording.replace("SUBJECT", " ".join(filter(None, (style, colour, subject))))
+        if ground:
+            text = ground[0].replace("SUBJECT", text).replace("BACKGROUND", ground[1])
+        reading = ICONS.read(text)
+        known = f"{colour} {subject}" in ICONS.subjects  # "red heart" is a subject of its own
+        assert reading.subjects == ((f"{colour} {subject}",) if known else (subject,))
+        assert (reading.style, reading.colour) == (style, None if known else colour)
+        assert reading.background == (ground[1] if ground else None)
+        assert reading.as_trained
+        assert embedded.advice("icons", text) is None
+        assert ICONS.read(reading.caption or "") == replace(reading, prompt=reading.caption or "")
+
+    @given(st.text() | st.lists(st.sampled_from(words_of(ICONS))).map(" ".join))
+    def test_any_text_is_read(self, prompt: str) -> None:
+        fine = ICONS.read(prompt).as_trained or not prompt.strip()
+        assert (ICONS.advice(prompt, model="icons") is None) == fine
+
+    @pytest.mark.parametrize(
+        ("prompt", "told"),
+        [
+            ("a blue apple", None),
+            ("flat orange owl on pink", None),
+            ("an icon of a glass of milk, yellow background", None),
+            ("blue flat owl", "write 'a flat blue owl'"),
+            ("foxes", "write 'a fox'"),
+            ("a fox in green", "write 'a green fox'"),
+            ("a brown fox", "'brown' is not a colour that it knows"),
+            ("a green red apple", "'green' cannot be chosen: a red apple has its own colour"),
+            ("a red blue fox", "'red and blue' are more than one colour"),
+            ("a flat shaded fox", "'flat and shaded' are more than one style"),
+            ("a fox on an orange background", "'orange background' is not one that it knows"),
+            ("a watercolour fox", "'watercolour' is not one of them"),
+            ("a flat", "'a flat' names none of them"),
+        ],
+    )
+    def test_what_it_is_told(self, prompt: str, told: str | None) -> None:
+        advice = embedded.advice("icons", prompt)
+        assert told in advice if advice and told else advice is told
+
+    def test_captions_are_as_trained_and_take_turns(self) -> None:
+        captions = ICONS.captions()
+        readings = [ICONS.read(caption) for caption in captions]
+        assert len(captions) == len(ICONS.subjects) * (len(ICONS.backgrounds) + 1)
+        assert all(reading.as_trained for reading in readings)
+        assert {(reading.style, reading.colour) for reading in readings} == {
+            (style, colour) for style in (None, "flat") for colour in (None, *ICONS.colours)
+        }
+
+
 class TestAdvice:
     """The warnings themselves: a person has to see what to write instead."""
 
@@ -186,7 +261,7 @@ class TestAdvice:
         advice = embedded.advice("emoji", "a unicycle") or ""
         assert advice == (
             "the embedded model 'emoji' draws one of 210 subjects, optionally 'on a COLOUR background' "
-            f"({', '.join(EMOJI.colours)}): 'unicycle' is not one of them (nearest: bicycle); all are listed by: "
+            f"({', '.join(EMOJI.backgrounds)}): 'unicycle' is not one of them (nearest: bicycle); all are listed by: "
             "tcdflow ls emoji"
         )
 
@@ -195,7 +270,7 @@ class TestAdvice:
         head, colours, *rest = capsys.readouterr().out.splitlines()
         subjects = " ".join(rest)
         assert head == "emoji, a SUBJECT or a SUBJECT on a COLOUR background"
-        assert colours.split(": ")[1].split(", ") == list(EMOJI.colours)
+        assert colours.split(": ")[1].split(", ") == list(EMOJI.backgrounds)
         assert " ".join(subjects.partition(": ")[2].split()).split(", ") == list(EMOJI.subjects)
 
     def test_a_colour_of_its_own(self) -> None:
@@ -218,9 +293,9 @@ class TestAdvice:
         "",
         "dog",
         "[subjects]\ndog",
-        "[colours]\nred",
-        "[colours]\n[subjects]\ndog",
-        "[sujects]\ndog\n[colours]\nred",
+        "[backgrounds]\nred",
+        "[backgrounds]\n[subjects]\ndog",
+        "[sujects]\ndog\n[backgrounds]\nred",
     ],
 )
 def test_a_broken_vocabulary_is_refused(text: str) -> None:

@@ -27,12 +27,12 @@ def _adapter(name: str, base: str, key: str) -> tuple[str, ...]:
 
 
 BASES: dict[str, tuple[str, ...]] = {
-    **{name: (f"base={name}", "loras=[]") for name in ("emoji", "sd15", "sd15_mse", "sd21_base", "sdxl")},
+    **{name: (f"base={name}", "loras=[]") for name in ("emoji", "icons", "sd15", "sd15_mse", "sd21_base", "sdxl")},
     **{name: (f"base={name}", "loras=[]") for name in ("sdxl_fp16_fix", "animagine_xl", "toonyou")},
     "sdxl_inpainting": ("base=sdxl_inpainting", "loras=[]", *_INPAINTING),
 }
 LORAS: dict[str, tuple[str, ...]] = {
-    **{f"tcd {base}": (f"base={base}", "loras=[tcd]") for base in ("emoji", "sd15", "sd21_base", "sdxl")},
+    **{f"tcd {base}": (f"base={base}", "loras=[tcd]") for base in ("emoji", "icons", "sd15", "sd21_base", "sdxl")},
     **{
         f"{name} {base}": (f"base={base}", f"loras=[{name}]")
         for name in ("hyper_sd", "lcm")
