@@ -17,25 +17,42 @@ PROMPTS = (
     "a castle on a pink background",
     "a hamburger on a yellow background",
 )
+ICONS = (
+    "a shaded owl on a pink background",
+    "a flat owl on a pink background",
+    "a blue apple",
+    "the orange fox",
+    "picture of a purple panda",
+)
 STEPS = (1, 2, 4, 8)
 ETAS = (0, 0.3, 0.6, 1)
-SCALE = 2
+SIDE = 128
 
 
 def main() -> None:
-    """Write the strip of steps, the sheet of tasks, and that of steps and eta beside the teacher."""
+    """Write the strip of steps, the sheet of tasks, that of steps and eta beside the teacher, and both models."""
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder)
         _steps(runs).save(HERE / "steps.png", optimize=True)
         _tasks(runs).save(HERE / "tasks.png", optimize=True)
         _how_many_steps(runs).save(HERE / "how_many_steps.webp", quality=85, method=6)
+        _models(runs).save(HERE / "models.webp", quality=85, method=6)
 
 
 def _steps(runs: Path) -> Image.Image:
     """Rows are 1, 2, 4 and 8 steps, columns are prompts."""
     return _rows(
-        [[_draw(runs, f"prompt={prompt}", f"sampling.steps={steps}") for prompt in PROMPTS] for steps in STEPS]
+        [
+            [_draw(runs, "base=icons", f"prompt={prompt}", f"sampling.steps={steps}") for prompt in PROMPTS]
+            for steps in STEPS
+        ]
     )
+
+
+def _models(runs: Path) -> Image.Image:
+    """The prompts by ``emoji``, then by ``icons``, and below what that one alone can draw."""
+    rows = [("emoji", PROMPTS), ("icons", PROMPTS), ("icons", ICONS)]
+    return _rows([[_draw(runs, f"base={base}", f"prompt={prompt}") for prompt in prompts] for base, prompts in rows])
 
 
 def _how_many_steps(runs: Path) -> Image.Image:
@@ -81,10 +98,9 @@ def _rows(images: list[list[Image.Image]]) -> Image.Image:
 
 
 def _row(images: list[Image.Image]) -> Image.Image:
-    width, height = (SCALE * side for side in images[0].size)
-    row = Image.new("RGB", (width * len(images), height))
+    row = Image.new("RGB", (SIDE * len(images), SIDE))
     for number, image in enumerate(images):
-        row.paste(image.resize((width, height), Image.Resampling.LANCZOS), (number * width, 0))
+        row.paste(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (number * SIDE, 0))
     return row
 
 
