@@ -132,7 +132,7 @@ def test_all_wrong_sources_are_said_at_once_and_once_each(tmp_path: Path) -> Non
         "loras.tcd.source: './nowhere': there is no such file or folder",
         "loras.style.source: 'no hub id': there is no such file or folder, and it is not a hub id of the form "
         "owner/name[@revision][/path]",
-        "loras.e.source: 'embedded:emojo': no embedded model is called 'emojo'; there is: emoji",
+        "loras.e.source: 'embedded:emojo': no embedded model is called 'emojo'; there is: emoji, icons",
     ]
 
 
