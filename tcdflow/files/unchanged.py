@@ -41,6 +41,10 @@ class Unchanged:
             stamped.append(replace(artifact, stamps=tuple(stamp for _, stamp in there if stamp is not None)))
         return cls(Artifacts.of(stamped), stamps)
 
+    def is_same(self) -> bool:
+        """Say whether all of them are as they were."""
+        return _stamps(self.artifacts) == self.stamps
+
     def check(self) -> None:
         """Look at them again. A file that has gone was read before, or whoever wanted it has failed.
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tcdflow.errors import NoRoomError, OutputError
+from tcdflow.errors import OutputError
 from tcdflow.files.exclusive import BusyError, lock
 
 PARTIAL = ".partial-"
@@ -45,7 +45,7 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def _write(path: Path, data: bytes, flush: bool) -> None:
-    temporary = path.with_name(_partial_name())  # known before it is there: an interrupt leaves nothing behind
+    temporary = path.with_name(partial_name())  # known before it is there: an interrupt leaves nothing behind
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         with os.fdopen(handle, "wb") as file:
@@ -55,7 +55,7 @@ def _write(path: Path, data: bytes, flush: bool) -> None:
             if flush:
                 file.flush()
                 os.fsync(handle)
-        temporary.replace(path)
+        os.replace(temporary, path)  # noqa: PTH105  for each file of each cell of a sweep
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -78,75 +78,6 @@ def remove_abandoned(directory: Path) -> None:
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write UTF-8 text atomically; see :func:`write_bytes`."""
     write_bytes(path, text.encode("utf-8"), durable=durable)
-
-
-class Room:
-    """Room on the disk for one file, taken before it is needed: so that a run's end is recorded on a full disk, too.
-
-    The file has no name until it is whole, so that a killed process leaves nothing of it. Where the system knows no
-    files without a name there is no room, and :meth:`write` writes as :func:`write_bytes` does.
-
-    Args:
-        path: the file.
-        size: bytes that it may have.
-        directory: an open handle of the file's directory, which the caller closes after the last use.
-
-    Raises:
-        NoRoomError: if there is none on the disk.
-    """
-
-    def __init__(self, path: Path, size: int, directory: int) -> None:
-        self._path = path
-        self._size = size
-        self._directory = directory
-        self._handle: int | None = None
-        try:
-            self._handle = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o666, dir_fd=directory)
-            os.posix_fallocate(self._handle, 0, size)
-        except AttributeError:  # of os, on another system than Linux
-            pass
-        except OSError as error:
-            self.close()
-            failed = OutputError.of(path, error)
-            if isinstance(failed, NoRoomError):
-                raise failed from error
-
-    def write(self, data: bytes) -> None:
-        """Write the file, durably. The first time uses the room up; later ones write it as any other.
-
-        Raises:
-            OutputError: as of :func:`write_bytes`, where there is no room, or not enough.
-        """
-        if self._handle is None or len(data) > self._size or not self._write(data):
-            write_bytes(self._path, data)
-
-    def _write(self, data: bytes) -> bool:
-        handle, self._handle = self._handle, None
-        assert handle is not None
-        name = _partial_name()
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.truncate()
-                file.flush()
-                if _flusher is None:
-                    os.fsync(handle)
-                os.link(f"/proc/self/fd/{handle}", name, dst_dir_fd=self._directory, follow_symlinks=True)
-            os.replace(name, self._path.name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-        except OSError:
-            return False
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=self._directory)
-        if _flusher is not None:
-            _flusher.put(self._path)
-        return True
-
-    def close(self) -> None:
-        """Give back what was not used."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
 
 
 @contextlib.contextmanager
@@ -211,5 +142,6 @@ _MOST_BEHIND = 256
 _TRIES = 3
 
 
-def _partial_name() -> str:
+def partial_name() -> str:
+    """Return a new name for a file that is not whole yet."""
     return f"{PARTIAL}{secrets.token_hex(8)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Literal
 
 from tcdflow.files.lock import LockedFile
@@ -61,9 +62,17 @@ _LATER = {
 
 def run_key(spec: RunSpec, lock: Iterable[LockedFile]) -> str:
     """Return the key as 64 hex digits. Where files are, and what presets say of themselves, do not enter it."""
-    content = {"spec": pixel_part(spec), "lock": sorted((f.role, f.file, f.sha256) for f in lock)}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = f'{{"lock":{_lock_text(tuple(lock))},"spec":{_text(pixel_part(spec))}}}'
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+@lru_cache(maxsize=64)  # the same for many cells of a sweep
+def _lock_text(lock: tuple[LockedFile, ...]) -> str:
+    return _text(sorted((file.role, file.file, file.sha256) for file in lock))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def effect(key: str) -> Effect:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,16 +39,25 @@ def texts_of(spec: RunSpec, lock: Sequence[LockedFile], seed: int, batch: Batch 
 
 def recipe_json(spec: RunSpec, lock: Sequence[LockedFile], seed: int, batch: Batch | None = None) -> str:
     """Return spec, lock, seed and batch as one line of JSON. No date and no name of the machine is in it."""
-    content: dict[str, Any] = {
-        "schema_version": 1,
-        "tcdflow": __version__,
-        "seed": seed,
-        "spec": spec.model_dump(mode="json"),
-        "lock": [file.model_dump(mode="json") for file in lock],
+    parts = {
+        "schema_version": "1",
+        "tcdflow": _text(__version__),
+        "seed": _text(seed),
+        "spec": _text(spec.model_dump(mode="json")),
+        "lock": _lock_text(tuple(lock)),
     }
     if batch is not None:
-        content["batch"] = batch.model_dump(mode="json")
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        parts["batch"] = _text(batch.model_dump(mode="json"))
+    return "{" + ",".join(f'"{name}":{text}' for name, text in parts.items()) + "}"
+
+
+@lru_cache(maxsize=64)  # the same for many images of a sweep
+def _lock_text(lock: tuple[LockedFile, ...]) -> str:
+    return _text([file.model_dump(mode="json") for file in lock])
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def parse(text: bytes) -> dict[str, Any]:

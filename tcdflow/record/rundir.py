@@ -16,22 +16,19 @@ from PIL import Image
 from tcdflow.errors import ConfigError, OutputError, Problem, by_interrupt
 from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.files.lock import LockedFile
-from tcdflow.record.atomic import Room
 from tcdflow.record.cleanup import INPUTS, folder_in_the_way, remove_earlier, remove_link, remove_partial
 from tcdflow.record.document import FILE_NAME, Failure, Record
 from tcdflow.record.environment import versions
 from tcdflow.record.images import save_animation, save_image, save_input, save_sheet
 from tcdflow.record.key import run_key
 from tcdflow.record.recipe import texts_of
+from tcdflow.record.room import Room, Rooms
 from tcdflow.record.sample import Sample
 from tcdflow.spec import output_name
 from tcdflow.spec.batch import Batch
 from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tcdflow.spec.model import RunSpec
 from tcdflow.text import unsigned
-
-_ROOM = 65_536
-"""Bytes that are kept free for the record of a run's end: that of SDXL with a dozen adapters has a third of it."""
 
 _INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 
@@ -57,6 +54,7 @@ class RunDirectory:
         choices: Mapping[str, Any] | None = None,
         warnings: Sequence[str] = (),
         derived_from: str | None = None,
+        among: Rooms | None = None,
     ) -> RunDirectory:
         """Start a run in ``path``; whoever starts it calls :meth:`end`.
 
@@ -67,14 +65,12 @@ class RunDirectory:
             choices: what was chosen of each group of configs.
             warnings: what is probably not meant.
             derived_from: key of the run that is made again.
+            among: keeps room for the records of several runs on one disk; None keeps it for this one.
 
         Raises:
             ConfigError: if another run is under way there, or a folder is in the way.
             OutputError: if the directory cannot be written. An earlier run in it is as it was if that is known at once.
         """
-        if (name := folder_in_the_way(path)) is not None:
-            what = f"holds the folder {name}, where a run writes a file; remove it, or choose another directory"
-            raise ConfigError([Problem("hydra.run.dir", what, str(path))])
         record = Record(
             started=_now(),
             derived_from=derived_from,
@@ -85,12 +81,19 @@ class RunDirectory:
             environment=versions(),
         )
         run = cls(path, spec, record)
-        handle = run._held.enter_context(held(path))
+        is_new = run._held.enter_context(held(path))
+        if not is_new and (name := folder_in_the_way(path)) is not None:
+            run._held.close()
+            what = f"holds the folder {name}, where a run writes a file; remove it, or choose another directory"
+            raise ConfigError([Problem("hydra.run.dir", what, str(path))])
         try:
-            remove_partial(path)
-            run._room = Room(path / FILE_NAME, _ROOM, handle)
-            run._held.callback(run._room.close)
-            remove_earlier(path)
+            if not is_new:
+                remove_partial(path)
+            kept = among if among is not None else run._held.enter_context(contextlib.closing(Rooms()))
+            run._room = kept.take(path / FILE_NAME)
+            run._held.callback(kept.put_back, run._room)
+            if not is_new:
+                remove_earlier(path)
             record.write(path)
         except BaseException as error:
             run.end(error)
@@ -224,35 +227,46 @@ class RunDirectory:
 
     def _write(self) -> None:
         if self._room is not None:
-            self._room.write(self.record.encoded())
+            self._room.write(self.path / FILE_NAME, self.record.encoded())
         elif not (self.path / FILE_NAME).exists():  # else it is an earlier run's, of which nothing was touched yet
             self.record.write(self.path)
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[int]:
+def held(path: Path) -> Iterator[bool]:
     """Make a directory, and hold it; the system lets go of it when the process ends, however it does.
 
     Yields:
-        A handle of the directory.
+        Whether it is new, so that nothing of anybody is in it.
 
     Raises:
         ConfigError: if another run is under way there.
         OutputError: if it cannot be made.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        is_new = _made(path)
         handle = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise OutputError.of(path, error, "made") from error
     try:
         lock(handle)
-        yield handle
+        yield is_new
     except BusyError:
         what = f"another run is under way in {path}; wait for it, or choose another directory"
         raise ConfigError([Problem("hydra.run.dir", what)]) from None
     finally:
         os.close(handle)
+
+
+def _made(path: Path) -> bool:
+    """Make a directory; say so if it was not there."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return False
+    return True
 
 
 def _tiles(sample: Sample) -> list[tuple[str, Image.Image]]:

@@ -124,11 +124,12 @@ class Preparer:
         """Hash the files once; those that a plan has found may have changed since, so they are looked at each time."""
         if found.lock is not None and request.files is None:
             return
+        if found.hashed is not None and found.hashed.is_same():
+            return
         now = Unchanged.since_now(found.files) if request.files is not None else None
-        if found.lock is None or found.hashed != now:
-            locked = self._locked(found.files) if now is None else lock(found.files)
-            request.pins.hold(locked)
-            found.lock, found.hashed = locked, now
+        locked = self._locked(found.files) if now is None else lock(found.files)
+        request.pins.hold(locked)
+        found.lock, found.hashed = locked, now
 
     def _locked(self, files: Artifacts) -> tuple[LockedFile, ...]:
         """Hash what was not hashed before: cells that differ in an input image share all else."""

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +68,8 @@ class CellMaker:
         except TcdflowError as error:
             return str(error)
         self._batches = list(plan.batches())
-        self._worker = Worker(plan, self._directory, cache(self.engine), self._step, self._stopped.is_set)
+        worker = Worker(plan, self._directory, cache(self.engine), self._step, self._stopped.is_set)
+        self._worker = self._open.enter_context(closing(worker))
         logging.captureWarnings(True)
         self._open.enter_context(log_file(self._directory / LOG))
         self._open.enter_context(flushed_behind())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ class Runner:
 
     def run(self, before: Sequence[Outcome]) -> Iterator[Outcome]:
         """Run the cells that are left, yielding what becomes of each; stop early if the plan says so on failure."""
-        with flushed_behind():
+        with flushed_behind(), closing(self._worker):
             for batch, left in work(self.plan, before):
                 outcomes = self._worker.make(batch, left)
                 yield from outcomes

@@ -15,6 +15,7 @@ from tcdflow.files.artifact import Artifacts
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.cleanup import remove_link
 from tcdflow.record.document import Record
+from tcdflow.record.room import Rooms
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.request.execute import generate, keep
 from tcdflow.request.prepare import Preparer
@@ -52,10 +53,16 @@ class Worker:
     interrupted: Callable[[], bool] = lambda: False
     _prepare: Preparer = field(default_factory=Preparer, repr=False)
     _files: dict[tuple[int, ...], Artifacts] = field(default_factory=dict, repr=False)
+    _warned: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _rooms: Rooms = field(default_factory=Rooms, repr=False)
     _used: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         self._pins = self.plan.pins()
+
+    def close(self) -> None:
+        """Give back what is kept between cells; the engine is the caller's."""
+        self._rooms.close()
 
     def make(self, batch: Sequence[Cell], left: Sequence[Cell]) -> list[Outcome]:
         """Make the cells of a batch that are left, in the whole batch, as often as the plan allows.
@@ -125,7 +132,9 @@ class Worker:
         records: dict[str, Record] = {}
         try:
             for cell in left:
-                running.append(self._begin(cell, specs[cell.name], [*warnings, *prepared[cell.name].warnings]))
+                running.append(
+                    self._begin(cell, specs[cell.name], [*warnings, *self._warnings(cell, prepared[cell.name])])
+                )
             assert first.lock is not None, "a plan pins its files"
             for run in running:
                 run.lock(first.lock)
@@ -153,7 +162,8 @@ class Worker:
     def _begin(self, cell: Cell, spec: RunSpec, warnings: Sequence[str]) -> RunDirectory:
         where = cell_path(self.directory, cell)
         remove_link(where)
-        return RunDirectory.begin(where, spec, overrides=self.plan.overrides_of(cell), warnings=warnings)
+        overrides = self.plan.overrides_of(cell)
+        return RunDirectory.begin(where, spec, overrides=overrides, warnings=warnings, among=self._rooms)
 
     def _keep(self, generated: Generated, run: RunDirectory, attempts: int) -> None:
         images = keep(generated, run).images
@@ -186,6 +196,14 @@ class Worker:
         if cell.files not in self._files:
             self._files[cell.files] = self.plan.artifacts(cell)
         return self._prepare(self.plan.request(cell, self._pins, self._files[cell.files]))
+
+    def _warnings(self, cell: Cell, prepared: Prepared) -> tuple[str, ...]:
+        """Return what is probably not meant of a cell; those that differ in their seeds alone are asked once."""
+        values = {key: value for key, value in cell.values.items() if key != "sampling.seed"}
+        asked = repr((cell.template, cell.files, values))
+        if asked not in self._warned:
+            self._warned[asked] = prepared.warnings
+        return self._warned[asked]
 
     def _failed(self, cell: Cell, error: Exception, seconds: float, attempts: int) -> Outcome:
         if not isinstance(error, TcdflowError):
