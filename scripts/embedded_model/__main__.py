@@ -37,6 +37,9 @@ def main() -> None:
     command = commands.add_parser("export", help="the pipeline, in half precision")
     command.add_argument("--vae", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
+    command = commands.add_parser("lora", help="a distilled LoRA, in half precision")
+    command.add_argument("file", type=Path)
+    command.add_argument("--out", type=Path, required=True)
     command = commands.add_parser(
         "examples", help="training images and captions, as data=folder of a distillation takes them"
     )
@@ -73,6 +76,8 @@ def main() -> None:
         )
     elif arguments.command == "export":
         export.pipeline(work / "teacher" / "teacher.pt", arguments.vae, arguments.out)
+    elif arguments.command == "lora":
+        export.lora(arguments.file, arguments.out)
     elif arguments.command == "examples":
         export.examples(images.Icons(work / "icons.npz"), arguments.each, arguments.out)
     elif arguments.command == "reference":

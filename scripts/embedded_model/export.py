@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from scripts.embedded_model.captions import BACKGROUNDS, COLOURS, GROUNDS, STYLES, WORDINGS, View, subjects
 from scripts.embedded_model.images import Icons
@@ -37,6 +39,14 @@ def pipeline(weights: Path, vae: Path, out: Path) -> None:
     pipe = StableDiffusionPipeline(**parts, **nothing, requires_safety_checker=False)
     pipe.to(dtype=torch.float16).save_pretrained(out)
     (out / "vocabulary.txt").write_text(vocabulary(), encoding="utf-8")
+
+
+def lora(source: Path, out: Path) -> None:
+    """Write a LoRA in half precision, with what its file says of rank and alpha."""
+    with safe_open(source, framework="pt") as file:
+        weights, metadata = {name: file.get_tensor(name).half() for name in file.keys()}, file.metadata()  # noqa: SIM118
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, out, metadata)
 
 
 def vocabulary() -> str:

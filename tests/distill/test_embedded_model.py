@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 pytest.importorskip("scripts.embedded_model", reason="the sdist holds no scripts")
 pytest.importorskip("cv2")
@@ -135,6 +137,15 @@ def test_a_stopped_training_goes_on_and_its_weights_make_a_pipeline(tmp_path: Pa
     made = measure.Model(tmp_path / "pipeline", None).images(["a fox"])
     assert made[0].shape == (64, 64, 3)
     assert np.isfinite(made[0]).all()
+
+
+def test_a_lora_in_half_precision_keeps_what_its_file_says(tmp_path: Path) -> None:
+    weights, said = {"a.lora_A.weight": torch.full((2, 2), 1 / 3)}, {"lora_adapter_metadata": '{"unet.r": 2}'}
+    save_file(weights, tmp_path / "full.safetensors", said)
+    export.lora(tmp_path / "full.safetensors", tmp_path / "there" / "half.safetensors")
+    with safe_open(tmp_path / "there" / "half.safetensors", framework="pt") as file:
+        assert file.metadata() == said
+        assert torch.equal(file.get_tensor("a.lora_A.weight"), weights["a.lora_A.weight"].half())
 
 
 def test_the_reference_has_its_prompts(icons: images.Icons, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from tests.fidelity.conftest import Run, Thin
 from tests.fidelity.same import assert_same
 from tests.standins import Family, StandIns
 
-EMOJI = Path(tcdflow.__file__).parent / "embedded" / "emoji"
+EMBEDDED = Path(tcdflow.__file__).parent / "embedded"
+EMOJI = EMBEDDED / "emoji"
 
 
 @pytest.mark.parametrize(
@@ -75,10 +76,11 @@ def test_inpainting_with_a_unet_of_four_channels(
     assert_same(made.images[0], by_hand)
 
 
-def test_embedded_quickstart(run: Run) -> None:
-    made = run("experiment=quickstart")
-    pipe = scripts.pipeline(diffusers.StableDiffusionPipeline, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
-    assert_same(made.images[0], scripts.image(pipe, "a fox on a green background"))
+@pytest.mark.parametrize(("model", "asked"), [("icons", "experiment=quickstart"), ("emoji", "prompt=a fox on a green background")])
+def test_an_embedded_model_draws_what_a_script_draws(run: Run, model: str, asked: str) -> None:
+    folder = EMBEDDED / model
+    pipe = scripts.pipeline(diffusers.StableDiffusionPipeline, folder, loras=((folder / "tcd_lora", 1.0),), fuse=True)
+    assert_same(run(asked).images[0], scripts.image(pipe, "a fox on a green background"))
 
 
 def test_embedded_image_to_image(run: Run, photo: Path) -> None:
