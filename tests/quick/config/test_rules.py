@@ -104,6 +104,10 @@ RULES = [
     (["base=sd15", "adapters=[motion]"], "adapters.motion", MOTION),
     (["base=sd15", "task=animation"], "adapters", MOTION),
     (["base=sd21_base", "loras=[]", "task=animation", "adapters=[motion]"], "task", MOTION),
+    # embedded models have the same shapes, so nothing else tells
+    (["base.source=embedded:icons"], "base.family", ["base=icons"]),
+    (["base=icons", "loras.tcd.source=embedded:emoji/tcd_lora"], "loras.tcd", ["base=icons"]),
+    (["loras.tcd.source=embedded:icons/tcd_lora"], "loras.tcd", ["loras.tcd.source=embedded:emoji/tcd_lora"]),
 ]  # fmt: skip
 
 
