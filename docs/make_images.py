@@ -22,7 +22,7 @@ ICONS = (
     "a flat owl on a pink background",
     "a blue apple",
     "the orange fox",
-    "picture of a purple panda",
+    "picture of a green cat, yellow background",
 )
 STEPS = (1, 2, 4, 8)
 ETAS = (0, 0.3, 0.6, 1)
