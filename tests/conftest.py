@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,18 @@ from _pytest.logging import LogCaptureHandler
 from hypothesis import HealthCheck, settings
 
 from tcdflow.config.compose import Composer
+from tcdflow.engine.threads import set_spinning
 from tests.helpers import Write, Writer
 from tests.zygote.client import Zygote
 
 # Before torch is imported. Tests run in several processes, whose threads would fight for the cores, spinning.
+set_spinning()
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Else each process that a test starts would compile tcdflow for itself, and each worker the tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = ["tests.standins.fixtures"]
 
@@ -90,6 +97,9 @@ def configs(tmp_path_factory: pytest.TempPathFactory) -> Write:
 @pytest.fixture(scope="session")
 def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     """Starts ``tcdflow`` in processes of their own without the seconds that its imports take."""
-    process = Zygote(tmp_path_factory.mktemp("zygote"))
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    process = Zygote(tmp_path_factory.mktemp("zygote"), shared / "zygote.lock")
     yield process
     process.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tcdflow.cli.collector import resume_collector
@@ -17,14 +18,19 @@ def engine(*, reusable: bool) -> WarmEngine:
     Args:
         reusable: whether the command makes several runs; without, loading may leave out what only another run needs.
     """
-    return _shared[-1] if _shared else WarmEngine(reusable=reusable, on_loaded=resume_collector)
+    return _shared[-1] if _shared else WarmEngine(reusable=reusable, on_loaded=_on_loaded())
 
 
 @contextmanager
 def shared() -> Iterator[WarmEngine]:
     """Have all commands use one engine meanwhile."""
-    _shared.append(WarmEngine(on_loaded=resume_collector))
+    _shared.append(WarmEngine(on_loaded=_on_loaded()))
     try:
         yield _shared[-1]
     finally:
         _shared.pop().close()
+
+
+def _on_loaded() -> Callable[[], None] | None:
+    """Return what resumes the collector if it was stopped: within another program it is that program's own."""
+    return None if gc.isenabled() else resume_collector

@@ -183,8 +183,9 @@ class Engine:
         """Release the pipeline and its memory."""
         if self._loaded is not None:
             self._loaded = None
-            gc.unfreeze()  # ``on_loaded`` may have frozen it, and hooks of offloading hold modules in cycles
-            gc.collect()
+            if self._on_loaded is not None:
+                gc.unfreeze()  # which that may have frozen
+            gc.collect()  # since hooks of offloading hold modules in cycles
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 
 from tests.benchmarks import (
@@ -25,7 +27,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.table import Figure, Row, show
 
-BENCHMARKS: dict[str, Callable[[], Sequence[Row | Figure]]] = {
+BENCHMARKS: dict[str, Callable[..., Sequence[Row | Figure]]] = {
     "process": process.run,
     "second": second.run,
     "warm": warm.run,
@@ -52,18 +54,30 @@ LONG = {"scale", "full", "full.run", "full.sweep", "full.hash"}
 
 
 def main() -> None:
+    known = [*BENCHMARKS, PEERS]
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; alone: {PEERS}")
-    parser.add_argument("--venvs", type=Path, help=f"for {PEERS}: a folder that keeps what is installed")
-    arguments = parser.parse_args()
-    if arguments.names == [PEERS]:
-        print(peers.run(arguments.venvs))
+    options = parser.add_argument_group("for those that have it", argument_default=argparse.SUPPRESS)
+    options.add_argument("--rounds", type=int, help="how often each is measured")
+    options.add_argument("--cells", type=int, help="of a sweep")
+    options.add_argument("--minutes", type=float, help=f"{PEERS}: after which nothing is measured a second time")
+    options.add_argument("--venvs", type=Path, help=f"{PEERS}: a folder that keeps what is installed")
+    given = vars(parser.parse_args())
+    names = given.pop("names") or [name for name in BENCHMARKS if name not in LONG]
+    if unknown := set(names) - set(known):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if PEERS in names and len(names) > 1:
+        parser.error(f"{PEERS} runs alone")
+    takes = {name: signature(BENCHMARKS.get(name, peers.run)).parameters for name in names}
+    if useless := [option for option in given if not any(option in taken for taken in takes.values())]:
+        parser.error(f"not for {', '.join(names)}: --{', --'.join(useless)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started ends with its block
+    if names == [PEERS]:
+        print(peers.run(**given))
         return
-    if unknown := set(arguments.names) - set(BENCHMARKS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}; alone: {PEERS}")
     rows: list[Row | Figure] = []
-    for name in arguments.names or [name for name in BENCHMARKS if name not in LONG]:
-        rows += BENCHMARKS[name]()
+    for name in names:
+        rows += BENCHMARKS[name](**{option: value for option, value in given.items() if option in takes[name]})
     print(show(rows))
 
 

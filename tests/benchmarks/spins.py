@@ -7,14 +7,15 @@ cores. ``tcdflow`` has GOMP_SPINCOUNT=1000 by default (:mod:`tcdflow.engine.thre
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from statistics import mean
 
 from tcdflow.record import document
+from tests.benchmarks.spend import started
 from tests.benchmarks.table import Figure
 from tests.helpers import environment
 
@@ -23,15 +24,15 @@ ROUNDS = 3
 COUNTS = {"0": "0", "1000": "1000", "10000": "10000", "300000, libgomp's own": "300000"}
 
 
-def run() -> list[Figure]:
-    """Alternate the counts, alone and crowded."""
+def run(rounds: int = ROUNDS, cells: int = CELLS) -> list[Figure]:
+    """Alternate the counts, alone and crowded: `rounds` times, sweeps of `cells` cells."""
     found: dict[tuple[str, int], list[float]] = {(name, beside): [] for name in COUNTS for beside in (1, 2)}
     with tempfile.TemporaryDirectory() as folder:
         numbers = count()
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for (name, processes), times in found.items():
                 where = [Path(folder) / str(next(numbers)) for _ in range(processes)]
-                times.append(_milliseconds(where, COUNTS[name]))
+                times.append(_milliseconds(where, COUNTS[name], cells))
     said = {1: "alone", 2: "two at once"}
     return [
         Figure(f"a cell's denoising and decoding, ms, GOMP_SPINCOUNT={name}, {said[processes]}", times, "")
@@ -39,18 +40,15 @@ def run() -> list[Figure]:
     ]
 
 
-def _milliseconds(where: list[Path], spins: str) -> float:
+def _milliseconds(where: list[Path], spins: str, cells: int) -> float:
     env = environment({"GOMP_SPINCOUNT": spins, "OMP_NUM_THREADS": str(os.cpu_count()), "TCDFLOW_WARM": "0"})
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tcdflow", "-m", f"sampling.seed=range({CELLS})", f"hydra.sweep.dir={directory}"],
-            env=env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for directory in where
-    ]
-    assert [process.wait(1200) for process in processes] == [0] * len(processes)
+    command = [sys.executable, "-m", "tcdflow", "-m", f"sampling.seed=range({cells})"]
+    with ExitStack() as running:
+        processes = [
+            running.enter_context(started([*command, f"hydra.sweep.dir={directory}"], env)) for directory in where
+        ]
+        assert [process.wait(600) for process in processes] == [0] * len(processes)
     records = [document.read(path.parent) for directory in where for path in directory.rglob("run.json")]
+    assert len(records) == cells * len(where)
     seconds = [record.execution["seconds"] for record in records]
     return 1000 * mean(float(one["denoise"] + one["decode"]) for one in seconds)

@@ -9,7 +9,9 @@ from shutil import copytree
 import pytest
 
 import tcdflow
+from tcdflow.cli.engines import shared
 from tcdflow.cli.main import dispatch
+from tcdflow.engine.warm import WarmEngine
 from tests.fidelity.conftest import thin
 from tests.helpers import Answer, Writer
 from tests.hub.fixtures import hub
@@ -66,8 +68,15 @@ def here(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path / "here"
 
 
+@pytest.fixture(scope="package")
+def engine() -> Iterator[WarmEngine]:
+    """Have the commands of this process use one engine, as the lines of a shell do."""
+    with shared() as engine:
+        yield engine
+
+
 @pytest.fixture
-def tcd(here: Path, capfd: pytest.CaptureFixture[str]) -> Tcdflow:
+def tcd(here: Path, engine: WarmEngine, capfd: pytest.CaptureFixture[str]) -> Tcdflow:
     """Run a command in that directory."""
 
     def run(*argv: str) -> Answer:

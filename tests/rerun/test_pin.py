@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,20 +15,31 @@ from tcdflow.record import document
 from tests.functional.test_no_torch import HARNESS, HEAVY
 from tests.helpers import left_behind, python
 from tests.hub import StandInHub
+from tests.hub.fixtures import point_client_at
 from tests.rerun.conftest import Tcdflow, edit
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 LORA = "lora/tcd.safetensors"
 
 
-@pytest.fixture
-def local(here: Path) -> Path:
+@pytest.fixture(scope="module")
+def local_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of files that lie in the working directory."""
-    shutil.copytree(embedded.model_path("emoji"), here / "own/model")
-    (here / "lora").mkdir()
-    shutil.copy(embedded.lora_path("emoji"), here / LORA)
-    said = ["base.source=own/model", f"loras.tcd.source={LORA}", "sampling.steps=1"]
-    tcdflow.run(*said, "hydra.run.dir=outputs/local")
+    folder = tmp_path_factory.mktemp("local")
+    shutil.copytree(embedded.model_path("emoji"), folder / "own/model")
+    (folder / "lora").mkdir()
+    shutil.copy(embedded.lora_path("emoji"), folder / LORA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        said = ["base.source=own/model", f"loras.tcd.source={LORA}", "sampling.steps=1"]
+        tcdflow.run(*said, "hydra.run.dir=outputs/local")
+    return folder
+
+
+@pytest.fixture
+def local(local_run: Path, here: Path) -> Path:
+    """A working directory with a copy of that run and its files."""
+    shutil.copytree(local_run, here, dirs_exist_ok=True)
     return here
 
 
@@ -123,17 +135,23 @@ def test_a_lock_cannot_be_left_out(tcd: Tcdflow) -> None:
 class TestHub:
     """A branch moves; a commit does not."""
 
+    @pytest.fixture(scope="class")
+    def hub_run(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+        """A directory with a run at a commit that its branch has left; the hub and its cache are there still."""
+        folder, model = tmp_path_factory.mktemp("hub"), embedded.model_path("emoji")
+        with StandInHub(page_size=3) as hub, pytest.MonkeyPatch.context() as patch:
+            point_client_at(hub.endpoint, folder / "hf", patch)
+            patch.chdir(folder)
+            repo = hub.add("o/emoji", model)
+            tcdflow.run("base.source=o/emoji", "sampling.steps=1", "hydra.run.dir=outputs/hub")
+            files = {f.relative_to(model).as_posix(): f.read_bytes() for f in model.rglob("*") if f.is_file()}
+            repo.commit(files | {UNET: files[UNET][:-1] + bytes([files[UNET][-1] ^ 1])})
+            yield folder
+
     @pytest.fixture
-    def first(self, hub: StandInHub, here: Path) -> str:
-        """The commit that a run was made at, which its branch has left."""
-        repo = hub.add("o/emoji", embedded.model_path("emoji"))
-        tcdflow.run("base.source=o/emoji", "sampling.steps=1", "hydra.run.dir=outputs/hub")
-        files = {
-            f.relative_to(embedded.model_path("emoji")).as_posix(): f.read_bytes()
-            for f in embedded.model_path("emoji").rglob("*")
-            if f.is_file()
-        }
-        repo.commit(files | {UNET: files[UNET][:-1] + bytes([files[UNET][-1] ^ 1])})
+    def first(self, hub_run: Path, here: Path) -> str:
+        """The commit of a copy of that run."""
+        shutil.copytree(hub_run / "outputs", here / "outputs", dirs_exist_ok=True)
         (revision,) = {f.revision for f in document.read(here / "outputs/hub").lock if f.role == "base"}
         assert revision is not None
         return revision

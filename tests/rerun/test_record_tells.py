@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,20 @@ import pytest
 from safetensors import safe_open
 
 from tcdflow.engine import sampler
+from tcdflow.engine.warm import WarmEngine
 from tcdflow.pipeline import base, schedulers
 from tcdflow.pipeline.loras import LoraStack
 from tcdflow.record import document
 from tcdflow.record.document import Record
 from tests.rerun.conftest import Tcdflow
+
+
+@pytest.fixture(autouse=True)
+def cold(engine: WarmEngine) -> Iterator[None]:
+    """What a test corrupts is loaded for it alone."""
+    engine.close()
+    yield
+    engine.close()
 
 
 @pytest.fixture

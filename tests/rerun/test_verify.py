@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tcdflow.cli.main import dispatch
+from tcdflow.engine.warm import WarmEngine
 from tcdflow.record import document
 from tests.helpers import left_behind
 from tests.rerun.conftest import Tcdflow, edit
@@ -167,13 +169,22 @@ def test_what_failed_has_nothing_to_compare(tcd: Tcdflow) -> None:
 class TestSweeps:
     """Many runs on one engine."""
 
-    @pytest.fixture
-    def sweep(self, tcd: Tcdflow, here: Path) -> Path:
-        said = tcd("-m", "prompt=a fox", "sampling.steps=1,2", "sampling.eta=0,0.5", "hydra.sweep.dir=outputs/many")
-        assert said.status == 0
-        return here / "outputs/many"
+    @pytest.fixture(scope="class")
+    def swept(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A directory with a sweep."""
+        folder = tmp_path_factory.mktemp("swept")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            argv = ["-m", "prompt=a fox", "sampling.steps=1,2", "sampling.eta=0,0.5", "hydra.sweep.dir=outputs/many"]
+            assert dispatch(argv) == 0
+        return folder
 
-    def test_all(self, sweep: Path, tcd: Tcdflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.fixture
+    def sweep(self, swept: Path, here: Path) -> Path:
+        """A copy of it in the working directory."""
+        return Path(shutil.copytree(swept / "outputs/many", here / "outputs/many"))
+
+    def test_all(self, sweep: Path, tcd: Tcdflow, engine: WarmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         from tcdflow.pipeline import base
 
         loads: list[object] = []
@@ -184,6 +195,7 @@ class TestSweeps:
             return load(*args)
 
         monkeypatch.setattr(base, "load", counted)
+        engine.close()
         said = tcd("rerun", "--verify", "outputs/many")
         assert (said.status, said.out) == (0, "4 cells: 4 identical, 0 different\n")
         assert len(loads) == 1

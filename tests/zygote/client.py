@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from tests.helpers import Answer, environment
 from tests.zygote.server import Order
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-_SPINNING = {"GOMP_SPINCOUNT": "10000"}
-"""As the console script has it: threads that spin for longer fight for the cores with other processes."""
 
 
 @dataclass
@@ -55,19 +58,26 @@ class Started:
 
 
 class Zygote:
-    """A process that has imported everything, and forks a ``tcdflow`` for each order, one at a time."""
+    """A process that has imported everything, and forks a ``tcdflow`` for each order, one at a time.
 
-    def __init__(self, folder: Path) -> None:
+    The first process that asks starts it, and all that share a run of the tests share it.
+
+    Args:
+        folder: for what commands write on their standard streams.
+        lock: a file that those processes share.
+    """
+
+    def __init__(self, folder: Path, lock: Path) -> None:
         self._folder = folder
         self._names = itertools.count()
         self._last: Started | None = None
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.zygote.server"],
-            env=environment(_ONE_THREAD | _SPINNING),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+        with FileLock(lock):
+            # Not beside the lock, since paths of sockets must be short.
+            channel = _connected(Path(tempfile.gettempdir()) / f"tcdflow-{run[:16]}")
+        self._orders = channel.makefile("w", encoding="utf-8")
+        self._answers = channel.makefile("r", encoding="utf-8")
+        channel.close()
 
     def start(self, *argv: str, cwd: Path, **order: Any) -> Started:
         """Start a command.
@@ -85,9 +95,8 @@ class Zygote:
         err.touch()
         files = {"out": str(out), "err": str(err)}
         told = Order(list(argv), str(cwd), env=environment(_ONE_THREAD | env), **files | order)
-        assert self._process.stdin is not None
-        self._process.stdin.write(told.line())
-        self._process.stdin.flush()
+        self._orders.write(told.line())
+        self._orders.flush()
         self._last = Started(self.read(), self, out, err)
         return self._last
 
@@ -96,8 +105,7 @@ class Zygote:
         return self.start(*argv, cwd=cwd, **order).end()
 
     def read(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
+        return int(self._answers.readline())
 
     def _end_last(self) -> None:
         """End what a test that failed has left running."""
@@ -106,8 +114,18 @@ class Zygote:
             self._last.end()
 
     def close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        """Hang up, after which it ends unless others use it."""
         self._end_last()
-        self._process.stdin.close()
-        self._process.wait(60)
-        self._process.stdout.close()
+        self._orders.close()
+        self._answers.close()
+
+
+def _connected(path: Path) -> socket.socket:
+    """Connect to the process, and start it where there is none."""
+    channel = socket.socket(socket.AF_UNIX)
+    if channel.connect_ex(str(path)):
+        path.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "tests.zygote.server", str(path)]
+        subprocess.run(command, env=environment(_ONE_THREAD), check=True, timeout=240)
+        channel.connect(str(path))
+    return channel

@@ -1,7 +1,8 @@
-"""Imports what takes seconds, then forks a ``tcdflow`` for each line of input, an :class:`Order` in JSON.
+"""Imports what takes seconds, then forks a ``tcdflow`` for each line that a client sends, an :class:`Order` in JSON.
 
 Of each it tells the process id at once, and the exit status at its end. Only the imports are saved: a forked process
-goes through ``main``, signal handlers and all, as one that the console script starts.
+goes through ``main``, signal handlers and all, as one that the console script starts. Each client, which is a process
+that runs tests, is served by a fork of its own, one order at a time; after the last has gone all end.
 """
 
 from __future__ import annotations
@@ -10,9 +11,14 @@ import gc
 import json
 import os
 import resource
+import select
+import socket
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TextIO
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,18 @@ class Order:
         return json.dumps(asdict(self)) + "\n"
 
 
-def main() -> None:
+def main(path: str) -> None:
+    """Serve a socket in the background, and return when clients can connect."""
+    _import_all()
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(path)
+    listening.listen()
+    if not os.fork():
+        _serve(listening, Path(path))
+        os._exit(0)
+
+
+def _import_all() -> None:
     import numpy  # noqa: F401
     import peft  # noqa: F401
     import torch
@@ -61,13 +78,39 @@ def main() -> None:
     torch.set_num_threads(1)  # a pool of threads would not live through a fork
     Composer().compose([])
     gc.freeze()
-    for line in sys.stdin:
-        pid = os.fork()
-        if not pid:
-            _obey(Order(**json.loads(line)))
-        _tell(pid)
-        _, code = os.waitpid(pid, 0)
-        _tell(os.waitstatus_to_exitcode(code))
+
+
+def _serve(listening: socket.socket, path: Path) -> None:
+    """Fork for each client, until all of them have gone."""
+    clients: set[int] = set()
+    begun = time.monotonic()
+    while clients or path.exists() or select.select([listening], [], [], 0)[0]:
+        if select.select([listening], [], [], 0.5)[0]:
+            channel, _ = listening.accept()
+            pid = os.fork()
+            if not pid:
+                listening.close()
+                _listen_to(channel)
+                os._exit(0)
+            clients.add(pid)
+            channel.close()
+        gone = {pid for pid in clients if os.waitpid(pid, os.WNOHANG) != (0, 0)}
+        clients -= gone
+        if not clients and (gone or time.monotonic() > begun + 60):
+            path.unlink(missing_ok=True)
+
+
+def _listen_to(channel: socket.socket) -> None:
+    """Obey a client's orders, one at a time, until it hangs up."""
+    with channel.makefile("r", encoding="utf-8") as orders, channel.makefile("w", encoding="utf-8") as answers:
+        for line in orders:
+            pid = os.fork()
+            if not pid:
+                os.close(channel.detach())
+                _obey(Order(**json.loads(line)))
+            _tell(answers, pid)
+            _, code = os.waitpid(pid, 0)
+            _tell(answers, os.waitstatus_to_exitcode(code))
 
 
 def _obey(order: Order) -> None:
@@ -102,10 +145,10 @@ def _obey(order: Order) -> None:
     tcdflow_main()
 
 
-def _tell(number: int) -> None:
-    sys.stdout.write(f"{number}\n")
-    sys.stdout.flush()
+def _tell(answers: TextIO, number: int) -> None:
+    answers.write(f"{number}\n")
+    answers.flush()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

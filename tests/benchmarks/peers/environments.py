@@ -46,8 +46,10 @@ class Environments:
         return self._python("scripts", lambda python: _pip(python, "-c", str(CONSTRAINTS), *names))
 
     def tcdflow(self) -> Path:
-        """Return the Python of an environment with this repository's tcdflow, without extras."""
-        return self._python("tcdflow", lambda python: _pip(python, "-c", str(CONSTRAINTS), str(ROOT)))
+        """Return the Python of an environment with this repository's tcdflow, as it is now, without extras."""
+        python = self._python("tcdflow", lambda python: _pip(python, "-c", str(CONSTRAINTS), str(ROOT)))
+        _pip(python, "--no-deps", "--force-reinstall", str(ROOT))
+        return python
 
     def diffusers_workflow(self) -> Path:
         """Return the Python of an environment with diffusers-workflow and its server.

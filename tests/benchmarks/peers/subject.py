@@ -1,35 +1,35 @@
-"""One of those that are compared."""
+"""One of those that are compared, and the job that it is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.peers.work import OTHERS, PROMPTS
 from tests.benchmarks.spend import Spent
 
 
 @dataclass(frozen=True)
 class Job:
-    """An image to make, or the folder of a sweep.
+    """An image to make, or a sweep.
 
     Attributes:
         prompt: of the image; it is a new one where the command is a second one.
-        seed: of the image, likewise; of a sweep the first, for those who would remember its cells.
+        seeds: of the sweep; an image has the first one.
         where: an empty folder for what is made.
+        deadline: when it has to be there, as :func:`time.monotonic` has it.
     """
 
     prompt: str
-    seed: int
+    seeds: Sequence[int]
     where: Path
+    deadline: float
 
-    @classmethod
-    def of(cls, kind: str, number: int, where: Path) -> Job:
-        """Return the job of a round."""
-        if kind == "again":
-            return cls(OTHERS[number], 1 + number, where)
-        return cls(PROMPTS[0], 10 * (number + 1) if kind == "cells" else 0, where)
+    @property
+    def left(self) -> float:
+        """Seconds until its deadline."""
+        return max(0.0, self.deadline - time.monotonic())
 
 
 @dataclass
@@ -41,8 +41,7 @@ class Subject:
         one: makes an image from nothing: what it needs is started for it, and ends or stays.
         again: makes another one, in what is running by then.
         cells: makes the sweep, in what is running by then.
-        failure: why there are no figures.
-        sameness: of the first image and the plain script's.
+        failure: why there are no figures at all.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Subject:
     again: Callable[[Job], Spent] | None
     cells: Callable[[Job], Spent] | None
     failure: str | None = None
-    sameness: str = ""
 
     @property
     def slug(self) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 
 PROMPTS = ("a red heart", "a blue star", "a green leaf", "a yellow sun")
-SEEDS = (0, 1, 2, 3)
 ETAS = (0.0, 0.3, 0.6, 1.0)
-CELLS = len(PROMPTS) * len(SEEDS) * len(ETAS)
+CELLS = 64
+A_SEED = len(PROMPTS) * len(ETAS)
+"""Cells of each seed."""
 FIRST = "image.png"
 """What the plain script calls its image."""
 OTHERS = ("a fox", "a panda", "a moon", "a tree", "a boat", "an owl")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ import psutil
 
 from tcdflow import embedded
 from tests.benchmarks.peers.subject import Job
-from tests.benchmarks.peers.work import ETAS, PROMPTS, SEEDS
-from tests.benchmarks.spend import Spent, spend
+from tests.benchmarks.peers.work import ETAS, PROMPTS
+from tests.benchmarks.spend import Spent, spend, started
 
-_PATIENCE = 300.0
+_ANSWER = 60.0
+"""Seconds that the server gets for an answer."""
 _CLIENT = 1000
 _ASK = 0.05
 """Seconds between questions whether a job has ended."""
@@ -43,6 +43,7 @@ class Server:
         home = folder / "home"
         self._env = dict(env) | {"HOME": str(home), "HF_HUB_OFFLINE": "1"}
         self._process: subprocess.Popen[bytes] | None = None
+        self._running = ExitStack()
         for made in (self._workspace / "workflows", home):
             made.mkdir(parents=True)
         (self._workspace / "workflows" / "cell.json").write_text(json.dumps(_workflow()))
@@ -57,46 +58,46 @@ class Server:
         """Start the server and make an image."""
         self._stop()
         start = time.perf_counter()
-        self._start()
-        self._make(job.prompt, job.seed, 0.3, job.where)
+        self._start(job)
+        self._make(job, job.prompt, job.seeds[0], 0.3)
         return Spent(time.perf_counter() - start, self._cpu())
 
     def again(self, job: Job) -> Spent:
         """Make an image on the running server."""
         start, before = time.perf_counter(), self._cpu()
-        self._make(job.prompt, job.seed, 0.3, job.where)
+        self._make(job, job.prompt, job.seeds[0], 0.3)
         return Spent(time.perf_counter() - start, self._cpu() - before)
 
     def cells(self, job: Job) -> Spent:
-        """Make the sweep, a job for each cell, since it has none of its own; its seeds are new in each round.
+        """Make the sweep, a job for each cell, since it has none of its own.
 
-        The server keeps the images of what it has made, and would give them for the work.
+        The server keeps the images of what it has made, and would give them for the work: the seeds are new.
         """
         start, before = time.perf_counter(), self._cpu()
-        for prompt, seed, eta in itertools.product(PROMPTS, SEEDS, ETAS):
-            self._make(prompt, job.seed + seed, eta, job.where)
+        for prompt, seed, eta in itertools.product(PROMPTS, job.seeds, ETAS):
+            self._make(job, prompt, seed, eta)
         return Spent(time.perf_counter() - start, self._cpu() - before)
 
     def command(self, job: Job) -> Spent:
         """Make an image on the running server by ``dw-run``, with a seed that no other job has."""
         before, made = self._cpu(), self._images()
-        words = [f"prompt={job.prompt}", f"seed={job.seed + _CLIENT}"]
-        client = spend([str(self._bin / "dw-run"), "cell", "--server", self._url, *words], self._env)
+        words = [f"prompt={job.prompt}", f"seed={job.seeds[0] + _CLIENT}"]
+        client = spend([str(self._bin / "dw-run"), "cell", "--server", self._url, *words], self._env, timeout=job.left)
         self._moved(made, job.where)
         return Spent(client.wall, client.cpu + self._cpu() - before)
 
-    def _make(self, prompt: str, seed: int, eta: float, where: Path) -> None:
+    def _make(self, job: Job, prompt: str, seed: int, eta: float) -> None:
         made = self._images()
         arguments = {"prompt": prompt, "seed": seed, "eta": eta}
         name = self._post("/api/jobs", {"workflow_path": "cell", "arguments": arguments})["id"]
-        deadline = time.monotonic() + _PATIENCE
         while (status := self._get(f"/api/jobs/{name}")["status"]) not in ("succeeded", "failed", "cancelled"):
-            if time.monotonic() > deadline:
-                raise RuntimeError("diffusers-workflow does not end its job")
+            if not job.left:
+                self._stop()  # or it would work on while others are measured
+                raise RuntimeError(f"out of time, with {len(list(job.where.iterdir()))} images made")
             time.sleep(_ASK)
         if status != "succeeded":
-            raise RuntimeError(f"diffusers-workflow's job has {status}")
-        self._moved(made, where)
+            raise RuntimeError(f"its job has {status}")
+        self._moved(made, job.where)
 
     def _images(self) -> set[Path]:
         return set(self._workspace.rglob("*.png"))
@@ -105,52 +106,46 @@ class Server:
         for path in self._images() - before:
             shutil.move(path, where / f"{path.parent.name}_{path.name}")
 
-    def _start(self) -> None:
+    def _start(self, job: Job) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self._url = f"http://127.0.0.1:{port}"
         words = ["--port", str(port), "--workspace", str(self._workspace), "--trust-workflows"]
-        with (self._workspace / "serve.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._bin / "dw-serve"), *words], env=self._env, stdout=log, stderr=log, start_new_session=True
-            )
-        deadline = time.monotonic() + _PATIENCE
+        log = self._running.enter_context((self._workspace / "serve.log").open("ab"))
+        server = started([str(self._bin / "dw-serve"), *words], self._env, err=log)
+        self._process = self._running.enter_context(server)
         while True:
             try:
                 self._get("/api/jobs")
             except OSError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("diffusers-workflow's server does not start") from None
+                if self._process.poll() is not None or not job.left:
+                    self._stop()
+                    raise RuntimeError("its server does not start") from None
                 time.sleep(_ASK)
             else:
                 return
 
     def _stop(self) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-            self._process = None
+        self._process = None
+        self._running.close()
 
     def _cpu(self) -> float:
         """Return the seconds that the server and its living workers have used."""
-        assert self._process is not None
+        if self._process is None:
+            raise RuntimeError("its server does not run")
         server = psutil.Process(self._process.pid)
         times = [one.cpu_times() for one in [server, *server.children(recursive=True)]]
         return float(sum(one.user + one.system for one in times))
 
     def _get(self, path: str) -> Any:
-        with urllib.request.urlopen(self._url + path, timeout=_PATIENCE) as answer:
+        with urllib.request.urlopen(self._url + path, timeout=_ANSWER) as answer:
             return json.load(answer)
 
     def _post(self, path: str, body: object) -> Any:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=_ANSWER) as answer:
             return json.load(answer)
 
 
