@@ -1,7 +1,7 @@
 """Runs tcdflow commands one after the other in this process, as a terminal would: ``python -m tests.docs.commands``.
 
-Standard input holds a JSON list of argument lists, or of Python programs as text; standard output gets a JSON list of
-[status, output] pairs.
+With ``warm`` behind it they share an engine, as the lines of ``tcdflow shell`` do. Standard input holds a JSON list of
+argument lists, or of Python programs as text; standard output gets a JSON list of [status, output] pairs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import sys
 import traceback
 
+from tcdflow.cli.engines import shared
 from tcdflow.cli.main import dispatch
 
 
@@ -27,11 +28,12 @@ def run(program: str) -> int:
 
 def main() -> None:
     results = []
-    for argv in json.load(sys.stdin):
-        shown = io.StringIO()
-        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
-            status = run(argv) if isinstance(argv, str) else dispatch(argv)
-        results.append([status, shown.getvalue()])
+    with shared() if sys.argv[1:] == ["warm"] else contextlib.nullcontext():
+        for argv in json.load(sys.stdin):
+            shown = io.StringIO()
+            with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+                status = run(argv) if isinstance(argv, str) else dispatch(argv)
+            results.append([status, shown.getvalue()])
     json.dump(results, sys.stdout)
 
 

@@ -41,7 +41,7 @@ by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name
 
 @pytest.fixture(scope="module")
 def ran(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """All that the pages hold, run in order in one directory and one process."""
+    """All that the pages hold, run in order in one directory, one process and on one engine."""
     folder = tmp_path_factory.mktemp("pages")
     fill_hub(folder / "hf", standins)
     fill_images(folder / "cache")
@@ -57,7 +57,7 @@ def ran(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Ran:
         "PYTHONPATH": str(ROOT),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "tests.docs.commands"],
+        [sys.executable, "-m", "tests.docs.commands", "warm"],
         input=json.dumps([*(argv for argv, _ in answers), *argvs, program]),
         cwd=folder,
         env=env,

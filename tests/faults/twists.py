@@ -1,10 +1,17 @@
-"""What a forked process is changed in before it begins: an engine without a model, clocks that jump, code at steps."""
+"""What a forked process is changed in before it begins: an engine without a model, clocks that jump, code at steps.
+
+Some are what it does in place of a command.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import io
+import json
 import os
 import random
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -127,6 +134,22 @@ def jumping_clock(seed: str) -> None:
     time.time = lambda: time_ns() / 1e9
     tcdflow.record.rundir.datetime = Jumping  # type: ignore[attr-defined]
     hydra.core.utils.datetime = Jumping  # type: ignore[attr-defined]
+
+
+def answer_each(argvs: str) -> None:
+    """Run, in place of a command, those of a JSON list on one engine, and write what each answers as another."""
+    from tcdflow.cli.engines import shared
+    from tcdflow.cli.main import dispatch
+
+    answers = []
+    with shared():
+        for argv in json.loads(argvs):
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                status = dispatch(argv)
+            answers.append((status, out.getvalue(), err.getvalue()))
+    json.dump(answers, sys.stdout)
+    sys.exit(0)
 
 
 def be_warm(path: str) -> None:

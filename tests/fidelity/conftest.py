@@ -34,7 +34,7 @@ def run(standins: StandIns, tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def thin(standins: StandIns) -> Thin:
-    """LoRAs with few layers; the guide's scripts are compared with whole ones."""
+    """LoRAs with few layers; three of the guide's scripts, and those of each family, are compared with whole ones."""
     return standins.thin_lora_file
 
 

@@ -26,7 +26,13 @@ NEAR = 2
 """Of 255: what the last bits of a few steps add up to."""
 
 
-def together(composer: Composer, *overrides: str, size: int = 3) -> list[Image.Image]:
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """Keeps what two calls of a test have in common."""
+    return Engine()
+
+
+def together(engine: Engine, composer: Composer, *overrides: str, size: int = 3) -> list[Image.Image]:
     """The images of three runs, made at once."""
     jobs = [
         prepared(
@@ -42,7 +48,7 @@ def together(composer: Composer, *overrides: str, size: int = 3) -> list[Image.I
         )
         for prompt, seed in zip(PROMPTS, SEEDS, strict=True)
     ]
-    generated = Engine().run_together([job.spec for job in jobs], jobs[0].files)
+    generated = engine.run_together([job.spec for job in jobs], jobs[0].files)
     for number, one in enumerate(generated):
         assert one.batch.position == number and len(one.batch.pictures) == 3
         assert one.execution["unet_calls"] == len(one.execution["timesteps"])
@@ -72,26 +78,26 @@ def assert_near(ours: list[Image.Image], theirs: list[Image.Image]) -> None:
 
 
 @pytest.mark.parametrize("guidance", [0.0, 2.0])
-def test_embedded(composer: Composer, guidance: float) -> None:
-    ours = together(composer, f"sampling.guidance_scale={guidance}")
+def test_embedded(engine: Engine, composer: Composer, guidance: float) -> None:
+    ours = together(engine, composer, f"sampling.guidance_scale={guidance}")
     pipe = scripts.load(diffusers.StableDiffusionPipeline, EMOJI, loras=((EMOJI / "tcd_lora", 1.0),), fuse=True)
     for one, other in zip(ours, by_hand(pipe, guidance), strict=True):
         assert_same(one, other)
-    assert_near(ours, together(composer, f"sampling.guidance_scale={guidance}", size=1))
+    assert_near(ours, together(engine, composer, f"sampling.guidance_scale={guidance}", size=1))
 
 
-def test_sdxl(composer: Composer, standins: StandIns, thin: Thin) -> None:
+def test_sdxl(engine: Engine, composer: Composer, standins: StandIns, thin: Thin) -> None:
     tcd = thin("sdxl", "tcd")
     said = ["base=sdxl", "base.size=64", f"base.source={standins.sdxl}", f"loras.tcd.source={tcd}"]
     pipe = scripts.load(diffusers.StableDiffusionXLPipeline, standins.sdxl, loras=((tcd, 1.0),), fuse=True)
-    for one, other in zip(together(composer, *said), by_hand(pipe), strict=True):
+    for one, other in zip(together(engine, composer, *said), by_hand(pipe), strict=True):
         assert_same(one, other)
 
 
 @pytest.mark.parametrize("task", ["image_to_image", "inpainting", "controlnet", "ip_adapter"])
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
 def test_inputs_are_those_of_each_image(
-    composer: Composer, standins: StandIns, photo: Path, mask: Path, family: AdapterFamily, task: str
+    engine: Engine, composer: Composer, standins: StandIns, photo: Path, mask: Path, family: AdapterFamily, task: str
 ) -> None:
     suffix, models = ("", "sdxl_models") if family == "sdxl" else ("_sd15", "models")
     weights = standins.ip_adapter / models
@@ -112,4 +118,5 @@ def test_inputs_are_those_of_each_image(
         ],
     }[task]
     base = [f"base={family}", "base.size=64", f"base.source={standins.base(family)}", "loras=[]"]
-    assert_near(together(composer, *base, *said), together(composer, *base, *said, size=1))
+    words = [*base, *said]
+    assert_near(together(engine, composer, *words), together(engine, composer, *words, size=1))

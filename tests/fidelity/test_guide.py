@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.fidelity import by_hand
-from tests.fidelity.conftest import Run
+from tests.fidelity.conftest import Run, Thin
 from tests.fidelity.from_record import assert_script_makes
 from tests.fidelity.same import assert_same, equal
 from tests.standins import StandIns
@@ -17,8 +17,8 @@ def test_text_to_image(run: Run, standins: StandIns) -> None:
     assert_same(made.images[0], by_hand.text_to_image(standins.sdxl, tcd))
 
 
-def test_inpainting(run: Run, standins: StandIns, photo: Path, mask: Path) -> None:
-    base, tcd = standins.sdxl_inpainting, standins.lora("sdxl", "tcd")
+def test_inpainting(run: Run, standins: StandIns, thin: Thin, photo: Path, mask: Path) -> None:
+    base, tcd = standins.sdxl_inpainting, thin("sdxl", "tcd").parent
     made = run(
         "experiment=inpainting",
         "base.size=64",
@@ -32,8 +32,8 @@ def test_inpainting(run: Run, standins: StandIns, photo: Path, mask: Path) -> No
     assert made.record.execution["unet_calls"] == 7
 
 
-def test_community_model(run: Run, standins: StandIns) -> None:
-    base, tcd = standins.sdxl_finetune, standins.lora("sdxl", "tcd")
+def test_community_model(run: Run, standins: StandIns, thin: Thin) -> None:
+    base, tcd = standins.sdxl_finetune, thin("sdxl", "tcd").parent
     made = run("experiment=community_model", "base.size=64", f"base.source={base}", f"loras.tcd.source={tcd}")
     assert_same(made.images[0], by_hand.community_model(base, tcd))
 
@@ -50,9 +50,9 @@ def test_styled_lora(run: Run, standins: StandIns) -> None:
     assert_same(made.images[0], by_hand.styled_lora(standins.sdxl, tcd, style))
 
 
-def test_controlnet_depth(run: Run, standins: StandIns, photo: Path) -> None:
+def test_controlnet_depth(run: Run, standins: StandIns, thin: Thin, photo: Path) -> None:
     tcd, net, estimator = (
-        standins.lora("sdxl", "tcd"),
+        thin("sdxl", "tcd").parent,
         standins.controlnet("sdxl", "depth"),
         standins.depth_estimator,
     )
@@ -69,8 +69,8 @@ def test_controlnet_depth(run: Run, standins: StandIns, photo: Path) -> None:
     assert_script_makes(made)
 
 
-def test_controlnet_canny(run: Run, standins: StandIns, edges: Path) -> None:
-    tcd, net = standins.lora("sdxl", "tcd"), standins.controlnet("sdxl", "canny")
+def test_controlnet_canny(run: Run, standins: StandIns, thin: Thin, edges: Path) -> None:
+    tcd, net = thin("sdxl", "tcd").parent, standins.controlnet("sdxl", "canny")
     made = run(
         "experiment=controlnet_canny",
         "base.size=64",
@@ -83,8 +83,8 @@ def test_controlnet_canny(run: Run, standins: StandIns, edges: Path) -> None:
     assert_same(made.images[0], by_hand.controlnet_canny(standins.sdxl, tcd, net, edges))
 
 
-def test_ip_adapter(run: Run, standins: StandIns, photo: Path) -> None:
-    tcd, repository = standins.lora("sdxl", "tcd"), standins.ip_adapter
+def test_ip_adapter(run: Run, standins: StandIns, thin: Thin, photo: Path) -> None:
+    tcd, repository = thin("sdxl", "tcd").parent, standins.ip_adapter
     made = run(
         "experiment=ip_adapter",
         "base.size=64",
@@ -98,8 +98,8 @@ def test_ip_adapter(run: Run, standins: StandIns, photo: Path) -> None:
     assert_script_makes(made)
 
 
-def test_animation(run: Run, standins: StandIns) -> None:
-    base, tcd, adapter = standins.sd15_finetune, standins.lora("sd15", "tcd"), standins.motion_adapter("v1-5")
+def test_animation(run: Run, standins: StandIns, thin: Thin) -> None:
+    base, tcd, adapter = standins.sd15_finetune, thin("sd15", "tcd").parent, standins.motion_adapter("v1-5")
     made = run(
         "experiment=animation",
         "base.size=64",

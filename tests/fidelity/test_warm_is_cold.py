@@ -40,6 +40,7 @@ def specs(standins: StandIns, thin: Thin, photo: Path, second: Path, mask: Path)
         "base.size=64",
         f"base.source={standins.sd15}",
         "prompt=a tiger on a bench",
+        "sampling.steps=2",
     ]
     tcd = ["loras=[tcd]", f"loras.tcd.source={thin('sd15', 'tcd')}"]
     style = [

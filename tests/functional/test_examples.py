@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tcdflow.cli import run
+from tcdflow.cli.engines import shared
 from tcdflow.cli.main import dispatch
 from tcdflow.cli.verbs import VERBS
 
@@ -26,9 +27,9 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory with a run and sweeps of the names that examples use."""
+    """A directory with a run and sweeps of the names that examples use; one engine serves them and the examples."""
     folder = tmp_path_factory.mktemp("examples")
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as sockets:
+    with shared(), pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as sockets:
         patch.chdir(folder)
         patch.setenv("XDG_RUNTIME_DIR", sockets)
         assert dispatch(["sampling.steps=2", "hydra.run.dir=outputs/fox"]) == 0

@@ -62,7 +62,7 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
 
 def _note(event: str, path: str) -> None:
     assert _seen is not None
-    if not path.startswith(_allowed):
+    if not path.startswith(_allowed) and "/__pycache__" not in path:  # of what is imported for the first time
         _seen.append(f"{event} {path}")
 
 

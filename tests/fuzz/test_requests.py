@@ -19,13 +19,13 @@ from tests.fuzz.requests import Request, requests, verbs
 from tests.helpers import Writer, examples, left_behind, python
 
 REQUESTS: dict[str, tuple[st.SearchStrategy[Request], float]] = {
-    "overrides": (requests(["check"]), 1),
-    "sweeps": (requests(["check", "-m"], sweep_settings), 1),
-    "files": (requests(["check"], files=config_dirs), 1),
-    "runs": (requests([]), 0.5),
+    "overrides": (requests(["check"]), 0.6),
+    "sweeps": (requests(["check", "-m"], sweep_settings), 0.6),
+    "files": (requests(["check"], files=config_dirs), 0.6),
+    "runs": (requests([]), 0.3),
     "configs shown": (requests(["--cfg", "job"]), 0.3),
-    "options": (st.builds(Request, st.just(("ls",)), config_dirs), 0.5),
-    "verbs": (verbs, 1),
+    "options": (st.builds(Request, st.just(("ls",)), config_dirs), 0.3),
+    "verbs": (verbs, 0.6),
 }
 """Kinds of requests, and how many of each are tried, as a share of the profile's examples."""
 
@@ -40,7 +40,7 @@ from tests.helpers import examples
 from tests.fuzz.answers import HEAVY
 from tests.fuzz.test_requests import COMMON, REQUESTS, answered
 mixed = st.one_of(*(REQUESTS[kind][0] for kind in ("overrides", "sweeps", "files")))
-settings(COMMON, max_examples=examples(0.5))(given(mixed)(answered))()
+settings(COMMON, max_examples=examples(0.3))(given(mixed)(answered))()
 print(json.dumps(sorted(HEAVY & set(sys.modules))))
 """
 

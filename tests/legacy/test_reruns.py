@@ -32,7 +32,6 @@ RECORDS = sorted(path.relative_to(MADE).as_posix() for path in MADE.rglob("run.j
 RUNS = [record.rpartition("/")[0] for record in RECORDS if record.count("/") == 1]
 IMAGES = [f"{run}/{output.file}" for run in RUNS for output in document.read(MADE / run).outputs]
 Tcdflow = Callable[..., Answer]
-Rerun = Callable[[str, Sequence[Path]], Record]
 ANIMATIONS = json.loads((MADE / "animations/expected.json").read_text("utf-8"))
 
 THREADS = document.read(MADE / "png").environment["threads"]
@@ -84,22 +83,42 @@ def tcd(at: Path, zygote: Zygote) -> Tcdflow:
     return lambda *argv: zygote.run(*argv, cwd=at, env={"OMP_NUM_THREADS": str(THREADS)})
 
 
-@pytest.fixture
-def rerun(at: Path, tcd: Tcdflow, same_rounding: bool) -> Rerun:
-    """Make what ``path`` names again, compare it with the images of then, and return the new record."""
+class Reruns:
+    """Runs made again from their directories, from a record, and from each image where nothing lies beside it."""
 
-    def run(path: str, images: Sequence[Path]) -> Record:
-        answer = tcd("rerun", path, "--verify", "hydra.run.dir=again")
-        again = document.read(at / "again")
-        if same_rounding:
+    def __init__(self, at: Path, zygote: Zygote, same_rounding: bool) -> None:
+        self._same_rounding = same_rounding
+        for image in IMAGES:
+            (at / "alone" / image).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(MADE / image, at / "alone" / image)
+        # One record is enough: it is found in a directory as well.
+        paths = [*RUNS, "png/run.json", *(f"alone/{image}" for image in IMAGES)]
+        self._made = {path: at / f"again/{number}" for number, path in enumerate(paths)}
+        argvs = [["rerun", path, "--verify", f"hydra.run.dir={made}"] for path, made in self._made.items()]
+        threads = {"OMP_NUM_THREADS": str(THREADS)}
+        done = zygote.run(cwd=at, env=threads, before="answer_each", twist=json.dumps(argvs))
+        assert done.status == 0, done.err
+        self._answers = {path: Answer(*found) for path, found in zip(paths, json.loads(done.out), strict=True)}
+
+    def hold(self, path: str, images: Sequence[str]) -> Record:
+        """Compare what was made of ``path`` with the images of then, and return the new record."""
+        answer, directory = self._answers[path], self._made[path]
+        again = document.read(directory)
+        if self._same_rounding:
             said = answer.out.splitlines()[-len(images) :]
-            assert (answer.status, said) == (0, [f"{image.name}: identical" for image in images])
+            assert (answer.status, said) == (0, [f"{Path(image).name}: identical" for image in images])
         for image, output in zip(images, again.outputs, strict=True):
-            far = distance(frames_of(image), frames_of(at / "again" / output.file))
-            assert isinstance(far, Distance) and far.largest <= NEAR[image.suffix]
+            far = distance(frames_of(MADE / image), frames_of(directory / output.file))
+            assert isinstance(far, Distance) and far.largest <= NEAR[Path(image).suffix]
         return again
 
-    return run
+
+@pytest.fixture(scope="module")
+def reruns(zygote: Zygote, same_rounding: bool, tmp_path_factory: pytest.TempPathFactory) -> Reruns:
+    """All of them, made by one process and engine, as the lines of a shell are."""
+    at = tmp_path_factory.mktemp("legacy") / "at"
+    shutil.copytree(MADE, at)
+    return Reruns(at, zygote, same_rounding)
 
 
 def test_the_set_is_whole() -> None:
@@ -125,19 +144,18 @@ def test_images_carry_the_recipe_of_their_record(image: str) -> None:
     assert recipe["seed"] == next(output.seed for output in then.outputs if output.file == Path(image).name)
 
 
-@pytest.mark.parametrize("path", [*RUNS, *(f"{run}/run.json" for run in RUNS)])
-def test_a_run_is_made_again_from_its_directory_or_record(path: str, at: Path, rerun: Rerun) -> None:
-    run = at / path.partition("/")[0]
-    then = document.read(run)
-    again = rerun(path, [run / output.file for output in then.outputs])
+@pytest.mark.parametrize("path", [*RUNS, "png/run.json"])
+def test_a_run_is_made_again_from_its_directory_or_record(path: str, reruns: Reruns) -> None:
+    run = path.partition("/")[0]
+    then = document.read(MADE / run)
+    again = reruns.hold(path, [f"{run}/{output.file}" for output in then.outputs])
     assert (again.key, again.derived_from) == (then.key, then.key)
     assert RunSpec.model_validate(again.spec) == RunSpec.model_validate(then.spec)
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_an_image_alone_is_made_again(image: str, at: Path, rerun: Rerun) -> None:
-    (at / "alone").mkdir()
-    rerun(str(shutil.copy(image, "alone")), [at / image])
+def test_an_image_alone_is_made_again(image: str, reruns: Reruns) -> None:
+    reruns.hold(f"alone/{image}", [image])
 
 
 def test_a_sweep_is_verified(tcd: Tcdflow, same_rounding: bool) -> None:

@@ -190,6 +190,17 @@ def test_a_missing_compiler_is_answered_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def one_block_of(unet: Any) -> Any:
+    """A UNet like this one, with as little in it as can be."""
+    few = {
+        "block_out_channels": unet.config.block_out_channels[:1],
+        "down_block_types": ["CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D"],
+        "layers_per_block": 1,
+    }
+    return type(unet).from_config({**unet.config, **few})
+
+
 @pytest.mark.parametrize("scope", ["unet", "blocks"])
 def test_a_unet_that_cannot_be_compiled_is_answered_in_one_line(
     standins: StandIns, monkeypatch: pytest.MonkeyPatch, scope: Any
@@ -204,6 +215,7 @@ def test_a_unet_that_cannot_be_compiled_is_answered_in_one_line(
     torch._dynamo.lookup_backend("eager")
     monkeypatch.setitem(registry._COMPILER_FNS, "eager", fail)
     pipe, runtime = load(standins, "sd15"), RuntimeSpec(compile=CompileSpec(scope=scope, backend="eager"))
+    pipe.unet = one_block_of(pipe.unet)  # all of it is traced before it is compiled
     make(pipe, runtime)
     said = r"^runtime\.compile: eager cannot compile .*no such thing"
     with pytest.raises(RunError, match=said) as caught, computing(runtime):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,7 @@ def weight_files(base: Path) -> Iterator[Path]:
 def tensor_bytes() -> int:
     """The bytes of all tensors that are alive, memory that several share counted once."""
     gc.collect()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # isinstance wakes torch's deprecated attributes
-        found = [item for item in gc.get_objects() if isinstance(item, torch.Tensor)]
+    found = [item for item in gc.get_objects() if type(item) in (torch.Tensor, torch.nn.Parameter)]
     storages = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in found}
     return sum(storages.values())
 

@@ -99,7 +99,7 @@ def kill_densely(sweep: Sweep, kills: int, cells: int, chance: random.Random) ->
 
 
 def test_killed_while_writing(sweep: Sweep) -> None:
-    kill_densely(sweep, 20, 40, random.Random(4))
+    kill_densely(sweep, 12, 24, random.Random(4))
 
 
 @pytest.mark.slow

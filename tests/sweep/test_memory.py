@@ -31,7 +31,7 @@ def states(composer: Composer) -> list[tuple[RunSpec, Artifacts]]:
     return [(spec, resolve(spec)) for spec in specs]
 
 
-@pytest.mark.parametrize("switches", [24, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("switches", [18, pytest.param(600, marks=pytest.mark.slow)])
 def test_memory_stays_flat(switches: int, composer: Composer) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

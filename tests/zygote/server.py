@@ -69,12 +69,15 @@ def _import_all() -> None:
     import peft  # noqa: F401
     import torch
     from diffusers import StableDiffusionPipeline, TCDScheduler  # noqa: F401
+    from PIL import Image
 
     import tcdflow.cli.rerun
     import tcdflow.cli.resume
-    import tcdflow.engine.engine  # noqa: F401
+    import tcdflow.engine.engine
+    import tcdflow.gallery.write  # noqa: F401
     from tcdflow.config.compose import Composer
 
+    Image.init()
     torch.set_num_threads(1)  # a pool of threads would not live through a fork
     Composer().compose([])
     gc.freeze()
