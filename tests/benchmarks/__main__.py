@@ -62,6 +62,7 @@ def main() -> None:
     options.add_argument("--cells", type=int, help="of a sweep")
     options.add_argument("--minutes", type=float, help=f"{PEERS}: after which nothing is measured a second time")
     options.add_argument("--venvs", type=Path, help=f"{PEERS}: a folder that keeps what is installed")
+    options.add_argument("--base", choices=("sd15", "sdxl"), help="full: of the real size, by default SD 1.5")
     given = vars(parser.parse_args())
     names = given.pop("names") or [name for name in BENCHMARKS if name not in LONG]
     if unknown := set(names) - set(known):

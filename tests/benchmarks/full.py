@@ -4,6 +4,8 @@
 a quarter of an hour. Its parts are ``full.run``, ``full.sweep`` and ``full.hash``. The folder that ``FULL_BASES`` names
 keeps the base from one part to the next. Images are small and steps few, since what they take is
 the model's own work on both sides. The script computes with as many threads, which spin as briefly.
+
+``--base sdxl`` does the same with SDXL (7 GB), for which a machine needs 24 GB of memory that nobody else wants.
 """
 
 from __future__ import annotations
@@ -11,22 +13,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops
 
 from tcdflow.engine.threads import SPINS
+from tests.benchmarks.spend import Spent, spend
 from tests.benchmarks.table import Figure, Row, compare
 from tests.helpers import environment
+
+if TYPE_CHECKING:
+    from tests.standins.full import Size
 
 ROUNDS = 3
 STEPS = 2
@@ -51,7 +56,7 @@ class Case:
 
     base: Path
     loras: Sequence[Path]
-    size: str = "sd15"
+    size: Size = "sd15"
     dtype: str = "float32"
     side: int = 256
     fuse: bool = True
@@ -60,45 +65,47 @@ class Case:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a whole process took: wall and CPU seconds, peak memory in GB, seconds by stage."""
+    """What a whole process took, and its seconds by stage."""
 
-    wall: float
-    cpu: float
-    memory: float
+    spent: Spent
     stages: dict[str, float]
 
 
 Work = Callable[[Case, Path], Cost]
+_TITLES: dict[Size, str] = {"sd15": "SD 1.5", "sdxl": "SDXL"}
 
 
-def run() -> list[Row | Figure]:
-    """Measure all parts."""
-    return [*run_one(), *run_sweep(), *run_hash()]
+def run(base: Size = "sd15", rounds: int = ROUNDS) -> list[Row | Figure]:
+    """Measure all parts: the sweeps once, all else as often as `rounds` says."""
+    return [*run_one(base, rounds), *run_sweep(base), *run_hash(base, rounds)]
 
 
-def run_one() -> list[Row | Figure]:
-    """One run of SD 1.5 in float32, which hashes its files: its process, its memory, its stages."""
-    with _bases("sd15") as (base, loras):
-        ours, other = _pairs(Case(base, loras[:1]), by_run, by_script, ROUNDS)
-    what = "SD 1.5, float32, one image and all files hashed"
+def run_one(base: Size = "sd15", rounds: int = ROUNDS) -> list[Row | Figure]:
+    """One run in float32, which hashes its files: its process, its memory, its stages."""
+    with _bases(base) as (folder, loras):
+        ours, other = _pairs(Case(folder, loras[:1], base), by_run, by_script, rounds)
+    what = f"{_TITLES[base]}, float32, one image and all files hashed"
     return [*_process(what, ours, other), *_stages(ours, other)]
 
 
-def run_sweep() -> list[Row | Figure]:
-    """Sweeps of two images: of one fused stack, of two."""
-    with _bases("sd15") as (base, loras):
-        one = _pairs(Case(base, loras[:1], etas=(0.3, 0.5)), by_sweep, by_script, 1)
-        two = _pairs(Case(base, loras), by_sweep, by_script, 1)
-    return [
-        *_process("SD 1.5, a sweep of two images with one fused stack", *one),
-        *_process("SD 1.5, a sweep of two fused stacks, all restored exactly (not so the script's)", *two),
-    ]
+def run_sweep(base: Size = "sd15", rounds: int = 1) -> list[Row | Figure]:
+    """Sweeps of two images: of one fused stack, of two, of two that are not fused."""
+    with _bases(base) as (folder, loras):
+        sweeps = {
+            "with one fused stack": Case(folder, loras[:1], base, etas=(0.3, 0.5)),
+            "of two fused stacks, all restored exactly (not so the script's)": Case(folder, loras, base),
+            "of two LoRAs that are not fused": Case(folder, loras, base, fuse=False),
+        }
+        costs = {what: _pairs(case, by_sweep, by_script, rounds) for what, case in sweeps.items()}
+    rows = [_process(f"{_TITLES[base]}, a sweep of two images {what}", *pair) for what, pair in costs.items()]
+    return [row for part in rows for row in part]
 
 
-def run_hash() -> list[Row | Figure]:
-    """Hashing a base on the threads that a run uses, against reading it on as many."""
-    with _bases("sd15") as (base, _):
-        files = [path for path in base.rglob("*") if path.is_file()]
+def run_hash(base: Size = "sd15", rounds: int = ROUNDS) -> list[Row | Figure]:
+    """Hashing a base on the threads that a run uses, against reading it on as many, and SHA-256 by itself."""
+    with _bases(base) as (folder, _):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        largest = max(path.stat().st_size for path in files)
 
         def hashed() -> float:
             return _on_threads(lambda path: path.open("rb"), files, lambda file: hashlib.file_digest(file, "sha256"))
@@ -106,26 +113,28 @@ def run_hash() -> list[Row | Figure]:
         def read() -> float:
             return _on_threads(lambda path: path.open("rb", buffering=0), files, _drain)
 
-        times = compare({"hashed": hashed, "read": read}, ROUNDS)
+        times = compare({"hashed": hashed, "read": read, "alone": lambda: _sha256_of(largest)}, rounds)
+    what = f"{_TITLES[base]}, hashing its {sum(path.stat().st_size for path in files) / GB:.1f} GB, seconds"
     return [
-        Row("SD 1.5, hashing its 2 GB, seconds, against reading them (from memory)", times["hashed"], times["read"])
+        Row(f"{what}, against reading them (from memory)", times["hashed"], times["read"]),
+        Row("... against SHA-256 of as many bytes as its largest file has", times["hashed"], times["alone"]),
     ]
 
 
 def by_run(case: Case, where: Path) -> Cost:
     """A run that has to hash its files, as the first one has."""
     more = [f"loras.tcd.source={case.loras[0]}", f"hydra.run.dir={where / 'made'}"]
-    cost, _ = _measured(_command(case, more), TCDFLOW_CACHE=str(where / "cache"))
+    spent = spend(_command(case, more), _variables(TCDFLOW_CACHE=str(where / "cache")))
     record = json.loads((where / "made" / "run.json").read_text("utf-8"))
     (where / "made" / "000.png").replace(where / "0.png")
-    return replace(cost, stages=record["execution"]["seconds"])
+    return Cost(spent, record["execution"]["seconds"])
 
 
 def by_sweep(case: Case, where: Path) -> Cost:
     """The cells of a sweep."""
     sources, etas = ",".join(map(str, case.loras)), ",".join(map(str, case.etas))
     axes = ["-m", f"loras.tcd.source={sources}", f"sampling.eta={etas}", f"hydra.sweep.dir={where / 'made'}"]
-    return _measured(_command(case, axes), TCDFLOW_CACHE=str(where / "cache"))[0]
+    return Cost(spend(_command(case, axes), _variables(TCDFLOW_CACHE=str(where / "cache"))), {})
 
 
 def by_script(case: Case, where: Path) -> Cost:
@@ -142,8 +151,8 @@ def by_script(case: Case, where: Path) -> Cost:
         "out": str(where),
     }
     script = Path(__file__).with_name("full_script.py")
-    cost, text = _measured([sys.executable, str(script), json.dumps(settings)], GOMP_SPINCOUNT=SPINS)
-    return replace(cost, stages=json.loads(text.splitlines()[-1]))
+    spent = spend([sys.executable, str(script), json.dumps(settings)], _variables(GOMP_SPINCOUNT=SPINS))
+    return Cost(spent, json.loads(spent.printed.splitlines()[-1]))
 
 
 def _command(case: Case, more: Sequence[str]) -> list[str]:
@@ -161,19 +170,8 @@ def _command(case: Case, more: Sequence[str]) -> list[str]:
     ]
 
 
-def _measured(command: Sequence[str], **variables: str) -> tuple[Cost, str]:
-    """Return what a command took, by what the kernel counted of it, and what it said."""
-    env = environment({"TCDFLOW_WARM": "0"} | variables)
-    with tempfile.TemporaryFile() as said:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, env=env, stdout=said, stderr=said)
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read().decode()
-    assert process.returncode == 0, text
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / GB, {}), text
+def _variables(**more: str) -> dict[str, str]:
+    return environment({"TCDFLOW_WARM": "0"} | more)
 
 
 def _pairs(case: Case, ours: Work, other: Work, rounds: int) -> tuple[list[Cost], list[Cost]]:
@@ -198,9 +196,9 @@ def _fresh(folder: str, name: str) -> Path:
 
 def _process(what: str, ours: Sequence[Cost], other: Sequence[Cost]) -> list[Row | Figure]:
     return [
-        Row(f"{what}: whole process, seconds", [one.wall for one in ours], [one.wall for one in other]),
-        Row("... CPU seconds", [one.cpu for one in ours], [one.cpu for one in other]),
-        Row("... peak memory, GB", [one.memory for one in ours], [one.memory for one in other]),
+        Row(f"{what}: whole process, seconds", [one.spent.wall for one in ours], [one.spent.wall for one in other]),
+        Row("... CPU seconds", [one.spent.cpu for one in ours], [one.spent.cpu for one in other]),
+        Row("... peak memory, GB", [one.spent.memory for one in ours], [one.spent.memory for one in other]),
     ]
 
 
@@ -233,8 +231,18 @@ def _drain(file: Any) -> None:
         pass
 
 
+def _sha256_of(count: int) -> float:
+    """Return the seconds for that many bytes that lie in memory: no file is hashed faster, and none by two threads."""
+    block = bytes(1 << 18)
+    digest = hashlib.sha256()
+    start = time.perf_counter()
+    for _ in range(count // len(block)):
+        digest.update(block)
+    return time.perf_counter() - start
+
+
 @contextmanager
-def _bases(size: Any) -> Iterator[tuple[Path, list[Path]]]:
+def _bases(size: Size) -> Iterator[tuple[Path, list[Path]]]:
     """Give a base and LoRAs for it, made where nobody has made them yet."""
     from tests.standins.full import build_full, build_full_lora
 

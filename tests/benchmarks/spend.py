@@ -11,16 +11,26 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from resource import struct_rusage
+from typing import IO, Any, NamedTuple
 
 _PR_SET_PDEATHSIG = 1
 
 
 class Spent(NamedTuple):
-    """Seconds on the clock, and seconds of CPU of a process and of those that it waited for."""
+    """What a process took, by what the kernel counted of it.
+
+    Attributes:
+        wall: seconds on the clock.
+        cpu: seconds of CPU, of those that it waited for too.
+        memory: its peak in GB, or that of the largest of them.
+        printed: what it printed.
+    """
 
     wall: float
     cpu: float
+    memory: float = 0.0
+    printed: str = ""
 
 
 def spend(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None, timeout: float = 1200) -> Spent:
@@ -30,17 +40,17 @@ def spend(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = Non
         RuntimeError: if it fails or takes too long, with the last line that it said.
     """
     name = Path(command[0]).name
-    with tempfile.TemporaryFile("w+") as err, started(command, env, cwd, err=err) as process:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.perf_counter()
-        cpu = _ended(process, start + timeout)
-        if cpu is None:
+        with started(command, env, cwd, out, err) as process:
+            used = _ended(process, start + timeout)
+            wall = time.perf_counter() - start
+        if used is None:
             raise RuntimeError(f"{name} took over {timeout:.0f} s")
-        wall = time.perf_counter() - start
-        err.seek(0)
-        said = err.read().strip().splitlines() or [""]
+        printed, said = _whole(out), _whole(err).splitlines()
     if process.returncode:
-        raise RuntimeError(f"{name} ended with {process.returncode}: {said[-1]}")
-    return Spent(wall, cpu)
+        raise RuntimeError(f"{name} ended with {process.returncode}: {said[-1] if said else ''}")
+    return Spent(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9, printed)
 
 
 @contextmanager
@@ -48,8 +58,8 @@ def started(
     command: Sequence[str],
     env: Mapping[str, str],
     cwd: Path | None = None,
-    out: int = subprocess.DEVNULL,
-    err: Any = None,
+    out: Any = subprocess.DEVNULL,
+    err: Any = subprocess.DEVNULL,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process that ends with the block, and what it has started in its group too.
 
@@ -60,7 +70,7 @@ def started(
         env: its variables.
         cwd: where it works.
         out: where what it prints goes.
-        err: where its messages go; nowhere by default.
+        err: where its messages go.
     """
     prctl = ctypes.CDLL(None).prctl  # found here: the child does nothing but call it
     process = subprocess.Popen(
@@ -68,7 +78,7 @@ def started(
         env=env,
         cwd=cwd,
         stdout=out,
-        stderr=subprocess.DEVNULL if err is None else err,
+        stderr=err,
         start_new_session=True,
         preexec_fn=lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM),
     )
@@ -80,12 +90,17 @@ def started(
         process.wait()
 
 
-def _ended(process: subprocess.Popen[bytes], deadline: float) -> float | None:
+def _ended(process: subprocess.Popen[bytes], deadline: float) -> struct_rusage | None:
     """Wait as wait4 can, which alone tells what one child has used; None if it does not end in time."""
     while time.perf_counter() < deadline:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return usage.ru_utime + usage.ru_stime
+            return usage
         time.sleep(0.002)
     return None
+
+
+def _whole(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip()
