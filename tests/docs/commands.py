@@ -1,7 +1,7 @@
 """Runs tcdflow commands one after the other in this process, as a terminal would: ``python -m tests.docs.commands``.
 
-With ``warm`` behind it they share an engine, as the lines of ``tcdflow shell`` do. Standard input holds a JSON list of
-argument lists, or of Python programs as text; standard output gets a JSON list of [status, output] pairs.
+Standard input holds a JSON list of argument lists, or of Python programs as text; standard output gets a JSON list of
+[status, output] pairs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import io
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 
-from tcdflow.cli.engines import shared
 from tcdflow.cli.main import dispatch
 
 
@@ -26,16 +26,16 @@ def run(program: str) -> int:
     return 0
 
 
-def main() -> None:
-    results = []
-    with shared() if sys.argv[1:] == ["warm"] else contextlib.nullcontext():
-        for argv in json.load(sys.stdin):
-            shown = io.StringIO()
-            with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
-                status = run(argv) if isinstance(argv, str) else dispatch(argv)
-            results.append([status, shown.getvalue()])
-    json.dump(results, sys.stdout)
+def answers(commands: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+    """Return status and output of each command or program."""
+    found = []
+    for command in commands:
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+            status = run(command) if isinstance(command, str) else dispatch(command)
+        found.append((status, shown.getvalue()))
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    json.dump(answers(json.load(sys.stdin)), sys.stdout)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shlex
 import subprocess
@@ -19,6 +17,7 @@ from tcdflow.config.distill import DistillComposer
 from tests.docs.pages import INDEX, PAGES, README, ROOT, Page
 from tests.docs.prefilled import fill_hub, fill_images
 from tests.standins import StandIns
+from tests.zygote.client import Zygote
 
 SMALL = "base.size=128"
 """Added where a preset of the hub is run, whose thousand pixels a side would only take time here."""
@@ -40,7 +39,7 @@ by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name
 
 
 @pytest.fixture(scope="module")
-def ran(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(standins: StandIns, zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """All that the pages hold, run in order in one directory, one process and on one engine."""
     folder = tmp_path_factory.mktemp("pages")
     fill_hub(folder / "hf", standins)
@@ -50,23 +49,9 @@ def ran(standins: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     argvs = [[*argv, SMALL] if any(a.startswith(HUB) for a in argv) else argv for argv in commands]
     answers = [shown for page in PAGES for shown in page.answers()]
     (program,) = README.blocks("python")
-    env = os.environ | {
-        "HF_HOME": str(folder / "hf"),
-        "HF_HUB_OFFLINE": "1",
-        "TCDFLOW_CACHE": str(folder / "cache"),
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.docs.commands", "warm"],
-        input=json.dumps([*(argv for argv, _ in answers), *argvs, program]),
-        cwd=folder,
-        env=env,
-        text=True,
-        capture_output=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr
-    given: list[tuple[int, str]] = [(status, said) for status, said in json.loads(done.stdout)]
+    words = [*(argv for argv, _ in answers), *argvs, program]
+    cache = {"TCDFLOW_CACHE": str(folder / "cache")}
+    given = zygote.answers(words, cwd=folder, warm=True, hub=folder / "hf/hub", env=cache)
     return Ran(
         folder,
         [(argv, *one) for argv, one in zip(argvs, given[len(answers) : -1], strict=True)],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import io
 import json
 import os
 import random
@@ -136,19 +135,23 @@ def jumping_clock(seed: str) -> None:
     hydra.core.utils.datetime = Jumping  # type: ignore[attr-defined]
 
 
-def answer_each(argvs: str) -> None:
-    """Run, in place of a command, those of a JSON list on one engine, and write what each answers as another."""
-    from tcdflow.cli.engines import shared
-    from tcdflow.cli.main import dispatch
+def answer_each(said: str) -> None:
+    """Run, in place of a command, several, and write what they answer, as JSON.
 
-    answers = []
-    with shared():
-        for argv in json.loads(argvs):
-            out, err = io.StringIO(), io.StringIO()
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                status = dispatch(argv)
-            answers.append((status, out.getvalue(), err.getvalue()))
-    json.dump(answers, sys.stdout)
+    Args:
+        said: JSON: the ``commands`` of :func:`tests.docs.commands.answers`; whether they share an engine as the lines
+            of a shell do (``warm``); the ``hub`` cache that they find offline, or None.
+    """
+    from huggingface_hub import constants
+
+    from tcdflow.cli.engines import shared
+    from tests.docs.commands import answers
+
+    told = json.loads(said)
+    if told["hub"]:
+        constants.HF_HUB_CACHE, constants.HF_HUB_OFFLINE = told["hub"], True
+    with shared() if told["warm"] else contextlib.nullcontext():
+        json.dump(answers(told["commands"]), sys.stdout)
     sys.exit(0)
 
 

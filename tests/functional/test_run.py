@@ -77,9 +77,10 @@ class TestAgain:
         assert {".hydra", ".hydra/config.yaml", "000.png", "run.json", "run.log"} <= set(left_behind(tmp_path / "made"))
 
     def test_each_image_of_a_list_is_the_one_made_alone(self, tmp_path: Path) -> None:
-        together = run(tmp_path / "list", "prompt=a fox", "sampling.seed=[5,3,5]")
-        counted = run(tmp_path / "count", "prompt=a fox", "sampling.seed=3", "sampling.num_images=3")
-        alone = {seed: run(tmp_path / str(seed), "prompt=a fox", f"sampling.seed={seed}") for seed in (3, 4, 5)}
+        few = ["prompt=a fox", "sampling.steps=1"]
+        together = run(tmp_path / "list", *few, "sampling.seed=[5,3,5]")
+        counted = run(tmp_path / "count", *few, "sampling.seed=3", "sampling.num_images=3")
+        alone = {seed: run(tmp_path / str(seed), *few, f"sampling.seed={seed}") for seed in (3, 4, 5)}
         by_seed = {seed: hashes(result.record)[0] for seed, result in alone.items()}
         assert len(set(by_seed.values())) == 3
         assert hashes(together.record) == [by_seed[seed] for seed in (5, 3, 5)]
@@ -194,9 +195,11 @@ class TestDirectories:
 class TestEnds:
     """Runs that do not end well say so, and the next one is none the worse."""
 
-    def test_a_failure(self, heart: tcdflow.Result, tmp_path: Path) -> None:
-        engine = WarmEngine()
+    @pytest.fixture(scope="class")
+    def engine(self) -> WarmEngine:
+        return WarmEngine()
 
+    def test_a_failure(self, heart: tcdflow.Result, engine: WarmEngine, tmp_path: Path) -> None:
         def fail(*_: int) -> None:
             raise RuntimeError("the device is on fire")
 
@@ -210,8 +213,7 @@ class TestEnds:
         again = run_composed(composition, engine)
         assert hashes(again.record) == hashes(heart.record)
 
-    def test_an_interrupt_in_mid_denoise(self, heart: tcdflow.Result, tmp_path: Path) -> None:
-        engine = WarmEngine()
+    def test_an_interrupt_in_mid_denoise(self, heart: tcdflow.Result, engine: WarmEngine, tmp_path: Path) -> None:
         steps: list[int] = []
 
         def interrupt(image: int, done: int, of: int) -> None:
@@ -228,9 +230,9 @@ class TestEnds:
         again = run_composed(composition, engine)
         assert (again.record.status, hashes(again.record)) == ("done", hashes(heart.record))
 
-    def test_an_interrupt_keeps_the_images_that_are_made(self, heart: tcdflow.Result, tmp_path: Path) -> None:
-        engine = WarmEngine()
-
+    def test_an_interrupt_keeps_the_images_that_are_made(
+        self, heart: tcdflow.Result, engine: WarmEngine, tmp_path: Path
+    ) -> None:
         def interrupt(image: int, done: int, of: int) -> None:
             if image == 2:
                 raise KeyboardInterrupt
@@ -322,7 +324,7 @@ class TestWhatIsThere:
     """A run replaces an earlier run of its directory, and nothing else."""
 
     def test_its_own_input_is_not_replaced(self, tmp_path: Path) -> None:
-        made = run_composed(Composer().compose([*HEART, f"hydra.run.dir={tmp_path}"]), WarmEngine())
+        made = run(tmp_path, *HEART)
         before = made.paths[0].read_bytes()
         asked = [*HEART, "task=image_to_image", f"task.image={made.paths[0]}", f"hydra.run.dir={tmp_path}"]
         with pytest.raises(ConfigError, match=r"hydra\.run\.dir = .* holds task\.image = 000\.png"):

@@ -95,18 +95,16 @@ class Reruns:
         paths = [*RUNS, "png/run.json", *(f"alone/{image}" for image in IMAGES)]
         self._made = {path: at / f"again/{number}" for number, path in enumerate(paths)}
         argvs = [["rerun", path, "--verify", f"hydra.run.dir={made}"] for path, made in self._made.items()]
-        threads = {"OMP_NUM_THREADS": str(THREADS)}
-        done = zygote.run(cwd=at, env=threads, before="answer_each", twist=json.dumps(argvs))
-        assert done.status == 0, done.err
-        self._answers = {path: Answer(*found) for path, found in zip(paths, json.loads(done.out), strict=True)}
+        answers = zygote.answers(argvs, cwd=at, warm=True, env={"OMP_NUM_THREADS": str(THREADS)})
+        self._answers = dict(zip(paths, answers, strict=True))
 
     def hold(self, path: str, images: Sequence[str]) -> Record:
         """Compare what was made of ``path`` with the images of then, and return the new record."""
-        answer, directory = self._answers[path], self._made[path]
+        (status, shown), directory = self._answers[path], self._made[path]
         again = document.read(directory)
         if self._same_rounding:
-            said = answer.out.splitlines()[-len(images) :]
-            assert (answer.status, said) == (0, [f"{Path(image).name}: identical" for image in images])
+            said = shown.splitlines()[-len(images) :]
+            assert (status, said) == (0, [f"{Path(image).name}: identical" for image in images])
         for image, output in zip(images, again.outputs, strict=True):
             far = distance(frames_of(MADE / image), frames_of(directory / output.file))
             assert isinstance(far, Distance) and far.largest <= NEAR[Path(image).suffix]

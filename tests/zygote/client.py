@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,23 @@ class Zygote:
     def run(self, *argv: str, cwd: Path, **order: Any) -> Answer:
         """Start a command and wait for its end."""
         return self.start(*argv, cwd=cwd, **order).end()
+
+    def answers(
+        self, commands: Sequence[Sequence[str]], *, cwd: Path, warm: bool, hub: Path | None = None, **order: Any
+    ) -> list[tuple[int, str]]:
+        """Run commands, or Python programs as text, in one process: the status and output of each.
+
+        Args:
+            commands: arguments of tcdflow.
+            cwd: their working directory.
+            warm: they share an engine, as the lines of a shell do.
+            hub: the hub cache that they find, offline.
+            order: as of :meth:`start`.
+        """
+        said = json.dumps({"commands": commands, "warm": warm, "hub": hub and str(hub)})
+        done = self.run(cwd=cwd, before="answer_each", twist=said, **order)
+        assert done.status == 0, done.err
+        return [(status, shown) for status, shown in json.loads(done.out)]
 
     def read(self) -> int:
         return int(self._answers.readline())
