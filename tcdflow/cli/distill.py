@@ -75,9 +75,9 @@ def resume(directory: Path, overrides: Sequence[str], *, retry_failed: bool, pic
 
 def distil(path: Path, prepared: PreparedDistillation, tracking: Tracking) -> int:
     """Execute a distillation in a directory, and say what came of it."""
-    from tcdflow.cli.collector import resume_collector
     from tcdflow.cli.distill_bar import DistillBar
     from tcdflow.cli.files import DownloadBar
+    from tcdflow.engine.collector import resume_collector
 
     with DownloadBar() as download:
         prepared = with_files(prepared, download.progress)

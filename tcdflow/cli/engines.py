@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tcdflow.cli.collector import resume_collector
+from tcdflow.engine.collector import resume_collector
 from tcdflow.engine.warm import WarmEngine
 
 _shared: list[WarmEngine] = []

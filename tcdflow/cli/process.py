@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 
 from tcdflow.cli.signals import listen
+from tcdflow.engine.collector import stop_collector
 from tcdflow.text import PrintableFormatter
 
 
@@ -18,6 +18,4 @@ def prepare_process() -> None:
     logging.raiseExceptions = False
     if logging.lastResort is not None:  # which writes to standard error where no run has a log
         logging.lastResort.setFormatter(PrintableFormatter())
-    # Importing torch and diffusers makes a million objects and no garbage: collecting meanwhile costs over a
-    # second. The run starts the collector again once all is loaded.
-    gc.disable()
+    stop_collector()  # the run starts it again once all is loaded

@@ -20,7 +20,7 @@ from tcdflow.engine.watch import Stopwatch, peak_memory
 from tcdflow.files.opened import opened
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
-from tcdflow.pipeline import adapters, device, optimizations, schedulers
+from tcdflow.pipeline import adapters, device, optimizations
 from tcdflow.pipeline.loading import one_line
 from tcdflow.pipeline.unpickle import without_pickles
 from tcdflow.record.sample import Sample
@@ -100,7 +100,7 @@ class Engine:
             torch.cuda.reset_peak_memory_stats(loaded.device)
         pipe = loaded.pipe
         with one_line("base.source", first.base.source, f"its scheduler config does not fit {first.scheduler.name}"):
-            pipe.scheduler = schedulers.make(first.scheduler, loaded.scheduler_config)
+            pipe.scheduler = loaded.schedulers.fresh(first.scheduler)
         wanted: list[SampleInput] = []
         for spec, watch in zip(specs, watches, strict=True):
             with watch.stage("encode"):

@@ -22,6 +22,7 @@ from tcdflow.files.resolve import Artifacts
 from tcdflow.pipeline import adapters, base, vaes
 from tcdflow.pipeline.loras import Attached, LoraStack, StackEntry
 from tcdflow.pipeline.optimizations import Optimizations
+from tcdflow.pipeline.schedulers import Schedulers
 from tcdflow.pipeline.stored import StoredWeights
 from tcdflow.spec.model import RunSpec
 
@@ -90,7 +91,7 @@ class Loaded:
         pipe: the diffusers pipeline.
         device: where it computes.
         dtype: in which format.
-        scheduler_config: of the scheduler that the base came with.
+        schedulers: made from the config of the one that the base came with.
         stack: the LoRAs.
         optimizations: of the runtime.
         stored: the files of the base, which stay open if what the stack changes is to be restored; else None.
@@ -107,7 +108,7 @@ class Loaded:
     pipe: Any
     device: torch.device
     dtype: torch.dtype
-    scheduler_config: dict[str, Any]
+    schedulers: Schedulers
     stack: LoraStack
     optimizations: Optimizations
     stored: StoredWeights | None
@@ -128,14 +129,12 @@ class Loaded:
             if spec.runtime.tiny_vae is not None:
                 tiny = vaes.load_tiny(artifacts.by_role["runtime.tiny_vae"], dtype)
                 pipe.register_modules(vae=tiny.to(home))
-            config = dict(pipe.scheduler.config)
+            made = Schedulers(dict(pipe.scheduler.config))
             held = Optimizations(pipe, spec.family.denoiser(pipe), spec.runtime, where, dtype)
             held.before_loras()
             stored = _stored(artifacts.base) if reusable else None
             stack = LoraStack(base.lora_loader(pipe, spec), restorable=reusable, stored=stored, device=where)
-        loaded = cls(
-            needs, spec, pipe, where, dtype, config, stack, held, stored, ImageCache(where), PromptCache(where)
-        )
+        loaded = cls(needs, spec, pipe, where, dtype, made, stack, held, stored, ImageCache(where), PromptCache(where))
         with watch.stage("loras"):
             loaded._attach_loras(spec, artifacts)
         return loaded

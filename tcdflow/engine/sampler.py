@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from inspect import signature
+from functools import lru_cache
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -83,7 +84,7 @@ class Sampler:
         self._per_image = inputs.per_image
         self._paste = inputs.paste
         # Pipelines differ in what they take: the size of image to image, for one, is that of its image.
-        self._known = signature(pipe.__call__).parameters
+        self._known = _parameters(type(pipe).__call__)
         settings = {name: value for name, value in _settings(spec).items() if name in self._known}
         self._arguments = {**inputs.arguments, **settings}
         self._inference = inference
@@ -164,6 +165,11 @@ class Sampler:
             return [repeated(one) for one in value] if isinstance(value, list) else [value] * count
 
         return {name: repeated(value) if count > 1 else value for name, value in self._per_image.items()}
+
+
+@lru_cache(maxsize=16)
+def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    return signature(function).parameters
 
 
 def _shape(one: SampleInput) -> tuple[int, ...]:

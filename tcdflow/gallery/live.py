@@ -11,6 +11,7 @@ from pathlib import Path
 from tcdflow.errors import TcdflowError
 from tcdflow.gallery import cells
 from tcdflow.gallery import ratings as rated
+from tcdflow.gallery.current import is_current
 from tcdflow.gallery.find import Found, find, of_plan
 from tcdflow.gallery.runs import Run
 from tcdflow.gallery.write import INDEX, Writer, check, gallery, table
@@ -53,6 +54,11 @@ class LivePage:
         self._due = 0.0
         self._start = self._latest = time.monotonic()
         self._failed = False
+
+    def kept(self) -> Ended | None:
+        """Return the page of a sweep that has ended if nobody touched it since; None if it is to be written."""
+        page = self._writer.page if self._writer else None
+        return Ended(page) if is_current(self._plan, self._directory, page) else None
 
     def begin(self, outcomes: Sequence[Outcome]) -> None:
         """Write the page as the sweep begins, unless there is nothing left to make.

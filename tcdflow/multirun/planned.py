@@ -156,12 +156,15 @@ class _Running:
         self._tell_of_other_versions()
         runner = self.launcher.runner(self.plan, self.directory, process, self.watcher.step)
         before = pending(self.plan, self.directory, retry_failed=retry_failed)
+        page = LivePage(self.plan, self.directory)
         if any(outcome.status == "left" for outcome in before):
             with self.watcher.download() as progress:
                 bring(self.plan, progress)
+        elif (kept := page.kept()) and not self.plan.settings.flat:
+            sweeps.finished(self.directory)
+            return self._finished(before, kept.page, (), start)
         outcomes = {outcome.cell.name: outcome for outcome in before}
         finished: list[Outcome] = []
-        page = LivePage(self.plan, self.directory)
         done = sum(outcome.status != "left" for outcome in before)
         try:
             with log_file(self.directory / sweeps.LOG), self.watcher.over(self.directory, len(before), done):
@@ -189,9 +192,13 @@ class _Running:
         sweeps.finished(self.directory)
         found = dict.fromkeys(text for outcome in finished if outcome.record for text in outcome.record.warnings)
         new = tuple(text for text in found if text not in warned)
-        return Finished(
-            self.directory, ended.page, tuple(outcomes.values()), new, self.launcher, time.perf_counter() - start
-        )
+        return self._finished(list(outcomes.values()), ended.page, new, start)
+
+    def _finished(
+        self, outcomes: Sequence[Outcome], page: Path | None, warnings: tuple[str, ...], start: float
+    ) -> Finished:
+        seconds = time.perf_counter() - start
+        return Finished(self.directory, page, tuple(outcomes), warnings, self.launcher, seconds)
 
     def _write_down(self, outcomes: Mapping[str, Outcome], finished: Sequence[Outcome]) -> None:
         results.write(self.directory, self.plan, list(outcomes.values()))

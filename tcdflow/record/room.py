@@ -63,19 +63,24 @@ class Room:
         handle, self._handle = self._handle, None
         assert handle is not None
         partial = path.with_name(partial_name())
+        directory = None
         try:
             with os.fdopen(handle, "wb") as file:
+                directory = os.open(path.parent, os.O_RDONLY)
                 file.write(data)
                 file.truncate()
                 file.flush()
                 os.fsync(handle)
-                os.link(f"/proc/self/fd/{handle}", partial, follow_symlinks=True)
+                # Python follows the link in /proc only where it is given a directory.
+                os.link(f"/proc/self/fd/{handle}", partial.name, dst_dir_fd=directory, follow_symlinks=True)
             partial.replace(path)
         except OSError:
             return False
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()
+            if directory is not None:
+                os.close(directory)
         return True
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ _SHOWN = 20
 
 def cell_path(directory: Path, cell: Cell) -> Path:
     """Return the run directory of a cell."""
-    return directory / CELLS / cell.name
+    return directory.joinpath(CELLS, cell.name)
 
 
 def freeze(directory: Path, plan: Plan) -> Plan:

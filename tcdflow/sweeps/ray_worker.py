@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tcdflow.engine.collector import resume_collector, stop_collector
 from tcdflow.engine.threads import set_spinning
 from tcdflow.errors import TcdflowError
 from tcdflow.files.hashes import sha256_file
@@ -68,6 +69,7 @@ class CellMaker:
         except TcdflowError as error:
             return str(error)
         self._batches = list(plan.batches())
+        self._switches = plan.switches
         worker = Worker(plan, self._directory, cache(self.engine), self._step, self._stopped.is_set)
         self._worker = self._open.enter_context(closing(worker))
         logging.captureWarnings(True)
@@ -101,9 +103,10 @@ class CellMaker:
 
     def engine(self) -> Engine:
         """Return a new engine, importing torch."""
+        stop_collector()
         from tcdflow.engine.engine import Engine
 
-        return Engine()
+        return Engine(reusable=self._switches, on_loaded=resume_collector)
 
     def stop(self) -> None:
         """End the present call after its next step."""

@@ -14,6 +14,7 @@ from tcdflow.sweeps.directory import cell_path
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Plan
 
+STEM = "results"
 _TIMED = ("seconds", "denoise", "decode", "unet_calls")
 _KEPT = ("attempts", "pictures", "picture", "pixel_sha256", "record", "reason")
 
@@ -22,7 +23,7 @@ def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
     """Write both files from the outcomes of the cells."""
     keys = [key for axis in plan.axes for key in axis.keys]
     rows = [_row(directory, keys, outcome) for outcome in outcomes]
-    table.write(directory, "results", columns(keys), rows)
+    table.write(directory, STEM, columns(keys), rows)
 
 
 def columns(keys: Sequence[str]) -> list[str]:

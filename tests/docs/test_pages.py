@@ -109,7 +109,8 @@ def test_make_targets_exist() -> None:
     named = {target for page in PAGES for target in page.named_targets()}
     assert {"demo", "test", "quick", "bench", "reference"} <= named
     for target in named:
-        dry = subprocess.run(["make", "-n", target], cwd=ROOT, text=True, capture_output=True)
+        command = ["make", "-n", f"PYTHON={sys.executable}", target]
+        dry = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=60)
         assert dry.returncode == 0, dry.stderr
         if target == "demo":
             assert "tcdflow experiment=quickstart" in dry.stdout
@@ -161,12 +162,11 @@ def test_enough_yamls_compose() -> None:
     assert len(whole_configs()) >= 6
 
 
-def test_yaml_of_a_sweep_is_valid(tmp_path: Path) -> None:
+def test_yaml_of_a_sweep_is_valid(zygote: Zygote, tmp_path: Path) -> None:
     (shown,) = Page(ROOT / "docs/sweeps.md").blocks("yaml")
     folder = tmp_path / "experiment"
     folder.mkdir()
     (folder / "mine.yaml").write_text(f"# @package _global_\n{shown}")
-    argv = ["check", "-m", "--config-dir", str(tmp_path), "experiment=mine"]
-    done = subprocess.run([sys.executable, "-m", "tcdflow", *argv], cwd=tmp_path, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    assert "6 cells" in done.stdout
+    done = zygote.run("check", "-m", "--config-dir", str(tmp_path), "experiment=mine", cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert "6 cells" in done.out

@@ -76,10 +76,10 @@ def workflows(standins: StandIns, zygote: Zygote, tmp_path_factory: pytest.TempP
     return made
 
 
-def pictures(folder: Path) -> list[Path]:
-    """The one image or animation of each workflow."""
-    names = {name: "animation.gif" if name == "animation" else "000.png" for name in WORKFLOWS}
-    return [folder / "cells" / name / file for name, file in names.items()]
+def pictures(folder: Path, names: Sequence[str]) -> list[Path]:
+    """The one image or animation of each of these workflows."""
+    files = {name: "animation.gif" if name == "animation" else "000.png" for name in names}
+    return [folder / "cells" / name / file for name, file in files.items()]
 
 
 def last_line(answer: tuple[int, str]) -> tuple[int, str]:
@@ -87,20 +87,28 @@ def last_line(answer: tuple[int, str]) -> tuple[int, str]:
     return answer[0], answer[1].splitlines()[-1]
 
 
-def test_from_their_directories_on_a_warm_engine_and_alone_on_a_cold_one(workflows: Workflows) -> None:
+def test_from_their_directories_on_a_warm_engine(workflows: Workflows) -> None:
+    (answer,) = workflows.tell(["rerun", "--verify", "."])
+    assert last_line(answer) == (0, "10 cells: 10 identical, 0 different"), answer
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(("inpainting", "controlnet_depth", "ip_adapter", "animation"), id="some"),
+        pytest.param(WORKFLOWS, id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_alone_on_a_cold_engine(names: Sequence[str], workflows: Workflows, tmp_path: Path) -> None:
     """The bare image is enough, in another process, where no record lies beside it."""
-    alone = workflows.folder / "alone"
-    alone.mkdir()
-    for path in pictures(workflows.folder):
-        shutil.copy(path, alone / f"{path.parent.name}{path.suffix}")
+    for path in pictures(workflows.folder, names):
+        shutil.copy(path, tmp_path / f"{path.parent.name}{path.suffix}")
         if path.suffix == ".gif":
-            shutil.copy(path.with_suffix(".json"), alone / f"{path.parent.name}.json")
-    argvs = [["rerun", "--verify", "."]]
-    argvs += [["rerun", "--verify", f"alone/{path.name}"] for path in sorted(alone.glob("*")) if path.suffix != ".json"]
-    warm, *cold = workflows.tell(*argvs)
-    assert last_line(warm) == (0, "10 cells: 10 identical, 0 different"), warm
-    for answer, argv in zip(cold, argvs[1:], strict=True):
-        assert last_line(answer) == (0, f"{Path(argv[-1]).name}: identical"), answer
+            shutil.copy(path.with_suffix(".json"), tmp_path / f"{path.parent.name}.json")
+    alone = [path for path in sorted(tmp_path.iterdir()) if path.suffix != ".json"]
+    answers = workflows.tell(*(["rerun", "--verify", str(path)] for path in alone))
+    for path, answer in zip(alone, answers, strict=True):
+        assert last_line(answer) == (0, f"{path.name}: identical"), answer
 
 
 @pytest.mark.slow

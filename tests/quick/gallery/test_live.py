@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -188,3 +189,49 @@ def test_what_goes_wrong_with_a_page_stops_no_sweep(
     done = run(sweep, *AXES, watcher=watcher)
     assert done.page is None and {outcome.status for outcome in done.outcomes} == {"done"}
     assert len(watcher.warned) == 1 and "no space left" in watcher.warned[0]
+
+
+def _touch(name: str) -> Callable[[Sweep], None]:
+    def touch(sweep: Sweep) -> None:
+        (sweep.directory / name).write_bytes((sweep.directory / name).read_bytes())
+
+    return touch
+
+
+def _first_record(sweep: Sweep) -> str:
+    return f"cells/{sweep.plan_there().cells[0].name}/run.json"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sweep: (sweep.directory / INDEX).unlink(),
+        lambda sweep: (sweep.directory / "results.csv").unlink(),
+        lambda sweep: (sweep.directory / "ratings.json").write_text("{}"),
+        lambda sweep: shutil.rmtree(sweep.directory / thumbnails.FOLDER),
+        lambda sweep: next((sweep.directory / thumbnails.FOLDER).iterdir()).unlink(),
+        lambda sweep: _touch(_first_record(sweep))(sweep),
+        _touch("plan.json"),
+        _touch("results.jsonl"),
+        _touch("images.csv"),
+        lambda sweep: (sweep.directory / _first_record(sweep)).with_name("measures.json").write_text("{}"),
+    ],
+)
+def test_what_was_touched_has_the_page_written_again(sweep: Sweep, change: Callable[[Sweep], None]) -> None:
+    page = run(sweep, *AXES).page
+    assert page is not None
+    time.sleep(0.02)  # clocks of file systems tick
+    then = page.stat().st_mtime_ns
+    change(sweep)
+    assert run(sweep, *AXES).page == page and page.stat().st_mtime_ns > then
+    assert {(sweep.directory / name).exists() for name in ("results.csv", thumbnails.FOLDER)} == {True}
+
+
+def test_a_sweep_that_nobody_touched_keeps_its_page_and_tables(sweep: Sweep) -> None:
+    first = run(sweep, *AXES)
+    names = (INDEX, "results.csv", "images.jsonl")
+    then = [(sweep.directory / name).stat().st_mtime_ns for name in names]
+    second = run(sweep, *AXES)
+    assert [(sweep.directory / name).stat().st_mtime_ns for name in names] == then
+    assert second.page == first.page and [outcome.status for outcome in second.outcomes] == ["skipped"] * 6
+    assert not (sweep.directory / ".running").exists()
