@@ -76,7 +76,9 @@ def test_inpainting_with_a_unet_of_four_channels(
     assert_same(made.images[0], by_hand)
 
 
-@pytest.mark.parametrize(("model", "asked"), [("icons", "experiment=quickstart"), ("emoji", "prompt=a fox on a green background")])
+@pytest.mark.parametrize(
+    ("model", "asked"), [("icons", "experiment=quickstart"), ("emoji", "prompt=a fox on a green background")]
+)
 def test_an_embedded_model_draws_what_a_script_draws(run: Run, model: str, asked: str) -> None:
     folder = EMBEDDED / model
     pipe = scripts.pipeline(diffusers.StableDiffusionPipeline, folder, loras=((folder / "tcd_lora", 1.0),), fuse=True)
