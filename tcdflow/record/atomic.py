@@ -55,7 +55,7 @@ def _write(path: Path, data: bytes, flush: bool) -> None:
             if flush:
                 file.flush()
                 os.fsync(handle)
-        os.replace(temporary, path)  # noqa: PTH105  for each file of each cell of a sweep
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
