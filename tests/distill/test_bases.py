@@ -39,7 +39,9 @@ def of(standins: StandIns, family: Family, *, v: bool = False, tmp: Path | None 
 
 
 @pytest.mark.parametrize("steps", [2, pytest.param(20, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("family", "v"), [("sd15", False), ("sd21", True), ("sdxl", False)])
+@pytest.mark.parametrize(
+    ("family", "v"), [pytest.param("sd15", False, marks=pytest.mark.slow), ("sd21", True), ("sdxl", False)]
+)
 def test_it_trains_and_loads(
     standins: StandIns, tmp_path: Path, distil_small: Distil, family: Family, v: bool, steps: int
 ) -> None:

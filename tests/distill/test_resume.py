@@ -80,7 +80,9 @@ def test_once_more_does_nothing(zygote: Zygote, whole: Path) -> None:
     assert (whole / "out/run.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("moment", ["out/run.json", "out/checkpoints/00000002.safetensors"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("out/run.json", marks=pytest.mark.slow), "out/checkpoints/00000002.safetensors"]
+)
 def test_killed(zygote: Zygote, whole: Path, tmp_path: Path, moment: str) -> None:
     started = zygote.start(*COMMAND, cwd=tmp_path)
     until((tmp_path / moment).exists)

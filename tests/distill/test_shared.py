@@ -62,6 +62,7 @@ def test_half_precision(tmp_path: Path, zygote: Zygote) -> None:
     assert {weight.dtype for weight in load_file(tmp_path / "out" / LORA).values()} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_lcm_makes_a_lora_for_its_sampler(tmp_path: Path, distil_small: Distil, zygote: Zygote) -> None:
     distil_small(tmp_path / "out", *EMOJI, "distill=lcm", "distill.steps=1", "distill.batch=1")
     mine = ("loras=[]", f"loras.mine.source=out/{LORA}", "loras.mine.distilled=true")  # as the model card has it

@@ -153,7 +153,7 @@ KINDS = [
     ("run", RUN, False, 0, 25),
     ("run that only writes", RUN, True, 0, 25),
     ("sweep", SWEEP, False, 3, 40),
-    ("sweep in batches", BATCHES, False, 2, 30),
+    ("sweep in batches", BATCHES, False, 0, 30),
     ("sweep that only writes", DRAWN, True, 0, 40),
 ]
 

@@ -406,6 +406,7 @@ def test_presets_are_in_order(composer: Composer, preset: str) -> None:
     optimizations.check(runtime, torch.device(kind))
 
 
+@pytest.mark.slow
 def test_an_animated_unet_is_compiled_by_its_blocks(standins: StandIns) -> None:
     import torch._dynamo
     from diffusers import AnimateDiffPipeline, MotionAdapter

@@ -155,6 +155,7 @@ def test_killed_commands(sweep: Sweep, at: Path) -> None:
     assert pictures(at / "sweep") == pictures(at / "reference") and partial(at / "sweep") == []
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_its_workers_fails(run: Run, at: Path, capfd: pytest.CaptureFixture[str]) -> None:
     axis = f"sampling.seed=range({POISON - 3},{POISON + 4})"
     outcomes = run(axis)
@@ -169,7 +170,7 @@ def test_a_cell_that_kills_its_workers_fails(run: Run, at: Path, capfd: pytest.C
     )
 
 
-@pytest.mark.parametrize(("policy", "left"), [("continue", False), ("stop", True)])
+@pytest.mark.parametrize(("policy", "left"), [pytest.param("continue", False, marks=pytest.mark.slow), ("stop", True)])
 def test_what_fails_keeps_nothing_else_from_being_made(policy: str, left: bool, run: Run) -> None:
     outcomes = run(f"sampling.seed=range({WRONG - 1},{WRONG + 30})", f"sweep.on_error={policy}")
     (bad,) = (outcome for outcome in outcomes if outcome.status == "failed")

@@ -8,7 +8,8 @@ import pytest
 import ray
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
-from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite, sweep_2_jobs
+from hydra.test_utils.test_utils import TSweepRunner
 from hydra.version import VersionBase, __compat_version__
 
 
@@ -35,6 +36,12 @@ def test_hydra_finds_it() -> None:
     assert "RayLauncher" in {launcher.__name__ for launcher in Plugins.instance().discover(Launcher)}
 
 
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_two_jobs_of_any_application(hydra_sweep_runner: TSweepRunner) -> None:
+    sweep_2_jobs(hydra_sweep_runner, ["hydra/launcher=ray"])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("ray", [])])
 class TestRayLauncher(LauncherTestSuite):
     pass
