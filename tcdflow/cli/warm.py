@@ -98,6 +98,8 @@ def _stop() -> int:
                 print(f"{path}: it did not answer, and was killed")
             Path(path).unlink(missing_ok=True)
         else:
+            if not said.get("busy"):
+                start.wait_until_ended(path)
             print(f"{_name(said)} ends" + (" when its command is done" if said.get("busy") else ""))
     return 0
 

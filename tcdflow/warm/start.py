@@ -59,6 +59,17 @@ def stop(path: str) -> wire.Message | None:
     return ask(path, "stop")
 
 
+def wait_until_ended(path: str) -> None:
+    """Wait until a process that was told to stop takes no more commands, for some seconds at most.
+
+    Without that the next command could still meet it, and would run cold beside it.
+    """
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until and (channel := place.connect(path)) is not None:
+        channel.close()
+        time.sleep(0.02)
+
+
 def ask(path: str, what: str) -> wire.Message | None:
     """Ask a process for its status, or to stop; None if none answers."""
     channel = place.connect(path)

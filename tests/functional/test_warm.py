@@ -175,7 +175,8 @@ def test_stop(empty: Room) -> None:
     empty.command("ls")
     pid = empty.status()["pid"]
     assert empty.command("warm", "stop") == Answer(0, f"warm process {pid} ends\n", "")
-    until(lambda: empty.paths() == [])
+    assert empty.command("ls").status == 0
+    assert empty.status()["pid"] != pid, "the next command does not meet the one that ends"
 
 
 def test_a_directory_that_others_may_enter_is_not_used(empty: Room) -> None:
