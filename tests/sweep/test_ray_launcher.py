@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import ray
@@ -37,8 +38,8 @@ def test_hydra_finds_it() -> None:
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons")
-def test_two_jobs_of_any_application(hydra_sweep_runner: TSweepRunner) -> None:
-    sweep_2_jobs(hydra_sweep_runner, ["hydra/launcher=ray"])
+def test_two_jobs_of_any_application(hydra_sweep_runner: TSweepRunner, tmp_path: Path) -> None:
+    sweep_2_jobs(hydra_sweep_runner, ["hydra/launcher=ray"], None, tmp_path)
 
 
 @pytest.mark.slow
