@@ -25,6 +25,7 @@ from tests.benchmarks import (
     sweep,
     warm,
 )
+from tests.benchmarks.peers.work import A_SEED
 from tests.benchmarks.table import Figure, Row, show
 
 BENCHMARKS: dict[str, Callable[..., Sequence[Row | Figure]]] = {
@@ -58,8 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; alone: {PEERS}")
     options = parser.add_argument_group("for those that have it", argument_default=argparse.SUPPRESS)
-    options.add_argument("--rounds", type=int, help="how often each is measured")
-    options.add_argument("--cells", type=int, help="of a sweep")
+    options.add_argument("--rounds", type=_count, help="how often each is measured")
+    options.add_argument("--cells", type=_count, help=f"of a sweep; with {PEERS} a multiple of {A_SEED}")
     options.add_argument("--minutes", type=float, help=f"{PEERS}: after which nothing is measured a second time")
     options.add_argument("--venvs", type=Path, help=f"{PEERS}: a folder that keeps what is installed")
     options.add_argument("--base", choices=("sd15", "sdxl"), help="full: of the real size, by default SD 1.5")
@@ -72,6 +73,8 @@ def main() -> None:
     takes = {name: signature(BENCHMARKS.get(name, peers.run)).parameters for name in names}
     if useless := [option for option in given if not any(option in taken for taken in takes.values())]:
         parser.error(f"not for {', '.join(names)}: --{', --'.join(useless)}")
+    if PEERS in names and given.get("cells", A_SEED) % A_SEED:
+        parser.error(f"--cells {given['cells']}: {PEERS} makes {A_SEED} with each seed: a multiple of {A_SEED}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started ends with its block
     if names == [PEERS]:
         print(peers.run(**given))
@@ -80,6 +83,12 @@ def main() -> None:
     for name in names:
         rows += BENCHMARKS[name](**{option: value for option, value in given.items() if option in takes[name]})
     print(show(rows))
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+    return int(text)
 
 
 main()
