@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tcdflow import embedded
+
 STYLES: Final = ("shaded", "flat")
 """Noto's icons and Fluent's; a caption that names no style means the first."""
 
@@ -95,11 +97,9 @@ class View:
 
     def plain(self) -> str:
         """Return the caption in its plain wording."""
-        what = self._what(self.style != STYLES[0])
-        text = f"{_article(what)} {what}"
-        if self.background == "white":
-            return text
-        return f"{text} on a {self.background} background"
+        style = self.style if self.style != STYLES[0] else None
+        ground = self.background if self.background != "white" else None
+        return embedded.caption(self.subject.name, style, self.colour, ground)
 
     def caption(self, rng: random.Random) -> str:
         """Return a caption in one of the wordings."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from tcdflow.embedded.vocabulary import Finding, Reading, Vocabulary
+from tcdflow.embedded.vocabulary import Finding, Reading, Vocabulary, caption
 
 __all__ = [
     "MODELS",
@@ -22,6 +22,7 @@ __all__ = [
     "Reading",
     "Vocabulary",
     "advice",
+    "caption",
     "lora_path",
     "model_path",
     "named",

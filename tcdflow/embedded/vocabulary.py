@@ -195,7 +195,7 @@ class Vocabulary:
         draws = f"the embedded model {model!r} draws one of {len(self.subjects)} subjects"
         if reading.findings:
             also = [
-                *([f"{' or '.join(self.styles)}"] if self.styles else []),
+                *([" or ".join(self.styles)] if self.styles else []),
                 *([f"in another colour ({', '.join(self.colours)})"] if self.colours else []),
                 f"'on a COLOUR background' ({', '.join(self.backgrounds)})",
             ]

@@ -160,7 +160,7 @@ class _Running:
         if any(outcome.status == "left" for outcome in before):
             with self.watcher.download() as progress:
                 bring(self.plan, progress)
-        elif (kept := page.kept()) and not self.plan.settings.flat:
+        elif not self.plan.settings.flat and (kept := page.kept()):
             sweeps.finished(self.directory)
             return self._finished(before, kept.page, (), start)
         outcomes = {outcome.cell.name: outcome for outcome in before}

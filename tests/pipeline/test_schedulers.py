@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -41,9 +40,9 @@ def test_a_copy_is_as_a_new_one(name: str) -> None:
                 value.clear()
 
 
-def test_other_settings_make_another(name: str = "tcd") -> None:
+def test_other_settings_make_another() -> None:
     schedulers = Schedulers(BASE)
-    one = SCHEDULERS[name](name=name)
-    other = copy.copy(one).model_copy(update={"prediction_type": "v_prediction"})
+    one = SCHEDULERS["tcd"](name="tcd")
+    other = one.model_copy(update={"prediction_type": "v_prediction"})
     types = [schedulers.fresh(settings).config.prediction_type for settings in (one, other, one)]
     assert types == ["epsilon", "v_prediction", "epsilon"]
