@@ -13,7 +13,8 @@ from tcdflow.config.places import LISTS, files, groups
 from tcdflow.config.references import overlap
 from tcdflow.errors import Problem
 
-_FAMILIES = re.compile(r"trained for ([\w, ]+) and does not fit a base of (?:family )?(\w+)")
+# To its end: a problem may be hinted where it is found and again with others, and gains its hint once.
+_FAMILIES = re.compile(r"trained for ([\w, ]+) and does not fit a base of (?:family )?(\w+)$")
 _MAX_BYTES = 1_000_000
 
 OwnFile = Callable[[str], Path | None]
