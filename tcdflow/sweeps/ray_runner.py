@@ -90,6 +90,8 @@ class RayRunner:
             except BaseException:
                 gang.stop()
                 raise
+            finally:
+                gang.close()
 
     def _through(self, shares: Shares[Task], gang: _Gang) -> Iterator[Outcome]:
         deaths: Counter[int] = Counter()
@@ -252,6 +254,11 @@ class _Gang:
             self._ray.wait(ends, num_returns=len(ends), timeout=_PATIENCE)
         if ends := self._finishing():
             self._ray.wait(ends, num_returns=len(ends), timeout=_PATIENCE)
+
+    def close(self) -> None:
+        """End all workers: on a cluster that is not ours they would keep its processors until they are collected."""
+        for actor in self._actors.values():
+            self._ray.kill(actor)
 
     def _finishing(self) -> list[Any]:
         """Ask those who have begun; who waits for a place has nothing to write."""
