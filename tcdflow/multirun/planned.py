@@ -19,7 +19,6 @@ from tcdflow.files.pins import Pins
 from tcdflow.files.resolve import fetch as fetch_files
 from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.watcher import Watcher
-from tcdflow.record.document import Record
 from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
 from tcdflow.spec.model import RunSpec
@@ -32,7 +31,7 @@ from tcdflow.sweeps.files import bring
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Plan
 from tcdflow.sweeps.runner import pending
-from tcdflow.sweeps.shared import share
+from tcdflow.sweeps.shared import Sharing
 from tcdflow.text import counted, printable
 from tcdflow.tracking.follow import Told, followed, remember, remembered
 
@@ -225,12 +224,9 @@ class _Running:
         try:
             with log_file(self.directory / sweeps.LOG), self.watcher.over(self.directory, len(before), done):
                 page.begin(before)
-                former: Record | None = None
+                share = Sharing()
                 for outcome in runner.run(before):
-                    if outcome.record is not None:
-                        if former is not None:
-                            share(outcome.record, former)
-                        former = outcome.record
+                    share(outcome.record)
                     outcomes[outcome.cell.name] = outcome
                     finished.append(outcome)
                     self.watcher.cell(outcome)

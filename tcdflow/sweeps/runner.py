@@ -11,6 +11,7 @@ from tcdflow.record.atomic import flushed_behind
 from tcdflow.sweeps.directory import state
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Cell, Plan
+from tcdflow.sweeps.shared import Sharing
 from tcdflow.sweeps.worker import Worker
 from tcdflow.text import first_line
 
@@ -27,7 +28,13 @@ def pending(plan: Plan, directory: Path, *, retry_failed: bool = False) -> list[
         directory: of the sweep.
         retry_failed: leave cells too whose record says that they failed.
     """
-    return [_before(directory, cell, retry_failed) for cell in plan.cells]
+    share = Sharing()
+    outcomes = []
+    for cell in plan.cells:
+        outcome = _before(directory, cell, retry_failed)
+        share(outcome.record)
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _before(directory: Path, cell: Cell, retry_failed: bool) -> Outcome:

@@ -9,15 +9,20 @@ from tcdflow.record.document import Record
 _PARTS = ("choices", "spec", "lock", "environment", "execution")
 
 
-def share(record: Record, former: Record) -> None:
-    """Replace parts of a record by those of another one that are the same to the bit, so that they are in memory once.
+class Sharing:
+    """Has each record that it is called with take over what the one before says too, to the bit."""
 
-    Args:
-        record: is changed in place; what it says stays.
-        former: of a cell before.
-    """
-    for name in _PARTS:
-        setattr(record, name, shared(getattr(record, name), getattr(former, name)))
+    def __init__(self) -> None:
+        self._former: Record | None = None
+
+    def __call__(self, record: Record | None) -> None:
+        """Replace parts of a record in place by equal ones of the record of a cell before; what it says stays."""
+        if record is None:
+            return
+        if self._former is not None:
+            for name in _PARTS:
+                setattr(record, name, shared(getattr(record, name), getattr(self._former, name)))
+        self._former = record
 
 
 def shared(value: Any, former: Any) -> Any:

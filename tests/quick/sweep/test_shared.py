@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow.record.document import Record
-from tcdflow.sweeps.shared import share, shared
+from tcdflow.sweeps.shared import Sharing, shared
 
 leaves = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from([0.0, -0.0, 1.0, 0.5]) | st.sampled_from("ab")
 values = st.recursive(leaves, lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from("xyz"), part))
@@ -27,7 +27,9 @@ def test_neighbours_have_one_object_for_what_is_the_same() -> None:
         for seed in (1, 2)
     )
     said = second.encoded()
-    share(second, first)
+    share = Sharing()
+    for record in (first, None, second):
+        share(record)
     assert second.encoded() == said
     assert second.spec["base"] is first.spec["base"] and second.spec["sampling"]["seed"] == 2
     assert second.environment is first.environment
