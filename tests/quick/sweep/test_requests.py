@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tcdflow.cli.main import dispatch
 from tcdflow.config.compose import Composer
@@ -114,4 +115,4 @@ def test_the_model_of_a_metric_is_held_to_the_lock(at: Path) -> None:
         choose([f"clip={folder}"], lambda done, total: None, pins=Pins(other))
     record = Record(started="", spec={"prompt": "a fox"}, environment={})
     with pytest.raises(ConfigError, match=r"clip: .* has changed"):
-        measure(SweepSpec(metric=("clip",), scorer=str(folder)), record, [], "other.json")
+        measure(SweepSpec(metric=("clip",), scorer=str(folder)), record, [Image.new("RGB", (8, 8))], "other.json")
