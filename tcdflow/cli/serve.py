@@ -114,7 +114,7 @@ class Server:
             call = None
         if call is None:
             return not (self._is_unwanted() and self._taken.acquire(blocking=False))
-        status = as_caller.run(call.order, lambda argv: _run(argv, engine))
+        status = as_caller.run(call.order, lambda argv: run(argv, call, engine))
         call.end()
         self._commands += 1
         self._last = time.monotonic()
@@ -214,10 +214,12 @@ def main(descriptor: str, name: str, idle: str, ready: str) -> NoReturn:
     leave(0)
 
 
-def _run(argv: Sequence[str], engine: WarmEngine) -> int:
-    """Run a command, and hear signals meanwhile alone."""
+def run(argv: Sequence[str], call: Call, engine: WarmEngine) -> int:
+    """Run a command, and hear signals meanwhile alone; one that came before ends it before it begins."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if call.signalled:  # while this process still imported
+            return INTERRUPTED
         return in_turn.run(argv, engine)
     except KeyboardInterrupt:
         return INTERRUPTED

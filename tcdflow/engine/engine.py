@@ -183,9 +183,12 @@ class Engine:
         """Release the pipeline and its memory."""
         if self._loaded is not None:
             self._loaded = None
-            if self._on_loaded is not None:
-                gc.unfreeze()  # which that may have frozen
+            frozen = self._on_loaded is not None  # which may have had the collector spare what was there
+            if frozen:
+                gc.unfreeze()
             gc.collect()  # since hooks of offloading hold modules in cycles
+            if frozen:
+                gc.freeze()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 

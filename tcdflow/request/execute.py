@@ -40,7 +40,7 @@ def execute(prepared: Prepared, run: RunDirectory, engine: Callable[[], Engine],
         InvalidOutputError: if an image is NaN, Inf or all black.
     """
     specs, own = batch_members(prepared.spec, prepared.request.batch)
-    files = Unchanged.since_now(prepared.files)
+    files = prepared.unchanged or Unchanged.since_now(prepared.files)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:
         known = prepared.lock
         locked = (lambda: known) if known is not None else pool.submit(_locked, files).result

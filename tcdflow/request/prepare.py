@@ -121,13 +121,18 @@ class Preparer:
         )
 
     def _hash(self, request: Request, found: _Found) -> None:
-        """Hash the files once; those that a plan has found may have changed since, so they are looked at each time."""
+        """Hash the files once; those that a plan has found may have changed since, so they are looked at each time.
+
+        Files that are all here are stamped first: what replaces one between its hash and the run is noticed then.
+        """
         if found.lock is not None and request.files is None:
             return
         if found.hashed is not None and found.hashed.is_same():
             return
-        now = Unchanged.since_now(found.files) if request.files is not None else None
-        locked = self._locked(found.files) if now is None else lock(found.files)
+        here = not any(artifact.absent for artifact in found.files)
+        now = Unchanged.since_now(found.files) if here else None
+        files = now.artifacts if now else found.files
+        locked = self._locked(files) if request.files is None else lock(files)
         request.pins.hold(locked)
         found.lock, found.hashed = locked, now
 

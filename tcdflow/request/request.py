@@ -89,7 +89,7 @@ class Prepared:
         spec: the same with width and height filled in.
         files: local files; those in ``absent`` of each part have yet to be fetched.
         lock: their hashes, where something is pinned or they were asked for; else they are hashed during the run.
-        unchanged: the files as they were when they were held against the pins; None where they were just found.
+        unchanged: the files as they were when they were hashed; None where that is yet to be done, or some are absent.
     """
 
     request: Request

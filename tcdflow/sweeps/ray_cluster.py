@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.types import Int, Settings
-from tcdflow.text import first_line
+from tcdflow.text import counted, first_line
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,18 @@ class RaySettings(Settings):
 
 
 @dataclass(frozen=True)
+class Machine:
+    """What a machine of a cluster has: processors and GPUs."""
+
+    cpus: int
+    gpus: int = 0
+
+    def places(self, threads: int, gpus: int) -> int:
+        """Return how many workers with so many threads and GPUs it has room for."""
+        return min(self.cpus // threads, self.gpus) if gpus else self.cpus // threads
+
+
+@dataclass(frozen=True)
 class Crew:
     """Workers and what each of them has.
 
@@ -56,6 +68,12 @@ class Crew:
     workers: int
     threads: int
     gpus: int
+
+    @property
+    def each(self) -> str:
+        """What a worker needs, in words."""
+        gpus = " and a GPU" if self.gpus else ""
+        return f"{counted(self.threads, 'CPU')}{gpus}"
 
     def options(self) -> dict[str, Any]:
         """Return what to ask Ray for, a worker."""
@@ -80,12 +98,12 @@ def cluster(settings: RaySettings, *, gpus: bool) -> Iterator[Crew]:
     import ray
 
     if ray.is_initialized():  # by whoever called us, who will stop it too
-        yield _crew(settings, ray.cluster_resources(), gpus)
+        yield crew(settings, _machines(), gpus)
         return
     with _own_signals():
         _connect(settings)
     try:
-        yield _crew(settings, ray.cluster_resources(), gpus)
+        yield crew(settings, _machines(), gpus)
     finally:
         ray.shutdown()
 
@@ -134,19 +152,43 @@ def _connect(settings: RaySettings) -> None:
     ray.init(address="local", num_cpus=max(cpus, wanted), include_dashboard=False, **quiet)
 
 
-def _crew(settings: RaySettings, resources: dict[str, float], gpus: bool) -> Crew:
-    cpus, found = int(resources.get("CPU", 1)), int(resources.get("GPU", 0)) if gpus else 0
+def _machines() -> list[Machine]:
+    import ray
+
+    alive = (node["Resources"] for node in ray.nodes() if node["Alive"])
+    return [Machine(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive]
+
+
+def crew(settings: RaySettings, machines: Sequence[Machine], gpus: bool) -> Crew:
+    """Return the workers that fit the machines: each of them has its threads, and its GPU, on one machine.
+
+    Args:
+        settings: which and how many.
+        machines: of the cluster.
+        gpus: whether the work can use GPUs.
+
+    Raises:
+        ConfigError: if they have less than what was asked for.
+    """
+    found = sum(machine.gpus for machine in machines) if gpus else 0
     workers = settings.workers or max(found, 1)
-    on_gpus = found > 0
-    if on_gpus and workers > found:
+    if 0 < found < workers:
         raise ConfigError([Problem(f"{KEY}.workers", f"there are {found} GPUs, one for each", workers)])
+    each = int(found > 0)
     # Where Ray was started for us, it was told of as many processors as workers: they may share those that are there.
-    share = _cpus() if settings.address is None else cpus
-    threads = settings.threads or max(1, min(share, cpus) // workers)
-    if workers * threads > cpus:
-        what = f"with {threads} threads each need {workers * threads} CPUs, and the cluster has {cpus}"
+    most = _cpus() if settings.address is None else None
+    there = [Machine(min(most or machine.cpus, machine.cpus), machine.gpus) for machine in machines]
+    threads = settings.threads or _most_threads(there, workers, each)
+    if (room := sum(machine.places(threads, each) for machine in machines)) < workers:
+        what = f"with {threads} threads each need {workers * threads} CPUs, and the cluster has room for {room} of them"
         raise ConfigError([Problem(f"{KEY}.workers", what, workers)])
-    return Crew(workers, threads, int(on_gpus))
+    return Crew(workers, threads, each)
+
+
+def _most_threads(machines: Sequence[Machine], workers: int, gpus: int) -> int:
+    """Return the most threads that each of the workers can have; 1 where there is no room for all."""
+    counts = range(max((machine.cpus for machine in machines), default=1), 1, -1)
+    return next((n for n in counts if sum(machine.places(n, gpus) for machine in machines) >= workers), 1)
 
 
 def _cpus() -> int:

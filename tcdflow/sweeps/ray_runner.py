@@ -7,9 +7,11 @@ joins gets these, and one more for each of its GPUs.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +42,8 @@ _ASIDE = "aside"
 """What is said to a worker while it works."""
 _PATIENCE = 30.0
 """Seconds that workers are given to end a step, or to have all on the disk."""
+_LONELY = 60.0
+"""Seconds without any worker after which the user is told."""
 
 
 class Task(NamedTuple):
@@ -72,7 +76,7 @@ class RayRunner:
         """Run the cells that are left, yielding what becomes of each as it does; stop early if the plan says so.
 
         Raises:
-            ConfigError: if there are not the workers that were asked for.
+            ConfigError: if there are not the workers that were asked for, or cells ask for a certain GPU.
             RunError: if workers cannot work at all.
         """
         numbers = {batch[0].name: number for number, batch in enumerate(self.plan.batches())}
@@ -80,6 +84,9 @@ class RayRunner:
         if not tasks:
             return
         specs = [self.plan.spec(task.batch[0]) for task in tasks]
+        if chosen := next((spec.runtime.device for spec in specs if spec.runtime.device.startswith("cuda:")), None):
+            what = "each of Ray's workers has one GPU, whatever its number: write cuda"
+            raise ConfigError([Problem("runtime.device", what, chosen)])
         with cluster(self._settings, gpus=any(spec.runtime.device != "cpu" for spec in specs)) as crew:
             workers = min(crew.workers, len(tasks))
             shares = Shares(tasks, [order.costs(spec) for spec in specs], workers)
@@ -97,7 +104,7 @@ class RayRunner:
         deaths: Counter[int] = Counter()
         stopping = False
         idle: set[int] = set()
-        looked = time.monotonic()
+        looked = met = time.monotonic()
         while True:
             for worker in sorted(idle) if not stopping else ():
                 if (task := shares.take(worker)) is not None:
@@ -107,6 +114,12 @@ class RayRunner:
                 return
             if self._interrupted():
                 raise KeyboardInterrupt
+            if gang.there:
+                met = time.monotonic()
+            elif time.monotonic() > met + _LONELY:
+                met = math.inf  # it is told once
+                what = "no worker has begun for %.0f s: they fetch files, or wait for a machine with %s free"
+                log.warning(what, _LONELY, gang.crew.each)
             if time.monotonic() > looked + _LOOK:
                 looked = time.monotonic()
                 for _ in range(len(gang), room(self._settings, gang.crew) if shares and not stopping else 0):
@@ -188,6 +201,11 @@ class _Gang:
         self._at[actor.ready.remote()] = worker, None
 
     @property
+    def there(self) -> bool:
+        """Whether any worker has begun, and not died since."""
+        return bool(self._ready)
+
+    @property
     def working(self) -> bool:
         """Whether anyone makes cells."""
         return any(task is not None for _, task in self._at.values())
@@ -206,14 +224,14 @@ class _Gang:
             ConfigError: if workers do not see the sweep's directory.
             RunError: if they die before they begin.
         """
-        from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
+        from ray.exceptions import ActorUnavailableError, ObjectLostError, RayActorError, RayTaskError
 
         finished, _ = self._ray.wait(list(self._at), num_returns=1, timeout=seconds)
         for reference in finished:
             worker, task = self._at.pop(reference)
             try:
                 answer = self._ray.get(reference)
-            except ActorUnavailableError as error:
+            except (ActorUnavailableError, ObjectLostError) as error:
                 # It may have worked, or still be at it: only once it is gone its cells may go to another.
                 self._ray.kill(self._actors[worker])
                 yield from self._replaced(worker, task, error)
@@ -221,7 +239,9 @@ class _Gang:
                 yield from self._replaced(worker, task, error)
             except RayTaskError as error:
                 reason = first_line(error.cause)
-                yield worker, task, [Outcome(cell, "failed", None, reason) for cell in (task.left if task else ())]
+                if task is None:
+                    raise RunError(f"Ray's workers cannot begin: {reason}") from error
+                yield worker, task, [Outcome(cell, "failed", None, reason) for cell in task.left]
             else:
                 if task is None and answer is not None:
                     raise ConfigError([Problem("hydra.sweep.dir", answer)])
@@ -239,12 +259,17 @@ class _Gang:
         yield worker, task, error
 
     def finish(self) -> None:
-        """Have all that was written on the disk.
+        """Have all that was written on the disk. Of a worker that has died since, the records tell what it made.
 
         Raises:
             OutputError: if a file did not get there.
         """
-        self._ray.get(self._finishing(), timeout=_PATIENCE)
+        from ray.exceptions import RayActorError
+
+        end = time.monotonic() + _PATIENCE
+        for future in self._finishing():
+            with suppress(RayActorError):
+                self._ray.get(future, timeout=max(0.0, end - time.monotonic()))
 
     def stop(self) -> None:
         """Have everyone stop at the next step, and wait for that: an abandoned cell's record is to say so."""

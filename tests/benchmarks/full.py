@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -250,10 +251,11 @@ def _bases(size: Size) -> Iterator[tuple[Path, list[Path]]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(kept or temporary)
         base = folder / size
-        if not (base / "model_index.json").exists():
-            build_full(size, base)
         loras = [folder / f"{size}_{seed}.safetensors" for seed in LORAS]
-        for seed, lora in zip(LORAS, loras, strict=True):
-            if not lora.exists():
-                build_full_lora(base, lora, seed=seed)
+        with ProcessPoolExecutor(1, mp_context=get_context("fork")) as maker:  # gives its gigabytes back as it ends
+            if not (base / "model_index.json").exists():
+                maker.submit(build_full, size, base).result()
+            for seed, lora in zip(LORAS, loras, strict=True):
+                if not lora.exists():
+                    maker.submit(build_full_lora, base, lora, seed=seed).result()
         yield base, loras

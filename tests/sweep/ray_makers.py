@@ -64,6 +64,13 @@ class Stillborn(FakeMaker):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Unready(FakeMaker):
+    """Finds something that is wrong as it begins."""
+
+    def ready(self) -> str | None:
+        raise ValueError("the log is a folder")
+
+
 class Elsewhere(FakeMaker):
     """Looks for the plan where it is not, as on a machine that does not share the directory."""
 

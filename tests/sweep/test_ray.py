@@ -35,7 +35,7 @@ from tcdflow.sweeps.runner import pending
 from tests.helpers import environment, left_behind, until
 from tests.standins.gallery import page_data
 from tests.sweep.fake import FakeEngine, Sweep, partial, pictures, statuses
-from tests.sweep.ray_makers import POISON, WRONG, Elsewhere, FakeMaker, Stillborn
+from tests.sweep.ray_makers import POISON, WRONG, Elsewhere, FakeMaker, Stillborn, Unready
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -259,6 +259,28 @@ def test_workers_that_never_begin(run: Run, makers: Callable[[type[CellMaker]], 
         run("sampling.seed=1,2")
 
 
+def test_what_workers_find_wrong_as_they_begin(run: Run, makers: Callable[[type[CellMaker]], None]) -> None:
+    makers(Unready)
+    with pytest.raises(RunError, match="cannot begin: the log is a folder"):
+        run("sampling.seed=1,2")
+
+
+def test_a_worker_that_dies_with_nothing_to_do(run: Run) -> None:
+    made: list[Outcome] = []
+
+    def kill(outcome: Outcome) -> None:
+        made.append(outcome)
+        for worker in workers() if len(made) == 2 else ():
+            worker.kill()
+
+    assert statuses(run("sampling.seed=1,2", each=kill)) == ["done"] * 2
+
+
+def test_a_certain_gpu(run: Run) -> None:
+    with pytest.raises(ConfigError, match=r"runtime\.device = 'cuda:1'.*write cuda"):
+        run("sampling.seed=1,2", "runtime.device=cuda:1")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -280,7 +302,7 @@ def test_a_wrong_setting_is_one_line(
 
 def test_more_than_there_is(run: Run) -> None:
     with (
-        pytest.raises(ConfigError, match="need 64 CPUs, and the cluster has"),
+        pytest.raises(ConfigError, match="need 64 CPUs, and the cluster has room for"),
         cluster(RaySettings(workers=8, threads=8), gpus=False),
     ):
         pass

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tcdflow.cli import serve
 from tcdflow.cli.main import dispatch
+from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.warm import identity, place
 from tests.helpers import environment
 
@@ -48,6 +52,18 @@ def test_a_mistake_is_answered_in_one_line(argv: list[str], told: str, capsys: p
     assert dispatch(argv) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
+
+
+def test_a_ctrl_c_while_it_still_imported() -> None:
+    """It heeded none then, and so does not begin what its caller no longer waits for."""
+    before = signal.getsignal(signal.SIGINT)
+    call: Any = SimpleNamespace(signalled=True)
+    engine: Any = None
+    try:
+        assert serve.run(["prompt=a fox"], call, engine) == INTERRUPTED
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_variable_that_says_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
