@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
@@ -47,8 +48,8 @@ class ImageToImage(Task):
     def problems(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield a strength that leaves no step."""
         if self.effective_steps(spec.sampling.steps) < 1:
-            least = 1 / spec.sampling.steps
-            what = f"leaves none of sampling.steps={spec.sampling.steps}; it must be at least {least:.3g}"
+            least = math.ceil(1000 / spec.sampling.steps) / 1000  # rounded up, so that what it names is taken
+            what = f"leaves none of sampling.steps={spec.sampling.steps}; it must be at least {least:g}"
             yield Problem("task.strength", what, self.strength)
 
     def inputs(self, images: InputImages) -> Inputs:

@@ -9,7 +9,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.errors import Problem
 from tcdflow.spec.scheduler import SCHEDULERS, called_elsewhere
 from tcdflow.text import printable
-from tests.helpers import GLOBAL, Write, problems
+from tests.helpers import problems
 
 SEED = "must be a whole number from 0 to 2^63 - 1, a list of them, or random, which draws one"
 DEVICE = "must be one of auto, cpu, mps, cuda, cuda:0"
@@ -45,6 +45,14 @@ MISTAKES = [
             "adapters.cany",
             "has no kind, since it is not chosen: 'adapters=[canny]' takes it from its preset",
             nearest="canny",
+        ),
+    ),
+    (
+        "embeddings.easynegativ.token=bad",
+        Problem(
+            "embeddings.easynegativ",
+            "has no source, since it is not chosen: 'embeddings=[easynegative]' takes it from its preset",
+            nearest="easynegative",
         ),
     ),
     ("sampling.eta=1.5", Problem("sampling.eta", "must be at least 0 and at most 1", 1.5)),
@@ -159,159 +167,6 @@ def test_what_is_wrong_with_several_cells_is_told_once(capfd: pytest.CaptureFixt
     assert sorted(line.split()[0] for line in lines) == ["sampling.eta", "sampling.width"]
 
 
-class TestFiles:
-    """A mistake in a user's file is told of that file."""
-
-    @pytest.mark.parametrize(
-        ("text", "expected"),
-        [
-            ("sampling: {stpes: 3}", Problem("sampling.stpes", "unknown key", nearest="steps")),
-            ("sampling: {eta: 2}", Problem("sampling.eta", "must be at least 0 and at most 1", 2)),
-            ("sampling: {steps: many}", Problem("sampling.steps", "must be a whole number", "many")),
-            ("pompt: a fox", Problem("pompt", "unknown key", nearest="prompt")),
-            ("prompt: ''", Problem("prompt", "must not be empty", "")),
-            ("loras: {tcd: {weight: heavy}}", Problem("loras.tcd.weight", WEIGHT, "heavy")),
-            ("sampling: {width: 60}", Problem("sampling.width", "must be a multiple of 8, such as 64", 60)),
-            ("sampling: {steps: 51}", Problem("sampling.steps", "", 51)),
-            ("defaults: [override /base: sdlx]", Problem("base", "", "sdlx", nearest="sdxl")),
-            ("defaults: [override /loras: [tcd, papercat]]", Problem("loras", "", "papercat", nearest="papercut")),
-            ("defaults: [override /base: xyzzy]", Problem("base", "", "xyzzy")),
-        ],
-    )
-    def test_of_an_experiment(self, text: str, expected: Problem, configs: Write) -> None:
-        mine = configs({"experiment/mine.yaml": GLOBAL + text + "\n"})
-        (problem,) = problems(Composer(mine), "experiment=mine")
-        assert (problem.key, problem.value, problem.nearest) == (expected.key, expected.value, expected.nearest)
-        assert problem.what == (expected.what or problem.what)
-        assert problem.origin == "experiment/mine.yaml"
-
-    def test_of_a_preset(self, configs: Write) -> None:
-        mine = configs({"sampling/mine.yaml": "steps: 4\neta: 3\nguidance_scale: 0\n"})
-        (problem,) = problems(Composer(mine), "sampling=mine")
-        assert (problem.key, problem.origin) == ("sampling.eta", "sampling/mine.yaml")
-
-    def test_the_last_word_is_blamed(self, configs: Write) -> None:
-        mine = configs(
-            {
-                "sampling/mine.yaml": "steps: 4\neta: 3\nguidance_scale: 0\n",
-                "experiment/mine.yaml": GLOBAL + "defaults:\n  - override /sampling: mine\nsampling: {eta: 4}\n",
-            }
-        )
-        composer = Composer(mine)
-        assert [p.origin for p in problems(composer, "experiment=mine")] == ["experiment/mine.yaml"]
-        assert [p.origin for p in problems(composer, "experiment=mine", "sampling.eta=5")] == ["sampling.eta=5"]
-        assert [p.origin for p in problems(composer, "sampling=mine")] == ["sampling/mine.yaml"]
-
-    def test_a_file_of_ours_is_named_where_it_is(self, composer: Composer) -> None:
-        found = problems(composer, "~base.size")
-        assert [(p.key, p.what) for p in found] == [("base.size", "is required and set nowhere")]
-
-    def test_an_experiment_without_its_first_line(self, configs: Write) -> None:
-        mine = configs({"experiment/mine.yaml": "prompt: a fox\n"})
-        (problem,) = problems(Composer(mine), "experiment=mine")
-        assert (problem.key, problem.origin) == ("experiment", "experiment/mine.yaml")
-        assert "'# @package _global_'" in problem.what
-
-
-class TestDefaultsLists:
-    """Mistakes of a list of defaults, which Hydra answers with its own classes, and one at a time."""
-
-    @pytest.mark.parametrize(
-        ("entry", "said"),
-        [
-            ("override base: sdxl", "defaults = 'override base: sdxl': write 'override /base: sdxl', with a slash"),
-            ("/base: sdxl", "defaults = '/base: sdxl': write 'override /base: sdxl': a preset of this group is chosen"),
-            ("base: sdxl", "write 'override /base: sdxl'"),
-            ("override /loras: [tcd, papercat]", "loras = 'papercat': must be one of"),
-            ("override /bsae: sdxl", "unknown group; there are adapters, base"),
-            ("override /bsae: sdxl", "did you mean 'override /base: sdxl'?"),
-            ("sdxl", "there is no config experiment/sdxl.yaml; did you mean 'override /base: sdxl'?"),
-            ("/experiment: quickstart", "an experiment takes another by its name alone, first in the list: '- quick"),
-            ("override /experiment: quickstart", "an experiment takes another by its name alone"),
-            ("quikstart", "did you mean 'quickstart'?"),
-            ("{override /base: sdxl, override /loras: [tcd]}", "Too many keys in default item"),
-        ],
-    )
-    def test_what_to_write_instead_is_said(self, entry: str, said: str, configs: Write) -> None:
-        mine = configs({"experiment/mine.yaml": f"{GLOBAL}defaults:\n  - {entry}\nprompt: a fox\n"})
-        (problem,) = problems(Composer(mine), "experiment=mine")
-        assert said in str(problem)
-        assert f"{mine}/experiment/mine.yaml" in str(problem)
-
-    def test_they_hide_no_other_mistake(self, configs: Write) -> None:
-        text = (
-            "defaults: [override base: sdxl, override /loras: [tdc]]\nsampling: {stpes: 3, eta: 2}\nscheduler: ddim\n"
-        )
-        mine = configs({"experiment/mine.yaml": GLOBAL + text})
-        found = problems(Composer(mine), "experiment=mine", "sampling.steps=0")
-        assert {problem.key for problem in found} == {
-            "defaults",
-            "loras",
-            "sampling.stpes",
-            "sampling.eta",
-            "sampling.steps",
-            "scheduler",
-        }
-
-    @pytest.mark.parametrize("order", ["[override /base: sdxl, quickstart]", "[quickstart, override /base: sdxl]"])
-    def test_what_overrides_may_stand_anywhere(self, order: str, configs: Write) -> None:
-        composer = Composer(configs({"experiment/mine.yaml": f"{GLOBAL}defaults: {order}\n"}))
-        spec = composer.compose(["experiment=mine"]).spec
-        assert (spec.base.family, spec.prompt) == ("sdxl", "a fox on a green background")
-
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ("scheduler: ddim", "a file chooses a preset with 'defaults: [override /scheduler: ddim]'"),
-            ("loras: tcd", "a file chooses a preset with 'defaults: [override /loras: [tcd]]'"),
-            ("loras: [tcd, papercut]", "a file chooses a preset with 'defaults: [override /loras: [tcd, papercut]]'"),
-        ],
-    )
-    def test_a_preset_in_place_of_settings(self, text: str, said: str, configs: Write) -> None:
-        (problem,) = problems(Composer(configs({"experiment/mine.yaml": GLOBAL + text + "\n"})), "experiment=mine")
-        assert said in problem.what
-
-
-class TestPlaces:
-    """Where in a user's file a mistake stands."""
-
-    @pytest.mark.parametrize(
-        ("text", "line"),
-        [
-            ("\nsampling:\n  steps: 4\n  eta: 2\n", 5),
-            ("sampling: {eta: 2}\n", 2),
-            ("defaults:\n  - override /loras: [tcd]\n  - override /base: sdlx\n", 4),
-            ("prompt: a\nloras: {tcd: {weight: heavy}}\n", 3),
-            ("sweep:\n  retry: many\n", 3),
-        ],
-    )
-    def test_path_and_line(self, text: str, line: int, configs: Write) -> None:
-        mine = configs({"experiment/mine.yaml": GLOBAL + text})
-        (problem,) = problems(Composer(mine), "experiment=mine")
-        assert problem.place == f"{mine}/experiment/mine.yaml:{line}"
-        assert str(problem).endswith(f"[{problem.place}]")
-
-    def test_relative_to_where_one_is(self, configs: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-        mine = configs({"sampling/mine.yaml": "steps: 4\neta: 3\nguidance_scale: 0\n"})
-        monkeypatch.chdir(mine)
-        (problem,) = problems(Composer(mine), "sampling=mine")
-        assert problem.place == "sampling/mine.yaml:2"
-
-    def test_of_a_file_that_is_no_yaml(self, configs: Write) -> None:
-        mine = configs({"experiment/mine.yaml": "prompt: [\n"})
-        (problem,) = problems(Composer(mine), "experiment=mine")
-        assert problem.place == f"{mine}/experiment/mine.yaml"
-
-
-def test_what_fits_is_said(composer: Composer) -> None:
-    (problem,) = problems(composer, "base=sd15", "loras=[papercut]")
-    assert problem.what.startswith(
-        "was trained for sdxl and does not fit a base of family sd15; it fits base=animagine_xl or sdxl"
-    )
-    assert problem.what.count("; it fits base=") == problem.what.count("; sd15 has loras=[") == 1
-    assert "[tcd]" in problem.what
-
-
 class TestText:
     """How a problem reads."""
 
@@ -337,52 +192,6 @@ class TestText:
         assert dispatch(["sampling.eta=2", "sampling.steps=0"]) == 2
         out, err = capfd.readouterr()
         assert (out, err.splitlines()[0], len(err.splitlines())) == ("", "tcdflow: 2 things are wrong:", 3)
-
-
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["--foo"], "unrecognized arguments: --foo"),
-        (["--config-dri", "x"], "did you mean '--config-dir'?"),
-        (["--config-dir", "no/such/place"], "--config-dir = 'no/such/place': directory not found"),
-        (["ls", "bas"], "bas: unknown group; there are"),
-        (["ls", "bas"], "did you mean 'base'?"),
-        (["lokc"], "tcdflow: unknown command or override 'lokc'; did you mean 'lock'?\n"),
-        (["promt"], "tcdflow: unknown command or override 'promt'; did you mean 'prompt=...'?\n"),
-        (["stpes"], "did you mean 'sampling.steps=...'?"),
-        (["sampling.stpes"], "did you mean 'sampling.steps=...'?"),
-        (["experimnt"], "did you mean 'experiment=...'?"),
-        (["xyzzy"], "tcdflow: unknown command or override 'xyzzy'\n"),
-        (["check", "lokc"], "unknown command or override 'lokc'"),
-        (["check", "check"], "unknown override 'check'; did you mean 'tcdflow check'?"),
-        (["base=emoji", "check"], "unknown override 'check'; did you mean 'tcdflow check base=emoji'?"),
-        (["-m", "check", "base=emoji"], "unknown override 'check'; did you mean 'tcdflow check -m base=emoji'?"),
-        (["--config-dir", "my dir", "check"], "did you mean 'tcdflow check --config-dir 'my dir''?"),
-        (["a red fox"], "unknown command or override 'a red fox'; did you mean 'prompt=a red fox', in quotes?"),
-        (["big", "red", "fox"], "did you mean 'prompt=big red fox', in quotes?"),
-        (["fox"], "tcdflow: unknown command or override 'fox'\n"),
-        (["heart"], "tcdflow: unknown command or override 'heart'\n"),
-        (["rerun", "no/such/place", "--sample", "3"], "no/such/place: cannot be read: No such file or directory"),
-        (
-            ["prompt=a", "red", "heart"],
-            "unknown command or override 'heart'; did you mean 'prompt=a red heart', in quotes?",
-        ),
-        (["ls", "sweep"], "did you mean 'sweep.'?"),
-        (["ls", "smapling."], "did you mean 'sampling.'?"),
-        (["explain", "sampling.stpes"], "did you mean 'sampling.steps'?"),
-        (["explain", "loras.tcd.wieght"], "did you mean 'loras.tcd.weight'?"),
-        (["explain", "chekc"], "did you mean 'check'?"),
-        (["schema", "lora"], "did you mean 'loras'?"),
-        (["help", "rernu"], "did you mean 'rerun'?"),
-        (["check", "--jsn"], "did you mean '--json'?"),
-        (["rerun", "--verfiy", "x"], "did you mean '--verify'?"),
-        (["-m", "base=emoji,sdlx"], "did you mean 'sdxl'?"),
-        (["--config-dir"], "--config-dir: argument --config-dir/-cd: expected one argument"),
-    ],
-)
-def test_a_wrong_command_is_answered(argv: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert dispatch(argv) == 2
-    assert said in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,15 @@ def test_a_lora_under_two_names(
     assert len(said) == twice
 
 
+def test_the_strength_that_a_message_names_is_taken(composer: Composer) -> None:
+    spec = composer.compose(["task=image_to_image", IMAGE]).spec
+    for steps in range(1, 1001):
+        few = spec.model_copy(update={"sampling": spec.sampling.model_copy(update={"steps": steps})})
+        (problem,) = spec.task.model_copy(update={"strength": 1e-6}).problems(few)
+        named = float(problem.what.rpartition(" ")[2])
+        assert not list(spec.task.model_copy(update={"strength": named}).problems(few)), problem.what
+
+
 def test_strength_decides_how_many_steps_are_run(composer: Composer) -> None:
     """8 steps at strength 0.99 are 7 calls in diffusers, and 8 at strength 1."""
     said = ["task=inpainting", IMAGE, MASK, "sampling.steps=8"]
