@@ -81,7 +81,7 @@ class DenoiserWatch:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the peak memory in bytes: of the process on a CPU, of torch's allocator on CUDA."""
+    """Return the peak memory in bytes: of the process on a CPU; of torch's allocator on CUDA, since all was loaded."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -227,7 +227,7 @@ class RuntimeSpec(Settings):
         "default, which uses them in cuDNN's convolutions",
     )
     deterministic: bool = Field(
-        False, description="use torch's deterministic algorithms only: slower on cuda; same bits on a CPU"
+        False, description="deterministic algorithms only: slower on cuda, for a whole process; same bits on a CPU"
     )
     tiny_vae: SourceText | None = Field(
         None, description="an AutoencoderTiny to decode with: faster, coarser images; null uses the base's own VAE"

@@ -9,7 +9,7 @@ import pytest
 from tests.benchmarks import gpu
 from tests.benchmarks.gpu import Guard, Rows
 from tests.benchmarks.gpu_sides import Case
-from tests.benchmarks.table import Figure, Row, show
+from tests.benchmarks.table import Figure, Row, brief, show
 from tests.standins import StandIns
 
 pytestmark = pytest.mark.gpu
@@ -47,6 +47,14 @@ def test_a_part_that_fails_is_told_and_the_next_begins(capsys: pytest.CaptureFix
     assert capsys.readouterr().err == "gpu: large: MemoryError: no room\n"
     assert len(list(guard("small", lambda: iter([Row("second", [1.0], [1.0])])))) == 1
     assert guard.failed == ["large"]
+
+
+def test_what_was_measured_stands_in_one_line() -> None:
+    assert (
+        brief(Row("an image", [1.0, 2.0, 3.0], [4.0]))
+        == "an image: 2.000 (1.000 to 3.000) against 4.000 (4.000 to 4.000): 0.50"
+    )
+    assert brief(Figure("unlike", [0.0], "0")) == "unlike: 0.000 (0.000 to 0.000)"
 
 
 def test_no_part_begins_when_the_time_is_over(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
