@@ -63,7 +63,9 @@ class BaseModelSpec(Settings):
     prediction_type: PredictionType = Field("epsilon", description="what the base's UNet was trained to predict")
     size: Int = Field(ge=8, le=8192, description="side of the training images in pixels; the default width and height")
     size_multiple: Int = Field(8, ge=1, le=512, description="width and height must be multiples of this many pixels")
-    tasks: tuple[str, ...] = Field((), description="tasks that its UNet was trained for; an empty list means any")
+    tasks: tuple[Annotated[str, NameOf(TASKS)], ...] = Field(
+        (), description="tasks that its UNet was trained for; an empty list means any"
+    )
     safety_checker: bool = Field(
         False, description="load the base's safety checker, which blacks out images it takes for unsafe"
     )
@@ -85,7 +87,9 @@ class LoraSpec(Settings):
         "component and block such as {unet: {down: 0.5, mid: 1}}",
     )
     distilled: bool = Field(False, description="whether it was distilled for few steps without guidance")
-    schedulers: tuple[str, ...] = Field((), description="schedulers it was distilled for; an empty list means any")
+    schedulers: tuple[Annotated[str, NameOf(SCHEDULERS)], ...] = Field(
+        (), description="schedulers it was distilled for; an empty list means any"
+    )
     steps: tuple[Int, ...] = Field((), description="numbers of steps it was distilled for; an empty list means any")
     partial: bool = Field(False, description="accept a LoRA with modules that the base lacks; they have no effect")
 
