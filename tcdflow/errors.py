@@ -22,8 +22,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC, EROFS
+from typing import Literal
 
 from tcdflow.text import one_line, printable, shortened, unsigned
+
+Kind = Literal["missing", "for another", "no mapping"]
+"""Problems that more depends on than their text: a key that is set nowhere, one that is for another choice, and a value
+where a mapping belongs."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Of a part that was trained for other bases.
+
+    Attributes:
+        trained_for: families of the bases that it fits.
+        base: the family of the base that it does not fit.
+    """
+
+    trained_for: tuple[str, ...]
+    base: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,8 @@ class Problem:
         nearest: a known name close to a misspelt one.
         fetchable: whether what is missing could be downloaded, were it allowed to.
         place: path and line of a user's file that set it, which is shown in place of the origin.
+        kind: which kind of problem it is, where more depends on that than the text.
+        misfit: which families do not fit, where that is what is wrong.
     """
 
     key: str
@@ -47,6 +67,8 @@ class Problem:
     nearest: str | None = None
     fetchable: bool = False
     place: str | None = None
+    kind: Kind | None = None
+    misfit: Misfit | None = None
 
     def __str__(self) -> str:
         key = shortened(unsigned(self.key), 200) or "''"

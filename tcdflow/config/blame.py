@@ -12,8 +12,8 @@ from tcdflow.config.guard import TRUSTED
 from tcdflow.config.origin import chooser
 from tcdflow.config.overrides import ParsedOverride
 from tcdflow.errors import Problem
+from tcdflow.libraries.hydra import placed, said, unchosen
 from tcdflow.spec.nearest import nearest
-from tcdflow.text import first_line, joined
 
 _MENTIONS: tuple[Callable[[ParsedOverride, str], bool], ...] = (
     lambda item, message: (text := item.hydra_text.lstrip("~+")) != "" and text in message,
@@ -28,19 +28,16 @@ def blamed(error: BaseException, parsed: Sequence[ParsedOverride], loaded: Mappi
     message = str(error)
     longest = sorted(parsed, key=lambda item: -len(item.key))  # "loras.tcd" mentions "loras", too
     item = next((item for mentions in _MENTIONS for item in longest if mentions(item, message)), None)
-    bare = message == "" or message.startswith("Error merging override")
-    cause = error.__cause__ if bare and error.__cause__ else error
-    what = joined(str(cause).partition("full_key")[0])
+    what = said(error)
     theirs = [path for path, result in loaded.items() if result.provider not in TRUSTED]
-    if asked := re.match(r"You must specify '([^']+)'.*?Available options: (.*)", what):
-        group, options = asked[1], asked[2].split()
-        return Problem(
-            group, f"must be chosen, as {group}={options[0]}: one of {', '.join(options)}", origin=_file(theirs)
-        )
+    if asked := unchosen(what):
+        group, options = asked
+        what = f"must be chosen, as {group}={options[0]}: one of {', '.join(options)}"
+        return Problem(group, what, origin=_file(theirs))
     if item is not None:
         return Problem(item.key, what, origin=item.text)
-    if placed := re.match("In '(.*?)': ", what):
-        return Problem("defaults", what[placed.end() :], origin=f"{placed[1]}.yaml")
+    if within := placed(what):
+        return Problem("defaults", within[1], origin=f"{within[0]}.yaml")
     return Problem(_file(theirs) or "configuration", what)
 
 
@@ -55,8 +52,8 @@ def missing(
     path = error.missing_cfg_file or ""
     group, _, name = path.rpartition("/")
     names = options(group)
-    where = first_line(error).partition(":")[0].removeprefix("In ").strip("'")
-    where = chooser(group, name, loaded) or f"{where}.yaml"
+    within = placed(str(error))
+    where = chooser(group, name, loaded) or (f"{within[0]}.yaml" if within else None)
     if not names:
         return Problem(path, "there is no such config", origin=where)
     return Problem(group, f"must be one of {', '.join(names)}", name, origin=where, nearest=nearest(name, names))

@@ -386,7 +386,7 @@ class Composer:
         return None
 
     def _placed(self, problem: Problem, parsed: Sequence[ParsedOverride]) -> Problem:
-        return Problem(problem.key, problem.what, problem.value, self._origin(problem.key, parsed), problem.nearest)
+        return replace(problem, origin=self._origin(problem.key, parsed))
 
     def _origin(self, key: str, parsed: Sequence[ParsedOverride]) -> str | None:
         return origin(key, parsed, self.loader.merged)

@@ -245,7 +245,7 @@ def _lists_for_mappings(config: DictConfig, shown: str) -> list[Problem]:
         if name in config and not OmegaConf.is_interpolation(config, name) and OmegaConf.is_list(config.get(name)):
             listed = OmegaConf.to_container(config[name], resolve=False)
             value = f"[{', '.join(map(str, listed if isinstance(listed, list) else ()))}]"
-            problems.append(Problem(name, "must be a mapping", value, shown))
+            problems.append(Problem(name, "must be a mapping", value, shown, kind="no mapping"))
             with open_dict(config):
                 del config[name]
     return problems

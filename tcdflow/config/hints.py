@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,6 @@ from tcdflow.config.places import LISTS, files, groups
 from tcdflow.config.references import overlap
 from tcdflow.errors import Problem
 
-# To its end: a problem may be hinted where it is found and again with others, and gains its hint once.
-_FAMILIES = re.compile(r"trained for ([\w, ]+) and does not fit a base of (?:family )?(\w+)$")
 _MAX_BYTES = 1_000_000
 
 OwnFile = Callable[[str], Path | None]
@@ -23,6 +20,8 @@ OwnFile = Callable[[str], Path | None]
 
 def hinted(problem: Problem, own_file: OwnFile, user_dir: Path | None = None) -> Problem:
     """Return a problem with its place in a user's file, and with what to write where a preset was meant.
+
+    It may be hinted where it is found and again with others, and gains each hint once.
 
     Args:
         problem: as it was found.
@@ -44,8 +43,7 @@ def overshadowed(problem: Problem, refused: Sequence[Problem]) -> bool:
     """Say whether a problem may be there only since something else was refused: an override, a preset."""
     if not refused:
         return False
-    lacks = problem.what.startswith(("is required", "must be given", "has no effect here"))
-    return lacks or any(overlap(problem.key, other.key) for other in refused)
+    return problem.kind in ("missing", "for another") or any(overlap(problem.key, other.key) for other in refused)
 
 
 def line_of(file: Path, key: str, value: object = None) -> int | None:
@@ -102,27 +100,26 @@ def _short(file: Path) -> Path:
 def _preset(problem: Problem) -> Problem:
     """Say how a file chooses a preset, where it gave a name in place of a group's settings."""
     key, value = problem.key, problem.value
-    if key not in groups() or not isinstance(value, str) or problem.what != "must be a mapping":
+    if problem.kind != "no mapping" or key not in groups() or not isinstance(value, str):
         return problem
     name = value if value.startswith("[") or key not in LISTS else f"[{value}]"
     name = name.replace("'", "")
     what = f"is a group of settings; a file chooses a preset with 'defaults: [override /{key}: {name}]'"
-    return replace(problem, what=what)
+    return replace(problem, what=what, kind=None)
 
 
 def _fitting(problem: Problem, user_dir: Path | None) -> Problem:
     """Say which bases fit a LoRA or adapter of another family, and which of its kind fit the base."""
-    families = _FAMILIES.search(problem.what)
+    misfit = problem.misfit
     group = problem.key.partition(".")[0]
-    if families is None or group not in LISTS:
+    if misfit is None or group not in LISTS:
         return problem
     more = [user_dir] if user_dir is not None else []
-    wanted, own = families[1].split(", "), families[2]
-    bases = [path.stem for path in files("base", *more) if not _families(path).isdisjoint(wanted)]
-    others = [path.stem for path in files(group, *more) if own in _families(path)]
+    bases = [path.stem for path in files("base", *more) if not _families(path).isdisjoint(misfit.trained_for)]
+    others = [path.stem for path in files(group, *more) if misfit.base in _families(path)]
     fits = [f"it fits base={' or '.join(bases)}"] if bases else []
-    fits += [f"{own} has {group}=[{'] or ['.join(others)}]"] if others else []
-    return replace(problem, what="; ".join([problem.what, *fits]))
+    fits += [f"{misfit.base} has {group}=[{'] or ['.join(others)}]"] if others else []
+    return replace(problem, what="; ".join([problem.what, *fits]), misfit=None)
 
 
 def _families(path: Path) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from hydra.core.override_parser.types import Glob, Override, Sweep
@@ -83,7 +84,7 @@ def vary(spec: RunSpec, overrides: Sequence[str]) -> RunSpec:
 
     try:
         varied = RunSpec.model_validate(plain)
-        problems += [Problem(p.key, p.what, p.value, origin(p.key), p.nearest) for p in rules.problems(varied)]
+        problems += [replace(problem, origin=origin(problem.key)) for problem in rules.problems(varied)]
     except ValidationError as error:
         problems += problems_of(error, RunSpec, origin)
     if problems:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tcdflow.files.exclusive import BusyError, lock
+from tcdflow.libraries.huggingface_hub import half_files
 
 
 def remove_incomplete(cache: Path) -> None:
@@ -15,9 +16,9 @@ def remove_incomplete(cache: Path) -> None:
     Args:
         cache: folder of the repository in the client's cache.
     """
-    for half in (cache / "blobs").glob("*.incomplete"):
+    for half, held in half_files(cache):
         with suppress(OSError, BusyError):
-            handle = os.open(cache.parent / ".locks" / cache.name / f"{half.name.partition('.')[0]}.lock", os.O_RDWR)
+            handle = os.open(held, os.O_RDWR)
             try:
                 if lock(handle):
                     half.unlink()

@@ -1,6 +1,6 @@
 """Where an input image comes from: a path, a ``file:`` URL, or an http(s) URL that is fetched once.
 
-What is fetched is kept in ``images/`` of tcdflow's cache as ``<SHA-256 of the URL>.<format>``, beside a ``.url``
+What is fetched is kept in ``pictures/`` of tcdflow's cache as ``<SHA-256 of the URL>.<format>``, beside a ``.url``
 file that tells a person where it came from; from then on the network is not asked, so that a run repeats offline and
 with the same bytes. Delete the file to have it fetched again. Of an animated or many-page image the first frame
 is taken.

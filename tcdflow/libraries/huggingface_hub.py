@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from huggingface_hub import file_download, hf_hub_url
@@ -26,3 +28,16 @@ def http_get(repo: str, commit: str, name: str, into: BinaryIO, have: int, size:
     file_download.http_get(
         url, into, resume_size=have, headers=build_hf_headers(), expected_size=size, displayed_filename=name
     )
+
+
+def half_files(cache: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield what the client has half downloaded, each with the lock that it holds while it does.
+
+    Undocumented: the names of both, ``blobs/HASH.….incomplete`` and ``.locks``. In their place: ``scan_cache_dir``,
+    once it tells which half files somebody downloads.
+
+    Args:
+        cache: folder of the repository in the client's cache.
+    """
+    for half in (cache / "blobs").glob("*.incomplete"):
+        yield half, cache.parent / ".locks" / cache.name / f"{half.name.partition('.')[0]}.lock"

@@ -7,6 +7,7 @@ configs held against what they may hold, and sweeps planned without composing ea
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -25,6 +26,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
+
+from tcdflow.libraries.omegaconf import without_types
+from tcdflow.text import joined
 
 JOB_LINE = "Error executing job with overrides"
 """What Hydra says of a job that failed, when somebody asks for its result."""
@@ -129,6 +133,35 @@ class Loader(ConfigLoaderImpl):
         result = super()._load_single_config(default, repo)
         self.merging(str(default.config_path), result)
         return result
+
+
+def said(error: BaseException) -> str:
+    """Return in one line what is wrong, as Hydra says it: its cause, where it does no more than repeat an override.
+
+    Private: the text "Error merging override". In its place: an error whose text is that of its cause.
+    """
+    text = str(error)
+    bare = text == "" or text.startswith("Error merging override")
+    return joined(without_types(str(error.__cause__ if bare and error.__cause__ else error)))
+
+
+def unchosen(text: str) -> tuple[str, list[str]] | None:
+    """Return the group of which an option must be chosen, and its options, if that is what Hydra says.
+
+    Private: the texts "You must specify" and "Available options". In their place: attributes of the error, such as
+    ``MissingConfigException`` has.
+    """
+    found = re.match(r"You must specify '([^']+)'.*?Available options: (.*)", text)
+    return (found[1], found[2].split()) if found else None
+
+
+def placed(text: str) -> tuple[str, str] | None:
+    """Return the config that Hydra found a mistake in, such as ``experiment/mine``, and the mistake, if it tells.
+
+    Private: the text "In 'experiment/mine':" before it. In its place: an attribute of the error.
+    """
+    found = re.match("In '(.*?)': ", text)
+    return (found[1], text[found.end() :]) if found else None
 
 
 @contextmanager

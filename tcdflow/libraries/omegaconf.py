@@ -29,6 +29,14 @@ def learn(resolvers: Resolvers) -> None:
         BaseContainer._resolvers.setdefault(name, resolver)
 
 
+def without_types(text: str) -> str:
+    """Return what OmegaConf, or Hydra for it, says of a mistake, without the key and the types of nodes after it.
+
+    Private: the text "full_key". In its place: the message in an attribute of the error; ``msg`` has these lines too.
+    """
+    return text.partition("full_key")[0]
+
+
 def taken_out(config: DictConfig, key: str) -> Any:
     """Take a node out of a config that may be changed, and return it so that putting it back does not copy it.
 

@@ -188,7 +188,7 @@ class Wildcards:
         if self.folder is None:
             raise SourceError(f"has __{name}__; sweep.wildcards.folder=DIR says where {name}.txt is")
         if name in self._open:
-            raise SourceError(f"__{name}__ leads back to itself: {' -> '.join([*self._open, name])}")
+            raise _NamedError(f"__{name}__ leads back to itself: {' -> '.join([*self._open, name])}")
         self._open.append(name)
         try:
             path = (self.folder / f"{name}.txt").resolve()
@@ -197,12 +197,18 @@ class Wildcards:
             options = tuple(self._parse(line, depth + 1) for _, line in rows.lines(rows.text_of(path, MAX_BYTES)))
             if not options:
                 raise SourceError("holds no line")
+        except _NamedError:
+            raise
         except SourceError as error:
-            raise SourceError(str(error) if str(error).startswith("__") else f"__{name}__ {error}") from None
+            raise _NamedError(f"__{name}__ {error}") from None
         finally:
             self._open.pop()
         self._files[name] = Choice(options)
         return self._files[name]
+
+
+class _NamedError(SourceError):
+    """What is wrong with a file, with its name."""
 
 
 def _merged(parts: list[Pattern]) -> Iterator[Pattern]:

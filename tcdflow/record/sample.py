@@ -15,7 +15,7 @@ class Sample:
         frames: the image, or the frames in the order they are shown; all of one size in pixels.
         seed: of the noise.
         animated: whether it is an animation, which may have a single frame.
-        flaw: why the image is invalid; None if it is not.
+        invalid: why the image is invalid; None if it is not.
 
     Raises:
         ValueError: if there is no frame, if a still has several, or if frames differ in size.

@@ -29,7 +29,7 @@ class Batch(Settings):
     Attributes:
         size: images that a call takes at the most.
         position: of the run's first image among all.
-        images: all of them in order, those of other runs included; each ``size`` of them are one call.
+        pictures: all of them in order, those of other runs included; each ``size`` of them are one call.
     """
 
     size: Int = Field(ge=1, le=MAX_BATCH)

@@ -48,14 +48,15 @@ def _problem(
     if kind == "extra_forbidden":
         known = [*siblings, *(also if len(loc) == 1 else ())]
         if has := [name for name, other in others.items() if loc[-1] in other.model_fields]:
-            return Problem(key, f"has no effect here; it is for {', '.join(has)}", item.get("input"), origin(key))
+            what = f"has no effect here; it is for {', '.join(has)}"
+            return Problem(key, what, item.get("input"), origin(key), kind="for another")
         near = _meant(model, str(loc[-1]), known, top=len(loc) == 1)
         what = "unknown key" if near else f"unknown key; known are {', '.join(known)}"
         return Problem(key, what, origin=origin(key), nearest=near)
     if kind == "union_tag_not_found":
         key = f"{key}.{item['ctx']['discriminator'].strip(chr(39))}"
     if kind in ("missing", "union_tag_not_found"):
-        return Problem(key, "is required and set nowhere", origin=origin(key))
+        return Problem(key, "is required and set nowhere", origin=origin(key), kind="missing")
     value = item.get("input")
     near = None
     if kind == "literal_error":
@@ -74,7 +75,8 @@ def _problem(
     shown = "" if value is None else value if isinstance(value, str | int | float | bool) else repr(value)
     if kind in ("greater_than_equal", "less_than_equal", "greater_than") and (bounds := _bounds(field)):
         return Problem(key, bounds, shown, origin(key))
-    return Problem(key, _describe(item), shown if value is not None else "null", origin(key), near)
+    shown = shown if value is not None else "null"
+    return Problem(key, _describe(item), shown, origin(key), near, kind="no mapping" if kind in _MAPPINGS else None)
 
 
 def _meant(model: type[Settings], name: str, known: Sequence[str], *, top: bool) -> str | None:
@@ -130,6 +132,9 @@ def _describe(item: dict[str, Any]) -> str:
         message = re.sub(old, new, message)
     return message
 
+
+_MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
+"""What pydantic calls a value that is no mapping."""
 
 _WORDS = (
     (r"^Value error, ", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tcdflow.errors import Problem
+from tcdflow.errors import Misfit, Problem
 from tcdflow.prompts import tags, text
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
 def _embeddings(spec: RunSpec) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for name, embedding in spec.embeddings.items():
-        if embedding.family not in (None, spec.base.family):
+        if embedding.family is not None and embedding.family != spec.base.family:
             what = f"was trained for {embedding.family} and does not fit a base of family {spec.base.family}"
-            yield Problem(f"embeddings.{name}", what)
+            yield Problem(f"embeddings.{name}", what, misfit=Misfit((embedding.family,), spec.base.family))
         token = spec.embedding_tokens[name].lower()
         if token in seen:
             what = f"is the word of embeddings.{seen[token]} too; give one of them another"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcdflow.errors import Problem
+from tcdflow.errors import Misfit, Problem
 from tcdflow.spec import output_name, prompt_rules, runtime_rules
 from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.formats import ANIMATION_FORMATS
@@ -30,7 +30,7 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
         if lora.families and spec.base.family not in lora.families:
             fits = ", ".join(lora.families)
             what = f"was trained for {fits} and does not fit a base of family {spec.base.family}"
-            yield Problem(f"loras.{name}", what)
+            yield Problem(f"loras.{name}", what, misfit=Misfit(lora.families, spec.base.family))
     if isinstance(spec.sampling.seed, tuple) and spec.sampling.num_images != 1:
         what = "a list of seeds already says how many images; leave it at 1"
         yield Problem("sampling.num_images", what, spec.sampling.num_images)
@@ -72,7 +72,8 @@ def _adapters(spec: RunSpec) -> Iterator[Problem]:
     family = spec.base.family
     for name, adapter in spec.adapters.items():
         if adapter.family != family:
-            yield Problem(f"adapters.{name}", f"was trained for {adapter.family} and does not fit a base of {family}")
+            what = f"was trained for {adapter.family} and does not fit a base of {family}"
+            yield Problem(f"adapters.{name}", what, misfit=Misfit((adapter.family,), family))
         yield from adapter.problems(f"adapters.{name}", spec)
     by_kind = spec.adapters_by_kind
     for kind in ADAPTERS.values():

@@ -37,7 +37,8 @@ def shared(value: Any, former: Any) -> Any:
         items = [shared(a, b) for a, b in zip(value, former, strict=False)] + value[len(former) :]
         return former if len(items) == len(former) and all(map(_is, items, former)) else items
     # 0.0 equals -0.0, which a record writes in another way.
-    return former if value == former and repr(value) == repr(former) else value
+    same = value == former and (type(value) is not float or repr(value) == repr(former))
+    return former if same else value
 
 
 def _is(a: object, b: object) -> bool:

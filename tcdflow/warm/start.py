@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -131,17 +130,15 @@ def _alone(folder: str) -> Iterator[None]:
     Raises:
         PlaceError: if somebody else does for long.
     """
+    from filelock import lock_descriptor  # only who starts a process has to pay for it
+
     handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         end = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise place.PlaceError(f"another process has kept {folder}/lock for too long") from None
-                time.sleep(0.01)
+        while not lock_descriptor(handle, blocking=False):
+            if time.monotonic() > end:
+                raise place.PlaceError(f"another process has kept {folder}/lock for too long")
+            time.sleep(0.01)
         yield
     finally:
         os.close(handle)

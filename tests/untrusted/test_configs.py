@@ -1,14 +1,9 @@
-"""Configs are data: what an untrusted YAML cannot do, and what of Hydra's the command line leaves alone.
-
-Each attempt has a witness: a file that a ``_target_`` or a logging factory would make, a variable that ``env_set``
-would set, a secret in the environment that must show up nowhere.
-"""
+"""Configs are data: what an untrusted YAML cannot do, and what of Hydra's the command line leaves alone."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,46 +13,14 @@ from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
 from tcdflow.cli.main import dispatch
-from tcdflow.config import places
 from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
 from tcdflow.config.places import conf_dir
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import ConfigError
 from tests.helpers import GLOBAL, Write
+from tests.untrusted.configs import EVIL, SECRET, Refused
 
-SECRET = "a-secret-of-the-environment"
-EVIL = "experiment/evil.yaml"
-
-Refused = Callable[[dict[str, str | bytes]], tuple[Problem, ...]]
-
-
-@pytest.fixture
-def marker(tmp_path: Path) -> Path:
-    return tmp_path / "marker"
-
-
-@pytest.fixture(autouse=True)
-def witnesses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TCDFLOW_TEST_SECRET", SECRET)
-    monkeypatch.delenv("TCDFLOW_TEST_SET", raising=False)
-
-
-@pytest.fixture
-def refused(configs: Write, marker: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
-    """Run ``experiment=evil`` of a directory: a wrong request, no effect, no secret; returns what was said."""
-
-    def attempt(files: dict[str, str | bytes]) -> tuple[Problem, ...]:
-        evil = configs(files)
-        monkeypatch.setenv("TCDFLOW_DEBUG", "1")  # the error itself, and not its message
-        with pytest.raises(ConfigError) as caught:
-            dispatch(["--config-dir", str(evil), "experiment=evil", f"hydra.run.dir={marker}.run"])
-        assert SECRET not in str(caught.value)
-        assert not marker.exists()
-        assert not Path(f"{marker}.run").exists()
-        assert "TCDFLOW_TEST_SET" not in os.environ
-        return caught.value.problems
-
-    return attempt
+pytestmark = pytest.mark.usefixtures("witnesses")
 
 
 def call(marker: Path) -> str:
@@ -216,168 +179,6 @@ class TestPython:
         (problem,) = refused({EVIL: f"{GLOBAL}prompt: {value.replace('MARKER', str(marker))}\n"})
         assert problem.key == EVIL
         assert "tags are not allowed" in problem.what
-
-
-class TestSecrets:
-    """A file reads nothing but other keys."""
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "prompt: ${oc.env:TCDFLOW_TEST_SECRET}",
-            "prompt: '${ oc.env : TCDFLOW_TEST_SECRET }'",
-            'prompt: "${\\toc.env:TCDFLOW_TEST_SECRET}"',
-            'prompt: "${\\n oc.env:TCDFLOW_TEST_SECRET}"',
-            "prompt: a ${oc.env:TCDFLOW_TEST_SECRET} b",
-            "prompt: ${oc.decode:${oc.env:TCDFLOW_TEST_SECRET}}",
-            "prompt: ${oc.env:NONE,${oc.env:TCDFLOW_TEST_SECRET}}",
-            "negative_prompt: oc.env\nprompt: ${${negative_prompt}:TCDFLOW_TEST_SECRET}",
-            "negative_prompt: env\nprompt: ${oc.${negative_prompt}:TCDFLOW_TEST_SECRET}",
-            "negative_prompt: oc\nprompt: ${${negative_prompt}.env:TCDFLOW_TEST_SECRET}",
-            "prompt: ${oc.select:base.source}",
-            "prompt: ${now:%Y}",
-            "prompt: ${hydra:runtime.cwd}",
-            "sampling: {seed: [1, ['${oc.env:TCDFLOW_TEST_SECRET}']]}",
-            "loras: {x: {source: '${oc.env:TCDFLOW_TEST_SECRET}'}}",
-            "unknown: {deep: [{er: '${oc.env:TCDFLOW_TEST_SECRET}'}]}",
-        ],
-    )
-    def test_resolvers(self, text: str, refused: Refused) -> None:
-        found = refused({EVIL: f"{GLOBAL}{text}\n"})
-        assert {(problem.origin, "resolvers are refused" in problem.what) for problem in found} == {(EVIL, True)}
-
-    @pytest.mark.parametrize(
-        "element",
-        [
-            "override /base: ${oc.env:TCDFLOW_TEST_SECRET}",
-            "/base: ${oc.env:TCDFLOW_TEST_SECRET}",
-            "/base/${oc.env:TCDFLOW_TEST_SECRET}",
-            "optional /base@x: ${oc.env:TCDFLOW_TEST_SECRET}",
-            "override /loras: [tcd, '${oc.env:TCDFLOW_TEST_SECRET}']",
-        ],
-    )
-    def test_resolvers_in_a_list_of_defaults(self, element: str, refused: Refused) -> None:
-        (problem,) = refused({EVIL: f"{GLOBAL}defaults:\n  - {element}\n"})
-        assert (problem.key, problem.origin) == ("defaults", EVIL)
-
-    @pytest.mark.parametrize("link", [False, True])
-    @pytest.mark.parametrize("path", ["/proc/self/environ", "/etc/passwd", "id_rsa"])
-    def test_a_file_of_prompts_is_named_so(self, path: str, link: bool, configs: Write, tmp_path: Path) -> None:
-        (tmp_path / "id_rsa").write_text(SECRET)
-        named = tmp_path / path
-        if link:
-            named = tmp_path / "prompts.txt"
-            named.symlink_to(tmp_path / path)
-        evil = configs({EVIL: f"{GLOBAL}sweep: {{prompts_from: {named}}}\n"})
-        with pytest.raises(ConfigError, match=r"ends in \.txt") as caught:
-            axes(Composer(evil), ["experiment=evil"])
-        assert SECRET not in str(caught.value)
-
-    def test_a_key_is_not_resolved(self, refused: Refused) -> None:
-        (problem,) = refused({EVIL: GLOBAL + "'${oc.env:TCDFLOW_TEST_SECRET}': 1\n"})
-        assert problem.what.startswith("unknown key")
-
-    @pytest.mark.parametrize("key", ["hydra.runtime.cwd", "hydra.run.dir", "hydra.runtime.config_sources"])
-    def test_hydras_own_keys_cannot_be_read(self, key: str, refused: Refused) -> None:
-        (problem,) = refused({EVIL: f"{GLOBAL}prompt: ${{{key}}}\n"})
-        assert problem.key == "prompt"
-
-    @pytest.mark.parametrize("text", ["${base.size}", "${.prompt_of}", "a ${base.family} of ${base.size}", "$5 {a: b}"])
-    def test_other_keys_can(self, text: str, configs: Write) -> None:
-        mine = configs({"loras/ink.yaml": f"ink: {{source: a/b, prompt_of: x, description: '{text}'}}\n"})
-        try:
-            Composer(mine).compose(["loras=[ink]"])
-        except ConfigError as error:
-            assert [problem.key for problem in error.problems] == ["loras.ink.prompt_of"]
-
-
-class TestFiles:
-    """Files that are none, too big or too deep are answered at once."""
-
-    @pytest.mark.parametrize(
-        ("content", "what"),
-        [
-            (b"a: &x [1]\nb: *x\n", "anchors and aliases"),
-            (b"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n", "anchors and aliases"),
-            (b"a: " + b"[" * 33 + b"]" * 33, "nests deeper"),
-            (b"a: " + b"[" * 500_000, "nests deeper"),
-            (b"a: " + b"{b: " * 100_000, "nests deeper"),
-            (b"a: [" + b"1," * 100_000 + b"]", "has over"),
-            (b"a: " + b"x" * 1_000_001, "allowed are 1000000"),
-            ("prompt: caf\xe9\n".encode("latin-1"), "not valid YAML"),
-            ("prompt: cafe\n".encode("utf-16"), "not valid YAML"),
-            (b"prompt: a\x00b\n", "not valid YAML"),
-            (b"prompt: [a\n", "not valid YAML"),
-            (b"prompt: a: b\n", "not valid YAML"),
-            (b"prompt: a\nprompt: b\n", "duplicate key"),
-            (b"prompt: a\n---\nprompt: b\n", "single document"),
-            (b"? [a, b]\n: x\n", "unhashable key"),
-            (b"- a\n- b\n", "must hold keys with values"),
-        ],
-    )
-    def test_refused(self, content: bytes, what: str, refused: Refused) -> None:
-        (problem,) = refused({EVIL: GLOBAL.encode() + content})
-        assert (problem.key, what in problem.what) == (EVIL, True)
-
-    @pytest.mark.parametrize(
-        "number", ["1" + ":1" * 2000, "9" * 5000, "0x" + "f" * 5000, "0b" + "1" * 100, "-1e" + "1" * 80]
-    )
-    @pytest.mark.parametrize("key", ["sampling.seed", "hydra.x", "a"])
-    def test_numbers_that_grow(self, number: str, key: str, refused: Refused) -> None:
-        """Those of base 60 have more digits than Python writes."""
-        text = "".join(f"{'  ' * depth}{part}:\n" for depth, part in enumerate(key.split(".")))[:-1]
-        (problem,) = refused({EVIL: f"{GLOBAL}{text} {number}\n"})
-        assert problem.what == f"a number of {len(number)} characters; quote it if it is text"
-
-    def test_a_syntax_error_shows_no_line_of_the_file(self, refused: Refused) -> None:
-        (problem,) = refused({EVIL: f"{GLOBAL}prompt: x\n{SECRET}\n"})
-        assert problem.what.startswith("is not valid YAML: ")
-        assert problem.what.endswith(" in line 4, column 1")
-
-    @pytest.mark.parametrize("how", ["file", "folder"])
-    def test_links_are_not_followed_out_of_the_directory(
-        self, how: str, refused: Refused, tmp_path: Path, configs: Write
-    ) -> None:
-        (tmp_path / "elsewhere").mkdir()
-        (tmp_path / "elsewhere/evil.yaml").write_text(f"{GLOBAL}prompt: x\nroot:x:0:0\n")
-        evil = configs({"loras/mine.yaml": "mine: {source: a/b}\n"})
-        if how == "folder":
-            (evil / "experiment").symlink_to(tmp_path / "elsewhere")
-        else:
-            (evil / "experiment").mkdir()
-            (evil / EVIL).symlink_to(tmp_path / "elsewhere/evil.yaml")
-        (problem,) = refused({})
-        what = "is a link that leads out of its config directory; copy the file there"
-        assert (problem.key, problem.what) == (EVIL, what)
-        assert list(places.entries("experiment", evil)) == list(places.entries("experiment"))
-
-    def test_links_within_it_are(self, configs: Write, tmp_path: Path) -> None:
-        mine = configs({"loras/mine.yaml": "mine: {source: a/b}\n"})
-        (mine / "experiment").symlink_to(mine / "loras")
-        (tmp_path / "alias").symlink_to(mine)
-        (mine / "loras/other.yaml").symlink_to(mine / "loras/mine.yaml")
-        assert "mine" in Composer(tmp_path / "alias").compose(["loras=[other]"]).spec.loras
-
-    def test_depth_that_is_allowed(self, refused: Refused) -> None:
-        (problem,) = refused({EVIL: GLOBAL + "a: " + "[" * 31 + "]" * 31})
-        assert problem.what.startswith("unknown key")
-
-    @pytest.mark.parametrize("text", ["1: x", "true: x", "1.5: x", "null: x", "scalar", "defaults: 5", "defaults: [5]"])
-    def test_odd_shapes_are_answered(self, text: str, refused: Refused) -> None:
-        assert refused({EVIL: f"{GLOBAL}{text}\n"})
-
-    @pytest.mark.parametrize("other", ["evil", "evil2"])
-    def test_circles(self, other: str, refused: Refused) -> None:
-        files: dict[str, str | bytes] = {
-            EVIL: f"{GLOBAL}defaults: [{other}]\n",
-            "experiment/evil2.yaml": f"{GLOBAL}defaults: [evil]\n",
-        }
-        (problem,) = refused(files)
-        assert (problem.key, problem.what) == ("defaults", "config files choose each other in a circle")
-
-    def test_keys_that_refer_to_each_other(self, refused: Refused) -> None:
-        found = refused({EVIL: GLOBAL + "prompt: ${negative_prompt}\nnegative_prompt: ${prompt}\n"})
-        assert {problem.key for problem in found} == {"prompt", "negative_prompt"}
 
 
 class TestCommandLine:

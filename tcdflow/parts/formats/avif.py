@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO
 
+from tcdflow.libraries.pillow import has_avif
 from tcdflow.parts.encoding.exif_xmp import exif_and_xmp, recipe_in_xmp
 from tcdflow.parts.encoding.pillow import decoded
 from tcdflow.spec.formats import IMAGE_FORMATS, Encoded, ImageFormat, Texts
@@ -62,5 +62,5 @@ def _check_size(file: BinaryIO) -> None:
     file.seek(0)
 
 
-if find_spec("PIL._avif"):
+if has_avif():
     IMAGE_FORMATS.add("avif", Avif())

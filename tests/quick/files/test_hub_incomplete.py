@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
+from huggingface_hub import constants, file_download, hf_hub_download
 
 from tcdflow.files.hub_incomplete import remove_incomplete
+from tcdflow.libraries.huggingface_hub import half_files
+from tests.hub import StandInHub
 
 
 @pytest.fixture
@@ -34,3 +39,22 @@ def test_without_a_lock_nobody_knows_whose_it_is(half: Path, tmp_path: Path) -> 
     (tmp_path / ".locks" / "models--o--sd" / "0123abcd.lock").unlink()
     remove_incomplete(tmp_path / "models--o--sd")
     assert half.exists()
+
+
+def test_they_are_where_the_client_downloads_to(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add("o/sd", {"config.json": b"{}"})
+    cache = Path(constants.HF_HUB_CACHE) / "models--o--sd"
+    download: Callable[..., Any] = file_download.http_get
+    locks: list[Path] = []
+
+    def http_get(*args: Any, **options: Any) -> None:
+        remove_incomplete(cache)
+        locks.extend(held for half, held in half_files(cache) if half.exists())
+        download(*args, **options)
+
+    monkeypatch.setattr(file_download, "http_get", http_get)
+    assert Path(hf_hub_download("o/sd", "config.json")).read_bytes() == b"{}"
+    assert [lock.parent.parent.name for lock in locks] == [".locks"], (
+        "the client names its half files or locks otherwise"
+    )
+    assert all(lock.is_file() for lock in locks)

@@ -6,6 +6,7 @@ That they are there in the versions installed is held by ``tests/pipeline/test_l
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,9 @@ PRIVATE = {
     "diffusers.hooks.group_offloading._GROUP_OFFLOADING": "taking group offloading off",
     "diffusers.hooks.group_offloading._LAYER_EXECUTION_TRACKER": "taking group offloading off",
     "diffusers.hooks.group_offloading._LAZY_PREFETCH_GROUP_OFFLOADING": "taking group offloading off",
+    "torch._dynamo": "telling errors of torch.compile from others",
+    "torch._inductor": "telling errors of torch.compile from others",
+    "PIL._avif": "whether Pillow was built with AVIF, without importing it",
     "threading._shutdown": "waiting for threads before a process leaves without teardown",
     "logging._lock": "threads that go on logging after an interrupt",
     "atexit._run_exitfuncs": "running exit handlers before a process leaves without teardown",
@@ -38,10 +42,19 @@ PRIVATE = {
 
 UNDOCUMENTED = {
     "huggingface_hub.file_download.http_get": "going on with a download where a killed process was",
-    "torch._dynamo": "telling errors of torch.compile from others",
-    "torch._inductor": "telling errors of torch.compile from others",
 }
-"""What no underscore gives away, or stands in a text."""
+"""What no underscore gives away."""
+
+TEXTS = {
+    "Error executing job with overrides": "hydra",
+    "You must specify '": "hydra",
+    "Available options: ": "hydra",
+    "Error merging override": "hydra",
+    "full_key": "omegaconf",
+    ".incomplete": "huggingface_hub",
+    ".locks": "huggingface_hub",
+}
+"""Texts and names of files that libraries write and we read, with the library of each."""
 
 ATTRIBUTES = {
     "httpx2.Client._transport": "making the connections of a client by a backend of one's own",
@@ -73,6 +86,18 @@ def defined(tree: ast.Module) -> set[str]:
     return names
 
 
+_MODULE = re.compile(r"(?!tcdflow\.)[A-Za-z]\w*(\.\w+)+")
+"""A module's name in a string, such as ``find_spec`` takes."""
+
+
+def texts(source: str) -> list[str]:
+    """The strings of a file, without its docstrings."""
+    tree = ast.parse(source)
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in alone)
+    return [node.value for node in constants if isinstance(node.value, str)]
+
+
 def private_names(source: str) -> Iterator[str]:
     """Yield names of other packages that begin with an underscore: imported, or looked up in another's object."""
     tree = ast.parse(source)
@@ -90,6 +115,7 @@ def private_names(source: str) -> Iterator[str]:
                 yield node.attr
         elif isinstance(node, ast.Attribute) and node.attr == "__class__" and isinstance(node.ctx, ast.Store):
             yield "__class__"
+    yield from (text for text in texts(source) if _MODULE.fullmatch(text) and any(map(is_private, text.split("."))))
 
 
 def patched(source: str) -> Iterator[str]:
@@ -136,6 +162,16 @@ def test_private_parts_are_named_in_their_librarys_module_alone() -> None:
     assert found == {}, "use something public, or move it to tcdflow/libraries/ with the reason"
 
 
+def test_what_libraries_write_is_read_in_their_module_alone() -> None:
+    read: dict[str, set[str]] = {text: set() for text in TEXTS}
+    for path in (ROOT / "tcdflow").rglob("*.py"):
+        for own in texts(path.read_text("utf-8")):
+            for text in TEXTS:
+                if text in own:
+                    read[text].add(path.relative_to(ROOT).as_posix())
+    assert read == {text: {f"tcdflow/libraries/{library}.py"} for text, library in TEXTS.items()}
+
+
 def test_those_that_are_used_are_listed_here() -> None:
     used = {name for path in LIBRARIES.glob("*.py") for name in private_names(path.read_text("utf-8"))}
     listed = {name for known in PRIVATE | ATTRIBUTES for name in (known, known.rpartition(".")[2])}
@@ -147,6 +183,14 @@ def test_contributing_lists_them_with_the_reason() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     for name in [*PRIVATE, *ATTRIBUTES, *UNDOCUMENTED]:
         assert f"`{name.rpartition('.')[2]}`" in text or f"`{name}`" in text, name
+    for words in TEXTS:
+        assert words.strip(" '") in text, words
+
+
+def test_contributing_has_a_row_for_each_library() -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("\n## Private parts of libraries\n")[2]
+    rows = re.findall(r"^\| `(\w+\.py)` \|", section.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(rows) == sorted(path.name for path in LIBRARIES.glob("*.py") if path.name != "__init__.py")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +205,8 @@ def test_contributing_lists_them_with_the_reason() -> None:
         ("from tcdflow._version import __version__", []),
         ("import os\nos._exit(1)", []),
         ("pipe.__class__ = A", ["__class__"]),
+        ("find_spec('PIL._avif')", ["PIL._avif"]),
+        ("'tcdflow._version', 'no name._of one', '_x', 'os.path'", []),
     ],
 )
 def test_the_scan_sees(source: str, found: list[str]) -> None:

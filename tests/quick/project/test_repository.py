@@ -1,4 +1,4 @@
-"""What lies beside the code: containers, the sdist's list, how to cite, forms for issues."""
+"""What lies beside the code: containers, the sdist's list, how to cite, forms for issues; and how long files are."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ def test_a_container_copies_what_the_build_needs_and_may_see(path: Path) -> None
     extras = set(re.findall(r"'\.\[([\w,]+)\]'", text)[0].split(","))
     assert extras <= set(PROJECT["project"]["optional-dependencies"])
     assert re.search(r"^USER (?!root)", text, re.MULTILINE) and text.rstrip().endswith('ENTRYPOINT ["tcdflow"]')
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    code = [path for name in ("tcdflow", "tests", "scripts") for path in (ROOT / name).rglob("*")]
+    code = [path for path in [*code, *(ROOT / "docs").glob("*.py")] if path.suffix in (".py", ".js", ".css", ".html")]
+    lines = {path.relative_to(ROOT).as_posix(): path.read_bytes().count(b"\n") for path in code}
+    assert len(lines) > 800
+    assert {path: count for path, count in lines.items() if count > 400} == {}, "one idea a file: split it"
 
 
 def test_both_containers_are_there() -> None:
