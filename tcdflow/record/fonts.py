@@ -72,12 +72,12 @@ def faces(text: str) -> tuple[Face, ...] | None:
         return (PILLOWS,)
     if not features.check("raqm") and any(map(_is_set, letters)):
         return None
-    whole = _found(letters)
+    whole = face_of(letters)
     if whole is not None and all(map(whole.has, letters)):
         return (whole,)
     found = [PILLOWS]
     while missing := frozenset(letter for letter in letters if not any(face.has(letter) for face in found)):
-        face = _found(missing) or _found(frozenset(min(missing)))
+        face = face_of(missing) or face_of(frozenset(min(missing)))
         if face is None or len(found) > _MOST_FACES or not any(map(face.has, missing)):
             return None
         found.append(face)
@@ -90,7 +90,7 @@ def _is_set(letter: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _found(letters: frozenset[str]) -> Face | None:
+def face_of(letters: frozenset[str]) -> Face | None:
     """Return the font that fontconfig proposes for letters; it may lack some of them. None if there is none."""
     command = shutil.which("fc-match")
     if command is None:

@@ -43,9 +43,17 @@ class Label:
             self.text = "".join(letter if PILLOWS.has(letter) else "?" for letter in self.text)
         self._faces = found or (PILLOWS,)
 
+    def parts(self, line: str) -> Iterator[tuple[Face, str]]:
+        """Yield the parts of a line, each with its font."""
+        if len(self._faces) == 1:
+            yield self._faces[0], line
+            return
+        for face, clusters in itertools.groupby(_clusters(line), key=lambda cluster: self._face(cluster[0])):
+            yield face, "".join(clusters)
+
     def length(self, line: str) -> float:
         """Return the width of a line in pixels."""
-        return sum(face.font(self.size).getlength(part) for face, part in self._parts(line))
+        return sum(face.font(self.size).getlength(part) for face, part in self.parts(line))
 
     def cut(self, width: float, text: str | None = None) -> str:
         """Return as much of the text as a width in pixels holds, with an ellipsis where that is not all."""
@@ -88,7 +96,7 @@ class Label:
 
     def draw(self, draw: ImageDraw.ImageDraw, x: float, y: float, line: str, fill: Colour) -> None:
         """Draw a line from ``x`` on, its middle at the height ``y``."""
-        parts = list(self._parts(line))
+        parts = list(self.parts(line))
         if len(parts) == 1:
             face, part = parts[0]
             draw.text((x, y), part, fill=fill, font=face.font(self.size), anchor="lm")
@@ -97,14 +105,6 @@ class Label:
             font = face.font(self.size)
             draw.text((x, y + 0.35 * self.size), part, fill=fill, font=font, anchor="ls")
             x += font.getlength(part)
-
-    def _parts(self, line: str) -> Iterator[tuple[Face, str]]:
-        """Yield the parts of a line, each with its font."""
-        if len(self._faces) == 1:
-            yield self._faces[0], line
-            return
-        for face, clusters in itertools.groupby(_clusters(line), key=lambda cluster: self._face(cluster[0])):
-            yield face, "".join(clusters)
 
     def _face(self, letter: str) -> Face:
         return next((face for face in self._faces if face.has(letter)), self._faces[0])

@@ -12,15 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tcdflow.files import scratch as module
-from tcdflow.files.scratch import PREFIX, scratch
+from tcdflow.files.scratch import PREFIX, remove_abandoned, scratch
 from tests.helpers import until
-
-
-@pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each call clear up as the first of a process does."""
-    monkeypatch.setattr(module, "_tidied", set())
 
 
 def left(parent: Path) -> list[str]:
@@ -56,11 +49,9 @@ def test_it_goes_at_the_end(tmp_path: Path) -> None:
 def test_that_of_a_killed_process_is_removed_and_no_other(tmp_path: Path) -> None:
     (tmp_path / ".partial-mine").mkdir()
     with another_process(tmp_path):
-        with scratch(tmp_path):
-            assert len(left(tmp_path)) == 3
-        (theirs,) = [name for name in left(tmp_path) if name.startswith(PREFIX)]
-    module._tidied.clear()
-    assert theirs in left(tmp_path)
+        remove_abandoned(tmp_path)
+        assert len(left(tmp_path)) == 2
+    assert len(left(tmp_path)) == 2
     with scratch(tmp_path):
         pass
     assert left(tmp_path) == [".partial-mine"]
@@ -83,7 +74,7 @@ def test_several_at_once_clear_up_nothing_of_each_other(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(50):
-            module._tidied.clear()
+            remove_abandoned(tmp_path)
             with scratch(tmp_path) as folder:
                 (folder / "x").write_text("x")
                 if left(folder) != ["x"]:

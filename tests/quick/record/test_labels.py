@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from tcdflow.record import fonts
-from tcdflow.record.fonts import PILLOWS, Face, faces
+from tcdflow.record.fonts import PILLOWS, Face, Font, face_of, faces
 from tcdflow.record.labels import ELLIPSIS, Label, clean
 
 LATIN = st.text(st.sampled_from("abc DEF.,0123456789"), max_size=120)
@@ -30,7 +29,7 @@ def nothing_known() -> Iterator[None]:
 
 def forget() -> None:
     faces.cache_clear()
-    fonts._found.cache_clear()
+    face_of.cache_clear()
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def no_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(ANY)
 def test_a_letter_without_a_font_is_never_drawn(text: str) -> None:
     label = Label(text, 16)
-    for face, part in label._parts(label.text):
+    for face, part in label.parts(label.text):
         assert all(face.has(letter) for letter in part)
     assert label.drawable or not set(label.text) - set("?") - {c for c in text if PILLOWS.has(c)} - {" "}
 
@@ -92,7 +91,7 @@ def test_one_font_for_all_of_a_text_is_preferred(monkeypatch: pytest.MonkeyPatch
 def test_a_text_of_several_scripts_has_a_font_for_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, "4e2d", "4e2d", "d55c")
     label = Label("fox 中한!", 16)
-    assert [part for _, part in label._parts(label.text)] == ["fox ", "中", "한", "!"]
+    assert [part for _, part in label.parts(label.text)] == ["fox ", "中", "한", "!"]
     assert label.length(label.text) == sum(label.length(part) for part in ("fox ", "中", "한", "!"))
 
 
@@ -125,13 +124,17 @@ def answering(monkeypatch: pytest.MonkeyPatch, *charsets: str) -> list[str]:
     """Have fontconfig answer with fonts of these letters, one after the other; return what it is asked."""
     asked: list[str] = []
     answers = itertools.count()
+    own = Face.font
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         asked.append(command[-1])
         number = next(answers)
         return subprocess.CompletedProcess(command, 0, f"/fonts/{number}.ttf\n0\n{charsets[number]}", "")
 
+    def pillows(face: Face, size: int) -> Font:
+        return own(PILLOWS, size)
+
     monkeypatch.setattr("shutil.which", lambda name: name)
     monkeypatch.setattr("subprocess.run", run)
-    monkeypatch.setattr(Face, "font", lambda face, size: fonts._font("", 0, size))
+    monkeypatch.setattr(Face, "font", pillows)
     return asked
