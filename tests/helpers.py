@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tcdflow.config.compose import Composer, Composition
+from tcdflow.config.compose import Composer
+from tcdflow.config.composition import Composition
 from tcdflow.config.run_output import RunOutput
 from tcdflow.engine.result import Result
 from tcdflow.errors import ConfigError, Problem

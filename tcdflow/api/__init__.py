@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tcdflow.config.compose import Composer, Composition
+    from tcdflow.config.compose import Composer
+    from tcdflow.config.composition import Composition
     from tcdflow.engine.result import Result
     from tcdflow.engine.sampler import Step
     from tcdflow.engine.warm import WarmEngine
@@ -101,24 +102,24 @@ def sweep(
         KeyboardInterrupt: if it was interrupted; the records say how far it is.
     """
     from tcdflow.api.watch import Bars, warn
-    from tcdflow.config.permission import permitted
     from tcdflow.config.plugins import drive
     from tcdflow.engine.interrupts import Interrupts
     from tcdflow.errors import ConfigError, Problem
-    from tcdflow.multirun import planned
     from tcdflow.multirun.launcher import Process
+    from tcdflow.multirun.planned import PlannedSweep
     from tcdflow.results.results import Results
     from tcdflow.text import counted
 
     composer, texts = _composer(overrides, config_dir)
-    by = drive(composer, permitted(texts)[1])
+    by = drive(composer, texts)
     if not by.planned:
         what = "is for the command line (tcdflow -m ...); tcdflow.load(DIRECTORY) then reads its results"
         raise ConfigError([Problem("tcdflow.sweep", what, str(by))])
     with Interrupts() as interrupts:
         bars = Bars(progress, interrupts.at_each(on_step))
         try:
-            done = planned.sweep(composer, texts, by, Process(_engine(), lambda: interrupts.came), bars)
+            sweep = PlannedSweep.prepare(composer, texts, by)
+            done = sweep.run(Process(_engine(), lambda: interrupts.came), bars)
         except KeyboardInterrupt:
             if bars.raised is None:
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -35,14 +35,22 @@ class Arguments(argparse.ArgumentParser):
             add_help=False,
         )
         self._added: list[argparse.Action] = []
+        self._known: dict[str, tuple[str, ...]] = {}
         self.add_argument(*HELP, action="store_true", help="show this help")
         self.examples = examples
         self.verb = verb
         self._argv: Sequence[str] = ()
 
-    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
-        """Add an argument, as :class:`argparse.ArgumentParser` does."""
+    def add_argument(self, *args: Any, known: Iterable[str] = (), **kwargs: Any) -> argparse.Action:
+        """Add an argument, as :class:`argparse.ArgumentParser` does.
+
+        Args:
+            *args: as there.
+            known: some of the values that it may have, for completion.
+            **kwargs: as there.
+        """
         self._added.append(action := super().add_argument(*args, **kwargs))
+        self._known[action.dest] = tuple(known)
         return action
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
@@ -66,9 +74,13 @@ class Arguments(argparse.ArgumentParser):
         what = f"{message}; see {self.prog} --help"
         raise ConfigError([Problem(flag or self.verb or "command line", what, nearest=near)])
 
-    def choices(self) -> list[str]:
-        """Return the words that its first argument may be, if they are fixed."""
-        return [word for action in self._added if not action.option_strings for word in action.choices or ()]
+    def choices(self) -> tuple[str, ...]:
+        """Return words that its arguments may be, flags aside."""
+        return tuple(word for action in self._added if not action.option_strings for word in self.values(action))
+
+    def values(self, action: argparse.Action) -> tuple[str, ...]:
+        """Return the values that an argument may have: all if they are fixed, else those that are known."""
+        return tuple(map(str, action.choices or ())) or self._known.get(action.dest, ())
 
     def flags(self) -> list[argparse.Action]:
         """Return the flags that its help shows."""

@@ -90,14 +90,22 @@ class _Line:
 
     def complete(self, word: str) -> Iterator[str]:
         """Yield the whole words that a word can become."""
-        flag = self.flags.get(self.before[-1]) if self.before else None
-        if flag is not None and flag.takes:
+        flag = self._flag()
+        if flag is not None and not (flag.several and word.startswith("-")):
             yield from _paths(word) if flag.place else _whole(flag.values, word)
         elif word.startswith("-"):
             yield from _whole(self.flags, word)
         else:
             for kind in self._kinds():
                 yield from _KINDS[kind](self, word)
+
+    def _flag(self) -> Word | None:
+        """Return the flag whose value stands here."""
+        places = [place for place, word in enumerate(self.before) if word.startswith("-")]
+        flag = self.flags.get(self.before[places[-1]]) if places else None
+        if flag is None or not flag.takes:
+            return None
+        return flag if flag.several or places[-1] == len(self.before) - 1 else None
 
     def _kinds(self) -> tuple[str, ...]:
         """Return the kinds of words that may stand here."""
@@ -111,7 +119,7 @@ class _Line:
         yield from _whole(VERBS, word)
 
     def choices(self, word: str) -> Iterator[str]:
-        yield from _whole(VERBS[self.verb].module.parser().choices(), word)
+        yield from _whole(self.known.choices[self.verb], word)
 
     def groups(self, word: str) -> Iterator[str]:
         yield from _whole(places.groups(*self.own), word)
@@ -135,8 +143,7 @@ class _Line:
         chosen = (*places.groups(*self.own), *self.known.plugins)
         yield from (f"{signs}{group}{ends}" for group in chosen if group.startswith(key))
         if word and not signs:  # a YAML that is run by its path
-            with suppress(OSError):
-                yield from (path for path in _paths(word) if _leads_to_yaml(path, word))
+            yield from (path for path in _paths(word) if _leads_to_yaml(path, word))
 
     def _names(self) -> Iterator[str]:
         """Yield the names of all keys, with the names of LoRAs and adapters filled in."""
@@ -222,8 +229,9 @@ def _listed(options: Sequence[str], value: str) -> Iterator[str]:
 
 
 def _paths(word: str) -> Iterator[str]:
-    """Yield files and directories; hidden ones once their dot is typed."""
+    """Yield files and directories; hidden ones once their dot is typed. There are none in what is no folder."""
     folder, slash, name = word.rpartition("/")
-    for entry in os.scandir(Path(f"{folder}{slash}" or ".").expanduser()):
-        if entry.name.startswith(name) and (name.startswith(".") or not entry.name.startswith(".")):
-            yield f"{folder}{slash}{entry.name}{'/' if entry.is_dir() else ' '}"
+    with suppress(OSError, RuntimeError):  # nobody has the home that a ~ names
+        for entry in os.scandir(Path(f"{folder}{slash}" or ".").expanduser()):
+            if entry.name.startswith(name) and (name.startswith(".") or not entry.name.startswith(".")):
+                yield f"{folder}{slash}{entry.name}{'/' if entry.is_dir() else ' '}"

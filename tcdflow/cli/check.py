@@ -6,25 +6,28 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tcdflow.cli import flags, preview
 from tcdflow.cli.arguments import Arguments
 from tcdflow.cli.described import lines
 from tcdflow.cli.warn import warn
 from tcdflow.config.axes import ends
-from tcdflow.config.compose import Composer, Composition
+from tcdflow.config.compose import Composer
+from tcdflow.config.composition import Composition
 from tcdflow.config.permission import permitted
-from tcdflow.config.plugins import BASIC, drive
+from tcdflow.config.plugins import drive
 from tcdflow.errors import ConfigError, RequestError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.resolve import fetch
-from tcdflow.multirun.hydra_sweep import HydraSweep
-from tcdflow.multirun.planned import directory_of
+from tcdflow.multirun.planned import PlannedSweep
+from tcdflow.multirun.prepare import prepare
 from tcdflow.record.key import effect
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
-from tcdflow.sweeps import planner
+
+if TYPE_CHECKING:
+    from tcdflow.multirun.hydra_sweep import HydraSweep
 
 EXAMPLES = (
     ('tcdflow check prompt="a red heart" sampling.steps=8', "show one run: settings, files, UNet calls, time"),
@@ -117,24 +120,21 @@ def _run(composition: Composition, look: _Looked) -> None:
 
 
 def _sweep(composer: Composer, overrides: Sequence[str], look: _Looked) -> None:
-    _, others = permitted(overrides)
-    by = drive(composer, others)
     try:
-        if by.sweeper == BASIC:
-            planned = planner.make(composer, overrides)
-            look.show(
-                preview.of_plan(planned.plan, str(directory_of(planned.plan))), planned.warnings, planned.artifacts
-            )
-            return
-        sweep = HydraSweep.prepare(composer, others, by)
+        sweep = prepare(composer, overrides)
+        sweep.check_here()
     except ConfigError as error:
         if all(effect(problem.key) == "files" for problem in error.problems):  # the cells are right, as far as is known
-            first = composer.compose(ends(composer, others)[0], of_sweep=True)
-            look.show(
-                {"kind": "sweep", "by": str(by), "first": preview.of_run(first)}, first.warnings, None, str(error)
-            )
+            by = str(drive(composer, overrides))
+            first = composer.compose(ends(composer, permitted(overrides)[1])[0], of_sweep=True)
+            look.show({"kind": "sweep", "by": by, "first": preview.of_run(first)}, first.warnings, None, str(error))
         raise
+    look.show(_of_sweep(sweep), sweep.warnings, sweep.artifacts)
+
+
+def _of_sweep(sweep: PlannedSweep | HydraSweep) -> dict[str, Any]:
+    if sweep.plan is not None:
+        return preview.of_plan(sweep.plan, str(sweep.directory))
     metric = ", ".join(sweep.metric) if sweep.metric is not None else None
     chosen = {"directory": str(sweep.directory), "metric": metric}
-    found = {"kind": "sweep", "by": str(by), **chosen, "first": preview.of_run(sweep.first)}
-    look.show(found, sweep.warnings, sweep.artifacts)
+    return {"kind": "sweep", "by": str(sweep.by), **chosen, "first": preview.of_run(sweep.first)}

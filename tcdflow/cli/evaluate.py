@@ -28,6 +28,8 @@ the numbers beside the images."""
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
+    from tcdflow.spec.features import FEATURES
+
     parser = Arguments("evaluate", _ABOUT, EXAMPLES)
     parser.add_argument("directories", nargs="*", type=Path, metavar="DIR", help="directory of a sweep, or of several")
     parser.add_argument(
@@ -40,6 +42,7 @@ def parser() -> Arguments:
     parser.add_argument(
         "--features",
         nargs="+",
+        known=FEATURES,
         metavar="NAME",
         help="what distances are computed on: efficientnet (the default), pixels, a vision model by hub id or folder",
     )

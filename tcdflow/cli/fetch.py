@@ -17,12 +17,12 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact, refuse_pickles
 from tcdflow.files.lock import lock
 from tcdflow.files.resolve import fetch
+from tcdflow.multirun.prepare import prepare
 from tcdflow.record.data import is_there
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
 from tcdflow.rerun.source import find, is_sweep
 from tcdflow.sweeps import plan as plans
-from tcdflow.sweeps import planner
 from tcdflow.sweeps.files import looked_up
 
 EXAMPLES = (
@@ -70,9 +70,9 @@ def _path(words: Sequence[str]) -> tuple[Path | None, list[str]]:
 
 def _composed(composer: Composer, overrides: Sequence[str], *, sweeping: bool) -> Iterable[Artifact]:
     if sweeping:
-        planned = planner.make(composer, overrides)
-        warn(planned.warnings)
-        return planned.artifacts
+        sweep = prepare(composer, overrides)
+        warn(sweep.warnings)
+        return sweep.artifacts
     composition = composer.compose(overrides)
     warn(composition.warnings)
     return Preparer()(Request.composed(composition)).files

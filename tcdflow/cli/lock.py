@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
@@ -18,11 +18,11 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.lock import LockedFile, lock
 from tcdflow.files.pins import Pins
+from tcdflow.multirun.prepare import prepare
 from tcdflow.record import lockfile
 from tcdflow.request.prepare import Preparer
-from tcdflow.request.request import Request, network_of
+from tcdflow.request.request import Request
 from tcdflow.spec.paths import at_home
-from tcdflow.sweeps import planner
 
 SUFFIX = ".lock.json"
 
@@ -50,32 +50,31 @@ def main(argv: Sequence[str]) -> int:
     """Write a lock file."""
     args = flags.read(parser(), argv)
     composer = flags.composer(args)
-    allow_pickle, overrides = permitted(args.overrides)
-    first = ends(composer, overrides)[0] if args.multirun else overrides
-    path = args.output or _place(composer, composer.load(first), overrides)
+    path = args.output or _place(composer, args.overrides, sweeping=args.multirun)
     known = () if args.update or not path.exists() else lockfile.read(path).files
     pins = Pins(known, holds=lambda role: False)  # what has changed is said below, with what to do
     if args.multirun:
-        planned = planner.make(composer, args.overrides, pins)
-        warn(planned.warnings)
-        artifacts: Iterable[Artifact] = planned.artifacts
+        sweep = prepare(composer, args.overrides, pins)
+        warn(sweep.warnings)
+        artifacts: Iterable[Artifact] = sweep.artifacts
     else:
-        composition = composer.compose(overrides)
+        composition = composer.compose(args.overrides)
         warn(composition.warnings)
-        network = network_of(overrides, fetch=args.fetch)
-        artifacts = Preparer()(Request(composition.spec, pins, allow_pickle=allow_pickle, network=network)).files
+        artifacts = Preparer()(Request.composed(composition, pins)).files
     lockfile.write(path, _added(known, lock(artifacts)))
     show_files(artifacts)
     print(path)
     return 0
 
 
-def _place(composer: Composer, config: DictConfig, overrides: Sequence[str]) -> Path:
+def _place(composer: Composer, overrides: Sequence[str], *, sweeping: bool) -> Path:
     """Return the file that the config names; else one beside a user's own experiment, or here.
 
     Raises:
         ConfigError: if a config file, which is untrusted, names a place that is not below the working directory.
     """
+    _, others = permitted(overrides)
+    config = composer.load(ends(composer, others)[0] if sweeping else others)
     if isinstance(named := OmegaConf.select(config, "lock"), str):
         path = at_home(named)
         by_hand = any(text.partition("=")[0].lstrip("+") == "lock" for text in overrides)

@@ -35,7 +35,9 @@ def parser() -> Arguments:
     )
     parser = Arguments("measure", about, EXAMPLES)
     parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="directory of runs")
-    parser.add_argument("metrics", nargs="*", metavar="METRIC", help="NAME, or NAME=MODEL: a hub id or folder")
+    parser.add_argument(
+        "metrics", nargs="*", known=image_metrics(), metavar="METRIC", help="NAME, or NAME=MODEL: a hub id or folder"
+    )
     parser.add_argument(
         "--against",
         nargs="+",

@@ -13,9 +13,7 @@ import yaml
 
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.made import tell
-from tcdflow.cli.warn import warn
-from tcdflow.config.compose import Composer
-from tcdflow.config.plugins import Drive
+from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.engine.result import Result
 from tcdflow.errors import RecordError
 from tcdflow.files.resolve import fetch
@@ -27,10 +25,11 @@ from tcdflow.text import counted, printable
 from tcdflow.tracking.follow import followed
 
 
-def multirun(composer: Composer, overrides: Sequence[str], by: Drive) -> int:
+def multirun(sweep: HydraSweep) -> int:
     """Run a sweep, and say what was found."""
     start = time.perf_counter()
-    sweep = HydraSweep.prepare(composer, overrides, by)
+    sweep.check_here()
+    tell_seeds(sweep.composer.seeds.drawn)
     warn(sweep.warnings)
     with DownloadBar() as download:
         fetch(sweep.artifacts, download.progress)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tcdflow.cli.files import absent_bytes, bytes_of
-from tcdflow.config.compose import Composition
+from tcdflow.config.composition import Composition
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.sizes import resolve_size
 from tcdflow.record.key import effect

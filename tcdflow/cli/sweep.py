@@ -14,13 +14,10 @@ from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.signals import interrupted
 from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.config.compose import Composer
-from tcdflow.config.permission import ALLOW_PICKLE, permitted
-from tcdflow.config.plugins import drive
-from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.resolve import Progress
-from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Process
-from tcdflow.multirun.planned import Finished
+from tcdflow.multirun.planned import Finished, PlannedSweep
+from tcdflow.multirun.prepare import prepare
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.sweeps import directory as sweeps
 from tcdflow.sweeps.outcome import Outcome
@@ -31,15 +28,12 @@ _SHOWN = 20
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     """Plan a sweep, freeze the plan, and run what is not done yet; or have Hydra's plug-ins drive it."""
-    allow_pickle, others = permitted(overrides)
-    by = drive(composer, others)
-    if not by.planned:
-        if allow_pickle:
-            raise ConfigError([Problem(ALLOW_PICKLE, f"is not supported with {by}, only in sweeps that tcdflow plans")])
-        from tcdflow.cli.multirun import multirun
+    prepared = prepare(composer, overrides)
+    if isinstance(prepared, PlannedSweep):
+        return report(prepared.run(process(), Terminal()))
+    from tcdflow.cli.multirun import multirun
 
-        return multirun(composer, overrides, by)
-    return report(planned.sweep(composer, overrides, by, process(), Terminal()))
+    return multirun(prepared)
 
 
 def process() -> Process:

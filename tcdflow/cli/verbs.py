@@ -57,6 +57,7 @@ class Verb:
 
 
 _OVERRIDES, _RUNS, _KEYS, _GROUPS, _VERBS = (("overrides",), ("runs",), ("keys",), ("groups",), ("verbs",))
+_CHOICE = ("choices",)
 _ROWS = (
     ("check", "[-m] [OVERRIDE ...]", "show what would run, and what is wrong; run nothing", _OVERRIDES, _OVERRIDES),
     ("fetch", "[OVERRIDE ... | PATH]", "download what a run or sweep needs", _RUNS + _OVERRIDES, _OVERRIDES),
@@ -66,11 +67,11 @@ _ROWS = (
     ("show", "PATH", "show what a run or image was made with; --yaml, --python write it", _RUNS, ()),
     ("distill", "[OVERRIDE ...]", "train a LoRA for few steps; --check shows what it takes", _OVERRIDES, _OVERRIDES),
     ("evaluate", "DIR ...", "compare what sweeps have made with a reference, by numbers", _RUNS, _RUNS),
-    ("measure", "DIR METRIC ...", "measure images: against prompts, or a reference such as more steps", _RUNS, ()),
+    ("measure", "DIR METRIC ...", "measure images: against prompts, or a reference such as more steps", _RUNS, _CHOICE),
     ("track", "DIR [OVERRIDE ...]", "hand what is done to a tracker: TensorBoard, MLflow, W&B", _RUNS, _OVERRIDES),
     ("gallery", "DIR ...", "write the page to look at runs and sweeps with", _RUNS, _RUNS),
     ("shell", "[FILE]", "run commands line by line, with the model loaded once", _RUNS, ()),
-    ("warm", "start | status | stop", "keep the model loaded between commands", ("choices",), ()),
+    ("warm", "start | status | stop", "keep the model loaded between commands", _CHOICE, ()),
     ("init", "DIR", "lay out a config directory with an experiment to begin with", _RUNS, ()),
     ("ls", "[GROUP | GROUP.]", "list groups, a group's presets or (with a dot) its keys", _GROUPS + _KEYS, _GROUPS),
     ("explain", "KEY", "show type, range, default and meaning of a key", _KEYS + _GROUPS + _VERBS, _KEYS),

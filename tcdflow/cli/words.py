@@ -1,6 +1,6 @@
 """What completion knows of verbs, flags and keys, cached between Tabs: collecting it takes half a second.
 
-The memory is as old as the newest file of the code that it was made from, else it is made again.
+The memory is made again once a file of our code has changed, or a plug-in of Hydra has come or gone.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from tcdflow._version import __version__
 from tcdflow.cli.verbs import VERBS
 from tcdflow.files.hashes import cache_dir
 
-_MADE_FROM = ("cli", "parts", "record", "spec", "sweep", "config")
+_PLUGINS = "hydra_plugins"
+"""The package that installed sweepers and launchers of Hydra share."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Word:
         values: some or all of its values.
         place: whether its value is a file or directory.
         takes: whether a value follows, as of every key.
+        several: whether more values may follow.
     """
 
     name: str
     values: tuple[str, ...] = ()
     place: bool = False
     takes: bool = True
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,13 @@ class Words:
         keys: every key of the configuration.
         flags: those of each verb, and of runs under the empty name.
         plugins: the options of Hydra's own groups that a user may choose from.
+        choices: words that the arguments of each verb may be.
     """
 
     keys: tuple[Word, ...]
     flags: dict[str, tuple[Word, ...]]
     plugins: dict[str, tuple[str, ...]]
+    choices: dict[str, tuple[str, ...]]
 
 
 def words() -> Words:
@@ -69,26 +76,34 @@ def words() -> Words:
 
 
 def _stamp() -> str:
-    """Return what changes with the code."""
-    package = Path(__file__).parent.parent
+    """Return what changes with the code, and with the plug-ins that are installed."""
     stats = [
         f"{entry.path} {entry.stat().st_mtime_ns}"
-        for name in _MADE_FROM
-        for folder, _, _ in os.walk(package / name)
+        for folder, _, _ in os.walk(Path(__file__).parent.parent)
         for entry in os.scandir(folder)
         if entry.name.endswith(".py")
     ]
-    return hashlib.sha256("\n".join([__version__, *sorted(stats)]).encode("utf-8", "replace")).hexdigest()[:32]
+    found = [__version__, *sorted(stats), *sorted(_plugins())]
+    return hashlib.sha256("\n".join(found).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _plugins() -> Iterator[str]:
+    """Yield the names of the installed plug-ins of Hydra, without importing any."""
+    spec = find_spec(_PLUGINS)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        with suppress(OSError):
+            yield from (path.name for path in Path(folder).iterdir())
 
 
 def _read(plain: Any) -> Words:
     def word(item: Any) -> Word:
-        return Word(item["name"], tuple(item["values"]), item["place"], item["takes"])
+        return Word(item["name"], tuple(item["values"]), item["place"], item["takes"], item["several"])
 
     return Words(
         tuple(map(word, plain["keys"])),
         {verb: tuple(map(word, flags)) for verb, flags in plain["flags"].items()},
         {group: tuple(names) for group, names in plain["plugins"].items()},
+        {verb: tuple(names) for verb, names in plain["choices"].items()},
     )
 
 
@@ -112,9 +127,10 @@ def _collect() -> Words:
             name: tuple(
                 Word(
                     option,
-                    tuple(map(str, action.choices or ())),
+                    parser.values(action),
                     action.metavar in ("DIR", "FILE"),
                     action.nargs != 0,
+                    action.nargs in ("+", "*"),
                 )
                 for action in parser.flags()
                 for option in action.option_strings
@@ -122,4 +138,5 @@ def _collect() -> Words:
             for name, parser in parsers.items()
         },
         {group: composer.options(group) for group in (LAUNCHER, SWEEPER)},
+        {name: parser.choices() for name, parser in parsers.items()},
     )

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from tcdflow.config import file_axis, prompt_axis
 from tcdflow.config.axis_warnings import displaced, split_at_commas
 from tcdflow.config.compose import Composer
-from tcdflow.config.overrides import FREE_TEXT, check, parse, quoted
+from tcdflow.config.overrides import FREE_TEXT, parse, quoted
 from tcdflow.config.permission import GROUP
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.free_text import place_of
@@ -147,6 +147,7 @@ def ends(composer: Composer, overrides: Sequence[str]) -> list[tuple[str, ...]]:
     Raises:
         ConfigError: with every override that cannot be read.
     """
+    overrides = [composer.seeds.override(text) for text in overrides]
     _refuse(composer, overrides)
     parsed = [_parsed(composer, text) for text in overrides]
     return [tuple(_end(override, text, number) for override, text in parsed) for number in (0, -1)]
@@ -166,7 +167,7 @@ def _end(override: Override, text: str, number: int) -> str:
 
 
 def _refuse(composer: Composer, overrides: Sequence[str]) -> None:
-    _, problems = check(overrides, options=composer.options, sweeping=True)
+    _, problems = composer.parsed(overrides, sweeping=True)
     if problems:
         raise ConfigError(problems)
 

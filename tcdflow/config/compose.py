@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from tcdflow.config.axis_warnings import not_swept
 from tcdflow.config.beside import lock_of, tracking_of
 from tcdflow.config.blame import blamed, missing
+from tcdflow.config.composition import Composition
 from tcdflow.config.draft import Draft
 from tcdflow.config.entries import explained
 from tcdflow.config.foreign import foreign
@@ -40,7 +41,6 @@ from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.spec.types import Settings
 from tcdflow.text import first_line, joined
 
@@ -54,37 +54,6 @@ _BESIDE = ("sweep", "lock", "tracker", GROUP)
 """Keys beside those of a run, which change nothing of it."""
 _SELECTORS = ("experiment",)
 """Groups that are packed into the whole config and have no field of their own."""
-
-
-@dataclass(frozen=True)
-class Composition:
-    """A composed run.
-
-    Attributes:
-        spec: what the run is.
-        overrides: as the user wrote them.
-        choices: the option chosen of each group, e.g. ``{"base": "emoji", "loras": ["tcd"]}``.
-        warnings: what composing it showed to be probably not meant; the spec's own are :func:`rules.warnings`.
-        config: Hydra's composed config, its own ``hydra`` node included.
-        sweep: what the config says of a sweep.
-        lock: lock file that pins its sources, if any.
-        tracking: what is told of it.
-        allow_pickle: whether the user lets pickled weights be read.
-        fetch: whether the user lets addresses be asked that files of others name.
-        personal: the personal defaults that it was composed with, if any.
-    """
-
-    spec: RunSpec
-    overrides: tuple[str, ...]
-    choices: dict[str, Any]
-    warnings: tuple[str, ...]
-    config: DictConfig = field(repr=False, compare=False)
-    sweep: SweepSpec = field(default_factory=SweepSpec)
-    lock: str | None = None
-    tracking: Tracking = UNTRACKED
-    allow_pickle: bool = False
-    fetch: bool = False
-    personal: PersonalDefaults | None = None
 
 
 class Composer:
@@ -159,8 +128,21 @@ class Composer:
 
     def hydra_texts(self, overrides: Sequence[str]) -> list[str]:
         """Return overrides as Hydra is to read them."""
-        parsed, _ = check(overrides, options=self.options)
+        parsed, _ = self.parsed(overrides)
         return [item.hydra_text for item in parsed if item.hydra_text]
+
+    def parsed(self, overrides: Sequence[str], *, sweeping: bool = False) -> tuple[list[ParsedOverride], list[Problem]]:
+        """Return the overrides that can be composed, with the seeds that they draw, and what is wrong with the others.
+
+        Args:
+            overrides: as the user wrote them.
+            sweeping: whether commas and ranges mean a sweep.
+
+        Raises:
+            ConfigError: if one draws no seed, or too many.
+        """
+        texts = [self.seeds.override(text) for text in overrides]
+        return check(texts, options=self.options, sweeping=sweeping)
 
     def compose(self, overrides: Sequence[str] = (), *, of_sweep: bool = False) -> Composition:
         """Compose, type and judge one run.
@@ -173,7 +155,7 @@ class Composer:
             ConfigError: with every violation found.
         """
         allow_pickle, others = permitted(overrides)
-        draft, problems = self.begun([self.seeds.override(text) for text in others])
+        draft, problems = self.begun(others)
         composition = self._composition(draft, overrides, problems, allow_pickle=allow_pickle)
         return composition if of_sweep else replace(composition, warnings=tuple(not_swept(draft.sweep)))
 
@@ -187,7 +169,7 @@ class Composer:
         Raises:
             ConfigError: with every violation found.
         """
-        parsed, problems = check(overrides, options=self.options)
+        parsed, problems = self.parsed(overrides)
         return self._composition(self._drafted(config, parsed, problems), overrides, problems)
 
     def draft(self, overrides: Sequence[str]) -> Draft:
@@ -207,7 +189,7 @@ class Composer:
         Raises:
             ConfigError: if Hydra cannot compose, or the settings of the sweep are wrong.
         """
-        parsed, problems = check(overrides, options=self.options)
+        parsed, problems = self.parsed(overrides)
         plain = OmegaConf.to_container(self.load(overrides), resolve=False)
         assert isinstance(plain, dict)
         sweep = self._sweep(plain.get("sweep"), parsed, problems)
@@ -221,7 +203,7 @@ class Composer:
         Raises:
             ConfigError: if Hydra cannot compose.
         """
-        parsed, problems = check(overrides, options=self.options, sweeping=sweeping)
+        parsed, problems = self.parsed(overrides, sweeping=sweeping)
         config = self._load(parsed, problems, RunMode.MULTIRUN if sweeping else RunMode.RUN)
         if problems or config is None:
             raise self.error(problems)
@@ -276,7 +258,7 @@ class Composer:
         Raises:
             ConfigError: if Hydra cannot compose.
         """
-        parsed, problems = check(overrides, options=self.options)
+        parsed, problems = self.parsed(overrides)
         config = self._load(parsed, problems)
         if config is None:
             raise self.error(problems)

@@ -1,4 +1,4 @@
-"""Entries of ``loras`` and ``adapters`` that a misspelt name, or one that is not chosen, has made anew."""
+"""Entries of ``loras``, ``embeddings`` and ``adapters`` made anew by a misspelt name, or by one that is not chosen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tcdflow.config.overrides import ParsedOverride
 from tcdflow.errors import Problem
 from tcdflow.spec.nearest import nearest
 
-_TELLING = {"loras": "source", "adapters": "kind"}
+_TELLING = {"loras": "source", "embeddings": "source", "adapters": "kind"}
 """The groups whose entries have names, and what no entry is without."""
 
 

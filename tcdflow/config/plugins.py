@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from hydra.core.override_parser.types import Sweep
 
 from tcdflow.config.compose import Composer
-from tcdflow.config.overrides import PLUGINS, ParsedOverride, check, parse
+from tcdflow.config.overrides import PLUGINS, ParsedOverride, parse
+from tcdflow.config.permission import permitted
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.nearest import nearest
 
@@ -42,10 +43,15 @@ class Drive:
 def drive(composer: Composer, overrides: Sequence[str]) -> Drive:
     """Return what overrides choose.
 
+    Args:
+        composer: of the sweep's cells.
+        overrides: as the user wrote them.
+
     Raises:
         ConfigError: if a plug-in is not there, or one of its settings.
     """
-    parsed, problems = check(overrides, options=composer.options, sweeping=True)
+    _, others = permitted(overrides)
+    parsed, problems = composer.parsed(others, sweeping=True)
     if problems:
         raise ConfigError(problems)
     chosen = {SWEEPER: BASIC, LAUNCHER: BASIC}

@@ -29,15 +29,22 @@ class RandomSeeds:
 
     drawn: list[int] = field(default_factory=list)
     _of_file: int | None = None
+    _told: dict[str, str] = field(default_factory=dict)
 
     def override(self, text: str) -> str:
         """Return an override with numbers in it: one for each ``random``, and N of them for ``random(N)``.
+
+        The same text has the same numbers, however often it is read.
 
         Raises:
             ConfigError: if it asks for none or too many.
         """
         found = _OVERRIDE.match(text)
-        return found[1] + _RANDOM.sub(lambda word: self._numbers(word, text), found[2]) if found else text
+        if found is None:
+            return text
+        if text not in self._told:
+            self._told[text] = found[1] + _RANDOM.sub(lambda word: self._numbers(word, text), found[2])
+        return self._told[text]
 
     @staticmethod
     def asked(text: str) -> bool:

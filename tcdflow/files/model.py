@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tcdflow.errors import SourceError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.finder import Finder
 from tcdflow.files.lock import LockedFile, lock
+from tcdflow.files.pins import FREE, Pins
 from tcdflow.files.resolve import Progress, fetch
 from tcdflow.files.source import parse
 
@@ -28,33 +29,39 @@ class NamedModel:
     files: tuple[LockedFile, ...]
 
 
-def find_model(role: str, word: str) -> Artifact:
+def find_model(role: str, word: str, pins: Pins = FREE) -> Artifact:
     """Find a model, of which files may have yet to be downloaded.
 
     Args:
         role: what it is for.
         word: ``owner/name[@revision]`` or a folder.
+        pins: what is known of it beforehand.
 
     Raises:
         SourceError: if there is no such model, or it has no safetensors weights.
+        ConfigError: naming each file that is not as pinned.
     """
-    artifact = Finder().model_folder(role, parse(word), False, None)
+    found = Finder().model_folder(role, pins.source(word), False, None)
+    artifact = replace(found, source=word)  # a lock names it so, and its commit has a place of its own
     if artifact.single:
         raise SourceError("is a weight file; a folder or repository with its config.json is needed")
+    if pins is not FREE:
+        pins.hold(lock([artifact]))
     return artifact
 
 
-def named_model(role: str, word: str, progress: Progress) -> NamedModel:
+def named_model(role: str, word: str, progress: Progress, pins: Pins = FREE) -> NamedModel:
     """Find a model, and download what this machine lacks of it.
 
     Args:
         role: what it is for.
         word: ``owner/name[@revision]`` or a folder.
         progress: of the download.
+        pins: what is known of it beforehand.
 
     Raises:
         SourceError: if there is no such model, or it has no safetensors weights.
-        ConfigError: if the download fails.
+        ConfigError: if the download fails, or naming each file that is not as pinned.
     """
-    (artifact,) = fetch([find_model(role, word)], progress)
+    (artifact,) = fetch([find_model(role, word, pins)], progress)
     return NamedModel(Path(parse(word).location).name, artifact, lock([artifact]))

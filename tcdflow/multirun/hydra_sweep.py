@@ -16,16 +16,20 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from tcdflow.config.axes import ends, spelled_out
-from tcdflow.config.compose import Composer, Composition
-from tcdflow.config.overrides import ParsedOverride, check, quoted
+from tcdflow.config.compose import Composer
+from tcdflow.config.composition import Composition
+from tcdflow.config.overrides import ParsedOverride, quoted
+from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.config.plugins import BASIC, Drive
 from tcdflow.engine.result import Result
 from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError, Problem, RunError, SourceError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.model import find_model
+from tcdflow.files.pins import Pins
 from tcdflow.files.resolver import problem
 from tcdflow.libraries.hydra import without_job_lines
+from tcdflow.multirun.launcher import Launcher
 from tcdflow.record.document import FILE_NAME
 from tcdflow.request.execute import execute
 from tcdflow.request.prepare import Preparer, prepare
@@ -36,6 +40,7 @@ from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweeps import planner
 from tcdflow.sweeps.metrics import asked, measure, objectives
+from tcdflow.sweeps.plan import Plan
 from tcdflow.text import any_of, first_line
 
 log = logging.getLogger(__name__)
@@ -74,13 +79,13 @@ class Task:
             prepared = prepare(Request.composed(composition))
             with opened(where, prepared) as run:
                 result = execute(prepared, run, engine())
-                measure(composition.sweep, run.record, result.images)
+                measure(composition.sweep, run.record, result.images, composition.lock)
         except Exception as error:
             log.error("the run failed", exc_info=error)
             # Whatever it was has to survive the way back from another process.
             raise RunError(f"{where}: {first_line(error)}") from error
         self.show(result)
-        values = objectives(composition.sweep, result.record)
+        values = objectives(composition.sweep, result.record, composition.lock)
         return values if len(values) > 1 else values[0] if values else None
 
 
@@ -90,55 +95,91 @@ class HydraSweep:
 
     Attributes:
         composer: of its jobs.
+        by: what drives it.
+        launcher: that was chosen.
         texts: overrides as Hydra is to read them.
         directory: of the sweep.
         metric: what is optimized, if anything is.
         warnings: what is probably not meant.
         first: a run with the first value of everything that varies.
-        artifacts: files of the runs that are known beforehand; what is absent is to be fetched before it runs.
+        artifacts: files of the runs that are known beforehand, and of metrics; what is absent is to be fetched before
+            it runs.
+        plan: of its cells, where all are known beforehand; its directory is another.
     """
 
     composer: Composer
+    by: Drive
+    launcher: Launcher
     texts: tuple[str, ...]
     directory: Path
     metric: tuple[str, ...] | None
     warnings: tuple[str, ...]
     first: Composition
     artifacts: tuple[Artifact, ...]
+    plan: Plan | None
 
     @classmethod
-    def prepare(cls, composer: Composer, overrides: Sequence[str], by: Drive) -> HydraSweep:
+    def prepare(cls, composer: Composer, overrides: Sequence[str], by: Drive, pins: Pins | None = None) -> HydraSweep:
         """Find out what is wrong with a sweep before anything is made.
+
+        Args:
+            composer: of its jobs.
+            overrides: as the user wrote them.
+            by: what drives it.
+            pins: what is known of the files, in the place of the lock file that the config names.
 
         Raises:
             ConfigError: if a cell that is known beforehand is wrong, or a setting of the sweep or its plug-ins.
         """
+        allow_pickle, others = permitted(overrides)
+        if allow_pickle:
+            raise ConfigError([Problem(ALLOW_PICKLE, f"is not supported with {by}, only in sweeps that tcdflow plans")])
+        overrides = [composer.seeds.override(text) for text in others]
+        launcher = Launcher.of(composer, overrides, by)
         hydra = composer.load(overrides, sweeping=True).hydra
         first, last = ends(composer, overrides)
         settings = composer.sweep_of(first)
         _check_settings(settings, hydra, by)
-        planned = planner.make(composer, overrides) if by.sweeper == BASIC else None  # all cells are known, or two
+        # All cells are known, or two.
+        planned = planner.make(composer, overrides, pins) if by.sweeper == BASIC else None
         composed = [composer.compose(texts, of_sweep=True) for texts in (first, last)]
-        jobs = [Preparer()(Request.composed(composition)) for composition in composed]
+        prepared = Preparer()
+        jobs = [prepared(Request.composed(composition, pins)) for composition in composed]
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
         artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]
-        artifacts = [*artifacts, *_scorers(settings)]
+        artifacts = [*artifacts, *_scorers(settings, jobs[0].request.pins)]
         directory = _directory(composed[0], settings)
-        written = [spelled_out(composer, text) for text in overrides]
-        parsed, _ = check(written, options=composer.options, sweeping=True)
-        chosen, _ = check(first, options=composer.options)
+        parsed, _ = composer.parsed([spelled_out(composer, text) for text in overrides], sweeping=True)
+        chosen, _ = composer.parsed(first)
         config = composer.load([item.text for item in chosen if item.is_group])
         texts = [_bare(item, config) for item in parsed if item.hydra_text and item.key != "hydra.sweep.dir"]
         texts.append(f"hydra.sweep.dir={quoted(str(directory))}")
         return cls(
             composer=composer,
+            by=by,
+            launcher=launcher,
             texts=tuple(texts),
             directory=directory,
             metric=settings.metric,
             warnings=tuple(dict.fromkeys([*warnings, *_aimless(settings, hydra, by, overrides)])),
             first=replace(composed[0], spec=jobs[0].spec),
             artifacts=tuple(dict.fromkeys(artifacts)),
+            plan=planned.plan if planned else None,
         )
+
+    def check_here(self) -> None:
+        """Find out whether it can run on this machine, in its directory: it never writes over runs that are there.
+
+        Raises:
+            ConfigError: if it cannot.
+        """
+        self.launcher.check_here()
+        if next(self.directory.rglob(FILE_NAME), None) is not None:
+            what = "holds runs already, and such a sweep cannot go on with them; choose another"
+            raise ConfigError([Problem("hydra.sweep.dir", what, str(self.directory))])
+        if any(_is_linked(path) for path in self.directory.rglob("*")):
+            what = "holds links, through which Hydra would write elsewhere; choose another"
+            raise ConfigError([Problem("hydra.sweep.dir", what, str(self.directory))])
 
     def run(self, show: Callable[[Result], None]) -> None:
         """Run it.
@@ -190,8 +231,12 @@ def _asked_metrics(settings: SweepSpec) -> dict[str, ImageMetric]:
     return {name: metric for name, metric in metrics.items() if isinstance(metric, ImageMetric)}
 
 
-def _scorers(settings: SweepSpec) -> Iterator[Artifact]:
+def _scorers(settings: SweepSpec, pins: Pins) -> Iterator[Artifact]:
     """Yield the models of metrics that jobs are measured with, which may have yet to be downloaded.
+
+    Args:
+        settings: of the sweep.
+        pins: that hold the files of its jobs.
 
     Raises:
         ConfigError: if one cannot be had.
@@ -201,7 +246,7 @@ def _scorers(settings: SweepSpec) -> Iterator[Artifact]:
         if source is None:
             continue
         try:
-            yield find_model(name, source)
+            yield find_model(name, source, pins)
         except SourceError as error:
             raise ConfigError([problem("sweep.scorer" if settings.scorer else "sweep.metric", source, error)]) from None
 
@@ -228,18 +273,11 @@ def _directions(hydra: DictConfig) -> list[str]:
 
 
 def _directory(composition: Composition, settings: SweepSpec) -> Path:
-    """Return where to: these sweeps cannot be gone on with, so that they never write over runs that are there."""
+    """Return where to: as given, else after the sweep's name, else where Hydra would."""
     chosen = any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in composition.overrides)
     named = settings.name is not None and not chosen
     text = f"outputs/sweeps/{settings.name}" if named else str(composition.config.hydra.sweep.dir)
-    directory = at_home(text)
-    if next(directory.rglob(FILE_NAME), None) is not None:
-        what = "holds runs already, and such a sweep cannot go on with them; choose another"
-        raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])
-    if any(_is_linked(path) for path in directory.rglob("*")):
-        what = "holds links, through which Hydra would write elsewhere; choose another"
-        raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])
-    return directory
+    return at_home(text)
 
 
 def _is_linked(path: Path) -> bool:

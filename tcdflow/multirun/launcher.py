@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from tcdflow.config.compose import Composer
-from tcdflow.config.overrides import check
+from tcdflow.config.permission import permitted
 from tcdflow.config.plugins import LAUNCHER, RAY, Drive, drive
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.problems import problems_of
@@ -65,10 +65,15 @@ class Launcher:
     def of(cls, composer: Composer, overrides: Sequence[str], by: Drive) -> Launcher:
         """Read what a sweep's overrides say.
 
+        Args:
+            composer: of the sweep's cells.
+            overrides: as the user wrote them.
+            by: what they choose.
+
         Raises:
-            ConfigError: if a setting is wrong, or nobody is at an address.
+            ConfigError: if a setting is wrong.
         """
-        parsed, _ = check(overrides, options=composer.options, sweeping=True)
+        parsed, _ = composer.parsed(permitted(overrides)[1], sweeping=True)
         words = tuple(item.text for item in parsed if item.key == LAUNCHER or item.key.startswith(f"{KEY}."))
         if by.launcher != RAY:
             return cls(words)
@@ -79,7 +84,6 @@ class Launcher:
             ray = RaySettings.model_validate(settings)
         except ValidationError as error:
             raise ConfigError(problems_of(error, RaySettings, lambda key: None, under=KEY)) from None
-        check_address(ray)
         return cls(words, ray)
 
     @classmethod
@@ -99,6 +103,15 @@ class Launcher:
             what = "a plan is made already; only hydra/launcher=basic or ray and its settings can be chosen"
             raise ConfigError([Problem("resume", what, text) for text in others or words])
         return launcher
+
+    def check_here(self) -> None:
+        """Find out whether the cluster can be had from this machine.
+
+        Raises:
+            ConfigError: if nobody is at its address.
+        """
+        if self.ray is not None:
+            check_address(self.ray)
 
     def runner(self, plan: Plan, directory: Path, process: Process, on_step: Step) -> Running:
         """Return what makes the cells."""

@@ -14,7 +14,8 @@ from tcdflow.config.overrides import parse
 from tcdflow.config.permission import permitted
 from tcdflow.config.plugins import Drive
 from tcdflow.errors import OutputError
-from tcdflow.files.artifact import refuse_pickles
+from tcdflow.files.artifact import Artifact, refuse_pickles
+from tcdflow.files.pins import Pins
 from tcdflow.files.resolve import fetch as fetch_files
 from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.watcher import Watcher
@@ -56,35 +57,89 @@ class Finished:
     seconds: float
 
 
-def sweep(composer: Composer, overrides: Sequence[str], by: Drive, process: Process, watcher: Watcher) -> Finished:
-    """Plan a sweep, freeze the plan, and run what is not done yet.
+@dataclass(frozen=True)
+class PlannedSweep:
+    """A sweep that tcdflow plans, right as far as can be said beforehand. Use :meth:`prepare`.
 
-    Args:
+    Attributes:
         composer: of its cells.
-        overrides: as the user wrote them.
-        by: what drives it; planned by tcdflow.
-        process: that it runs in.
-        watcher: is told of it.
-
-    Raises:
-        RequestError: if the request is wrong; nothing was made.
-        RunError: if the sweep as a whole cannot go on. A cell that fails stops nothing, unless the plan says so.
+        plan: of them.
+        directory: of the sweep.
+        launcher: runs the cells.
+        warnings: what is probably not meant.
+        artifacts: files of all cells; what is absent is to be fetched before it runs.
+        tracking: what is told of it.
+        allow_pickle: whether pickled weights may be read.
     """
-    allow_pickle, others = permitted(overrides)
-    launcher = Launcher.of(composer, others, by)
-    planned = planner.make(composer, overrides)
-    watcher.drawn(composer.seeds.drawn)
-    watcher.warn(planned.warnings)
-    with watcher.download() as progress:
-        fetch_files(planned.artifacts, progress)
-    directory = directory_of(planned.plan)
-    with sweeps.alone(directory):
-        plan = sweeps.freeze(directory, planned.plan)
-        # One that was there names files of its own.
-        allowed = plan.allowing(pickles=allow_pickle, fetch=composer.fetch or plan.files == planned.plan.files)
-        remember(directory, planned.tracking)
-        running = _Running(allowed, directory, launcher, watcher, planned.tracking)
-        return running.run(process, retry_failed=False, warned=planned.warnings)
+
+    composer: Composer
+    plan: Plan
+    directory: Path
+    launcher: Launcher
+    warnings: tuple[str, ...]
+    artifacts: tuple[Artifact, ...]
+    tracking: Tracking
+    allow_pickle: bool
+
+    @classmethod
+    def prepare(cls, composer: Composer, overrides: Sequence[str], by: Drive, pins: Pins | None = None) -> PlannedSweep:
+        """Plan a sweep, before anything is made.
+
+        Args:
+            composer: of its cells.
+            overrides: as the user wrote them.
+            by: what drives it; planned by tcdflow.
+            pins: what is known of the files, in the place of the lock file that the config names.
+
+        Raises:
+            RequestError: if the request is wrong.
+        """
+        launcher = Launcher.of(composer, overrides, by)
+        planned = planner.make(composer, overrides, pins)
+        return cls(
+            composer,
+            planned.plan,
+            directory_of(planned.plan),
+            launcher,
+            tuple(planned.warnings),
+            tuple(planned.artifacts),
+            planned.tracking,
+            permitted(overrides)[0],
+        )
+
+    def check_here(self) -> None:
+        """Find out whether it can run on this machine, in its directory.
+
+        Raises:
+            RequestError: if it cannot.
+        """
+        self.launcher.check_here()
+        sweeps.frozen(self.directory, self.plan)
+
+    def run(self, process: Process, watcher: Watcher) -> Finished:
+        """Freeze the plan, and run what is not done yet.
+
+        Args:
+            process: that it runs in.
+            watcher: is told of it.
+
+        Raises:
+            RequestError: if it cannot run here; nothing was made.
+            RunError: if the sweep as a whole cannot go on. A cell that fails stops nothing, unless the plan says so.
+        """
+        self.launcher.check_here()
+        watcher.drawn(self.composer.seeds.drawn)
+        watcher.warn(self.warnings)
+        with watcher.download() as progress:
+            fetch_files(self.artifacts, progress)
+        with sweeps.alone(self.directory):
+            plan = sweeps.freeze(self.directory, self.plan)
+            # One that was there names files of its own.
+            fetch = self.composer.fetch or plan.files == self.plan.files
+            allowed = plan.allowing(pickles=self.allow_pickle, fetch=fetch)
+            remember(self.directory, self.tracking)
+            running = _Running(allowed, self.directory, self.launcher, watcher, self.tracking)
+            return running.run(process, retry_failed=False, warned=self.warnings)
 
 
 def resume(
@@ -112,6 +167,7 @@ def resume(
         RequestError: if there is no plan, or its files are not what they were.
         RunError: as of :func:`sweep`.
     """
+    launcher.check_here()
     plan = plans.read(directory)
     refuse_pickles([] if pickles else [files.artifact() for files in plan.files])
     with sweeps.alone(directory):
@@ -122,8 +178,8 @@ def resume(
 
 def directory_of(plan: Plan) -> Path:
     """Return the directory of a sweep: as given, else one named after the sweep, the same for the same words."""
-    overrides = [parse(text, sweeping=True) for text in plan.overrides]
-    listed = [str(override.value()) for override in overrides if override.key_or_group == "hydra.sweep.dir"]
+    given = [text for text in plan.overrides if text.partition("=")[0].lstrip("+") == "hydra.sweep.dir"]
+    listed = [str(parse(text, sweeping=True).value()) for text in given]
     return at_home(listed[-1]) if listed else Path("outputs") / "sweeps" / plan.name
 
 

@@ -20,7 +20,7 @@ from tcdflow.spec.batch import Batch
 from tcdflow.spec.model import RunSpec
 
 if TYPE_CHECKING:
-    from tcdflow.config.compose import Composition
+    from tcdflow.config.composition import Composition
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,19 @@ class Request:
     batch: Batch | None = None
 
     @classmethod
-    def composed(cls, composition: Composition) -> Request:
+    def composed(cls, composition: Composition, pins: Pins | None = None) -> Request:
         """Return the request that overrides were composed to.
+
+        Args:
+            composition: of the overrides.
+            pins: what is known of its files, in the place of the lock file that the config names.
 
         Raises:
             ConfigError: if the lock file that they name cannot be read.
         """
         return cls(
             composition.spec,
-            lockfile.pins(composition.lock),
+            lockfile.pins(composition.lock) if pins is None else pins,
             allow_pickle=composition.allow_pickle,
             network=network_of(composition.overrides, fetch=composition.fetch),
             overrides=composition.overrides,

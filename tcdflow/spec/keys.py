@@ -165,18 +165,20 @@ def _range(options: list[Schema]) -> str:
 
 
 def _bounds(option: Schema) -> str:
-    low, above, high = (option.get(name) for name in ("minimum", "exclusiveMinimum", "maximum"))
-    most = _number(high)
-    if above is not None:
-        return f"above {_number(above)}" + (f", at most {most}" if most else "")
-    if low is None:
-        return f"at most {most}" if most else ""
-    return f"{_number(low)} to {most}" if most else f"at least {_number(low)}"
+    if "minimum" in option and "maximum" in option:
+        return f"{_number(option['minimum'])} to {_number(option['maximum'])}"
+    return ", ".join(f"{words} {_number(option[name])}" for name, words in _ENDS.items() if name in option)
+
+
+_ENDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
 
 
 def _number(value: Any) -> str:
-    if value is None:
-        return ""
     return "2^63 - 1" if value == 2**63 - 1 else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -73,7 +73,7 @@ def _problem(
             key, f"must be one of {', '.join(allowed)}", str(value), origin(key), nearest(str(value), allowed)
         )
     shown = "" if value is None else value if isinstance(value, str | int | float | bool) else repr(value)
-    if kind in ("greater_than_equal", "less_than_equal", "greater_than") and (bounds := _bounds(field)):
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than") and (bounds := _bounds(field)):
         return Problem(key, bounds, shown, origin(key))
     shown = shown if value is not None else "null"
     return Problem(key, _describe(item), shown, origin(key), near, kind="no mapping" if kind in _MAPPINGS else None)
@@ -116,14 +116,16 @@ def _inside(model: type[Settings], name: str) -> str | None:
 
 def _bounds(field: FieldInfo | None) -> str | None:
     """Say the whole range of a number that missed one end of it."""
-    low = high = None
-    above = "at least"
-    for constraint in field.metadata if field else ():
-        low = getattr(constraint, "ge", low)
-        if getattr(constraint, "gt", None) is not None:
-            low, above = constraint.gt, "above"
-        high = getattr(constraint, "le", high)
-    return f"must be {above} {low:g} and at most {high:g}" if low is not None and high is not None else None
+    found = [
+        f"{words} {bound:g}"
+        for name, words in _ENDS.items()
+        for constraint in (field.metadata if field else ())
+        if (bound := getattr(constraint, name, None)) is not None
+    ]
+    return f"must be {' and '.join(found)}" if len(found) == 2 else None
+
+
+_ENDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def _describe(item: dict[str, Any]) -> str:

@@ -43,9 +43,21 @@ def freeze(directory: Path, plan: Plan) -> Plan:
     Raises:
         ConfigError: if there is another plan, with the difference.
     """
-    if not (directory / plans.FILE_NAME).exists():
+    there = frozen(directory, plan)
+    if there is None:
         plan.write(directory)
         return plan
+    return there
+
+
+def frozen(directory: Path, plan: Plan) -> Plan | None:
+    """Return the plan that is there, which makes the same cells; None if there is none.
+
+    Raises:
+        ConfigError: if there is another plan, with the difference.
+    """
+    if not (directory / plans.FILE_NAME).exists():
+        return None
     there = plans.read(directory)
     difference = there.difference(plan)
     if difference:

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from PIL import Image
 
+from tcdflow.record import lockfile
 from tcdflow.record.document import Record
 from tcdflow.spec.metrics import METRICS, ExecutionMetric, ImageMetric, Scorer, Subject, metric_of, recorded_metrics
 from tcdflow.spec.sweep import SweepSpec
@@ -35,31 +36,33 @@ def asked(settings: SweepSpec) -> dict[str, str]:
     return words
 
 
-def measure(settings: SweepSpec, record: Record, images: Sequence[Image.Image]) -> None:
+def measure(settings: SweepSpec, record: Record, images: Sequence[Image.Image], pinned: str | None = None) -> None:
     """Put the metrics of a run into its record: those that each keeps, and those of ``sweep.metric`` with their models.
 
     Args:
         settings: of the sweep.
         record: of the run.
         images: of the run, in the order of their seeds; of animations the first frames.
+        pinned: lock file that the models are held to, if any.
 
     Raises:
-        RequestError: if a model cannot be loaded.
+        RequestError: if a model is not as pinned, or cannot be loaded.
         RunError: if it gives no numbers.
     """
     metrics = measured(record, images)
     for word in asked(settings).values():
-        chosen, scorer = _loaded(word)
+        chosen, scorer = _loaded(word, pinned)
         metrics[chosen.column] = round(fmean(scorer(_subjects(record, images))), chosen.metric.digits)
         files = {file.file: file.sha256 for file in chosen.files}
         record.execution.setdefault("scorers", {})[chosen.column] = {"source": chosen.source, "files": files}
     record.execution["metrics"] = metrics
 
 
-def objectives(settings: SweepSpec, record: Record) -> list[float]:
-    """Return the numbers of a finished run that a sweeper asks for."""
+def objectives(settings: SweepSpec, record: Record, pinned: str | None = None) -> list[float]:
+    """Return the numbers of a finished run that a sweeper asks for, as :func:`measure` has put them there."""
     words = asked(settings)
-    return [value(_loaded(words[name])[0].column if name in words else name, record) for name in settings.metric or ()]
+    columns = {name: _loaded(word, pinned)[0].column for name, word in words.items()}
+    return [value(columns.get(name, name), record) for name in settings.metric or ()]
 
 
 def value(column: str, record: Record) -> float:
@@ -71,9 +74,9 @@ def value(column: str, record: Record) -> float:
 
 
 @cache
-def _loaded(word: str) -> tuple[Chosen, Scorer]:
+def _loaded(word: str, pinned: str | None) -> tuple[Chosen, Scorer]:
     """Return a metric with its model, which stays loaded from one job to the next."""
-    (chosen,) = choose([word], lambda done, total: None, "sweep.metric")
+    (chosen,) = choose([word], lambda done, total: None, "sweep.metric", lockfile.pins(pinned))
     return chosen, chosen.load()
 
 

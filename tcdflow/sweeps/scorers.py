@@ -11,6 +11,7 @@ from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.model import named_model
 from tcdflow.files.opened import opened
+from tcdflow.files.pins import FREE, Pins
 from tcdflow.files.resolve import Progress
 from tcdflow.files.resolver import problem
 from tcdflow.spec.metrics import METRICS, ImageMetric, Scorer
@@ -64,22 +65,23 @@ class Chosen:
             return self.metric.load(next(iter(there)).path)
 
 
-def choose(words: Sequence[str], progress: Progress, key: str = KEY) -> list[Chosen]:
+def choose(words: Sequence[str], progress: Progress, key: str = KEY, pins: Pins = FREE) -> list[Chosen]:
     """Return metrics by their names, ``psnr``, or with a model, ``clip=MODEL``, which is downloaded.
 
     Args:
         words: what was asked for.
         progress: of downloads.
         key: what named them, for messages.
+        pins: what is known of the models' files beforehand.
 
     Raises:
-        ConfigError: naming each that is wrong.
+        ConfigError: naming each that is wrong, or each file that is not as pinned.
     """
     found: dict[str, Chosen] = {}
     problems: list[Problem] = []
     for word, metric in known_metrics(words, key).items():
         try:
-            one = _with_model(word, metric, progress)
+            one = _with_model(word, metric, progress, pins)
         except SourceError as error:
             source = word.partition("=")[2] or metric.model or ""
             hint = f"; {word}=FOLDER takes one that is here" if "=" not in word else ""
@@ -140,11 +142,11 @@ def _metric(word: str) -> ImageMetric:
     return metric
 
 
-def _with_model(word: str, metric: ImageMetric, progress: Progress) -> Chosen:
+def _with_model(word: str, metric: ImageMetric, progress: Progress, pins: Pins) -> Chosen:
     name, _, given = word.partition("=")
     source = given or metric.model
     if source is None:
         return Chosen(name, metric)
-    model = named_model(name, source, progress)
+    model = named_model(name, source, progress, pins)
     column = name if source == metric.model else f"{name}_{model.name}"
     return Chosen(column, metric, source, model.artifact, model.files)

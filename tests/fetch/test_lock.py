@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tcdflow.record import document, lockfile
 from tests.fetch.conftest import LORA, WORDS, Tcdflow, cached
 from tests.helpers import Write, left_behind
 from tests.hub import StandInHub
-from tests.quick.files.fakes import lora, needed, pipeline, spec
+from tests.quick.files.fakes import lora, needed, pipeline, spec, weights
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 HELD = [*WORDS, "lock=tcdflow.lock.json"]
@@ -116,6 +117,34 @@ def test_of_a_sweep_all_cells(repositories: StandInHub, tcd: Tcdflow) -> None:
     moved(repositories)
     assert tcd("fetch", *swept, "lock=both.json").status == 0
     assert tcd("fetch", *WORDS, "lock=both.json").status == 0
+
+
+class TestSweeper:
+    """A sweep whose cells a sweeper chooses, by a metric that has a model."""
+
+    SWEPT = ("-m", "hydra/sweeper=optuna", "sweep.metric=clip", "sweep.scorer=o/clip", "sampling.eta=interval(0,1)")
+
+    @pytest.fixture
+    def clip(self, hub: StandInHub) -> str:
+        return hub.add("o/clip", {"config.json": b"{}", "model.safetensors": weights()}).refs["main"]
+
+    def test_the_model_is_fetched(self, clip: str, tcd: Tcdflow) -> None:
+        said = tcd("check", *self.SWEPT)
+        (line,) = [line for line in said.out.splitlines() if line.startswith("to fetch")]
+        assert tcd(*shlex.split(line.partition("tcdflow ")[2])).status == 0
+        assert cached()["o/clip/model.safetensors"] == weights()
+        assert f": o/clip at {clip}\n" in tcd("check", *self.SWEPT, offline=True).out
+
+    def test_the_model_is_locked(self, clip: str, hub: StandInHub, tcd: Tcdflow) -> None:
+        assert tcd("lock", "base=emoji", "--output", "without.json").status == 0
+        assert tcd("lock", *self.SWEPT).status == 0
+        assert ("o/clip", clip) in commits("tcdflow.lock.json")
+        hub.repos["o/clip"].commit({"config.json": b"{}", "model.safetensors": weights(2)})
+        for verb in ("check", "fetch", "lock"):
+            said = tcd(verb, *self.SWEPT, "lock=tcdflow.lock.json")
+            assert (said.status, f": o/clip at {clip}\n" in said.out) == (0, True), said.err
+        said = tcd("check", *self.SWEPT, "lock=without.json")
+        assert (said.status, "'o/clip': is not in without.json" in said.err) == (2, True)
 
 
 @pytest.mark.parametrize("locked", [("",), (".fp16",), ("", ".fp16")])

@@ -14,6 +14,7 @@ import pytest
 from tcdflow.config.plugins import Drive
 from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Launcher, Process
+from tcdflow.multirun.planned import PlannedSweep
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.record import document
 from tcdflow.tracking import follow
@@ -57,7 +58,7 @@ def run(sweep: Sweep, *overrides: str) -> list[str]:
     """Run a sweep as the command line does, and return its warnings."""
     watcher = Warned()
     words = (*AXES, *overrides, f"hydra.sweep.dir={sweep.directory}")
-    planned.sweep(sweep.composer, words, Drive(), Process(sweep.engine), watcher)
+    PlannedSweep.prepare(sweep.composer, words, Drive()).run(Process(sweep.engine), watcher)
     return watcher.warnings
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tcdflow.cli import candidates
+from tcdflow.cli import candidates, words
 from tcdflow.cli.candidates import at_cursor
 from tcdflow.cli.main import dispatch
 from tcdflow.cli.verbs import VERBS
@@ -82,6 +82,12 @@ class TestWhat:
             ("explain che", ["check "]),
             ("schema lo", ["loras "]),
             ("help re", ["rerun ", "resume "]),
+            ("fetch hydra/la", ["hydra/launcher="]),
+            ("measure outputs/sweeps ps", ["psnr "]),
+            ("measure outputs/sweeps psnr ss", ["ssim "]),
+            ("evaluate outputs/sweeps --features pi", ["pixels "]),
+            ("evaluate outputs/sweeps --features pixels eff", ["efficientnet "]),
+            ("evaluate outputs/sweeps --features pixels --ou", ["--output "]),
             ("check 'prompt=a fox' base=sd2", ["base=sd21_base "]),
         ],
     )
@@ -111,6 +117,8 @@ class TestWhat:
         assert offered("hydra.run.dir=out") == ["hydra.run.dir=outputs/"]
         assert offered("--config-dir ou") == ["outputs/"]
         assert offered("rerun outputs sampling.ste") == ["sampling.steps="]
+        assert offered("fetch task.image=outputs/") == ["task.image=outputs/eta=0.3/"]
+        assert offered("fetch ~nobody-has-it/") == offered("check nowhere/") == []
         assert at_cursor("tcdflow rerun outputs/eta=0.3/a", BREAKS, escaped=True) == ["0.3/a\\ b.png "]
 
     @pytest.mark.parametrize("line", ["", "tcdflow", "tcdflow \\", "tcdflow 'a", "tcdflow rerun nowhere/", "x y z = '"])
@@ -153,6 +161,23 @@ class TestMemory:
         (memory,) = cache.iterdir()
         memory.write_text(text)
         assert offered("sampling.") == first
+
+    def test_it_is_made_again_once_code_or_a_plugin_changes(
+        self, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        code = tmp_path / "package/sweeps/settings.py"
+        plugin = tmp_path / "site/hydra_plugins/another.py"
+        for path in (code, plugin, tmp_path / "package/cli/words.py"):
+            path.parent.mkdir(parents=True)
+        monkeypatch.setattr(words, "__file__", str(tmp_path / "package/cli/words.py"))
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+        seen = []
+        for new in (None, code, plugin):
+            if new is not None:
+                new.touch()
+            offered("sampling.")
+            seen += [path.name for path in cache.iterdir()]
+        assert len(set(seen)) == len(seen) == 3
 
     def test_not_writable(self, cache: Path) -> None:
         cache.parent.mkdir()

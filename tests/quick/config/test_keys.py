@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field
 
 from tcdflow.config.places import conf_dir
+from tcdflow.spec.distill import DistillSpec
 from tcdflow.spec.keys import Key, keys
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.registry import NameOf, OneOf, Registry
@@ -56,6 +57,10 @@ class TestOne:
 
     def test_a_number_above_another(self) -> None:
         assert named("lora_stack.merge.density").range == "above 0, at most 1"
+
+    def test_a_number_below_another(self) -> None:
+        (key,) = [key for key in keys(DistillSpec) if key.name == "distill.ema"]
+        assert key.range == "above 0, below 1"
 
     def test_a_number_that_may_be_null(self) -> None:
         key = named("sampling.width")

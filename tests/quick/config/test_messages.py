@@ -47,6 +47,14 @@ MISTAKES = [
             nearest="canny",
         ),
     ),
+    (
+        "embeddings.easynegativ.token=bad",
+        Problem(
+            "embeddings.easynegativ",
+            "has no source, since it is not chosen: 'embeddings=[easynegative]' takes it from its preset",
+            nearest="easynegative",
+        ),
+    ),
     ("sampling.eta=1.5", Problem("sampling.eta", "must be at least 0 and at most 1", 1.5)),
     ("sampling.eta=-0.1", Problem("sampling.eta", "must be at least 0 and at most 1", -0.1)),
     ("sampling.eta=nan", Problem("sampling.eta", "must be a finite number", float("nan"))),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import pytest
 
 from tcdflow import embedded
 from tcdflow.config.compose import Composer
-from tcdflow.parts.tasks.image_to_image import ImageToImage
 from tcdflow.spec import rules
 from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tests.helpers import part, prepared, problems
@@ -181,13 +179,13 @@ def test_a_second_adapter_that_animates_needs_no_motion_adapter(composer: Compos
         assert composer.compose(waves).spec.pipeline == Waves.pipelines["sd", "animation"]
 
 
-def test_the_least_strength_that_is_named_leaves_a_step() -> None:
-    refused = ImageToImage(name="image_to_image", image="a.png", strength=0.0009)
+def test_the_strength_that_a_message_names_is_taken(composer: Composer) -> None:
+    spec = composer.compose(["task=image_to_image", IMAGE]).spec
     for steps in range(1, 1001):
-        run: Any = SimpleNamespace(sampling=SimpleNamespace(steps=steps))
-        (problem,) = refused.problems(run)
-        least = float(problem.what.rpartition(" ")[2])
-        assert refused.model_copy(update={"strength": least}).effective_steps(steps) == 1
+        few = spec.model_copy(update={"sampling": spec.sampling.model_copy(update={"steps": steps})})
+        (problem,) = spec.task.model_copy(update={"strength": 1e-6}).problems(few)
+        named = float(problem.what.rpartition(" ")[2])
+        assert not list(spec.task.model_copy(update={"strength": named}).problems(few)), problem.what
 
 
 def test_strength_decides_how_many_steps_are_run(composer: Composer) -> None:

@@ -54,6 +54,7 @@ def test_a_number_is_a_range_of_guidance(distiller: DistillComposer) -> None:
         ("distill.stpes=3", "distill.stpes: unknown key; did you mean 'steps'? [distill.stpes=3]"),
         ("distill.rank=0", "distill.rank = 0: must be at least 1 and at most 1024"),
         ("distill.alpha=0", "distill.alpha = 0: must be above 0"),
+        ("distill.ema=1", "distill.ema = 1: must be above 0 and below 1"),
         ("distill.guidance=[9,3]", "must begin with the smaller number"),
         ("distill.guidance=[1,2,3]", "a number, or a list of the least and the greatest such as [3,15]"),
         ("distill.grid=60", "must divide the 1000 training timesteps, as 50 does; samplers use 50"),

@@ -18,8 +18,8 @@ from tcdflow.gallery import live, thumbnails
 from tcdflow.gallery import write as writing
 from tcdflow.gallery.live import LivePage
 from tcdflow.gallery.write import INDEX, Writer, gallery
-from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Process
+from tcdflow.multirun.planned import Finished, PlannedSweep
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweeps.outcome import Outcome
@@ -45,10 +45,10 @@ class Hearing(Watcher):
         self._look()
 
 
-def run(sweep: Sweep, *overrides: str, watcher: Watcher | None = None) -> planned.Finished:
+def run(sweep: Sweep, *overrides: str, watcher: Watcher | None = None) -> Finished:
     given = (*overrides, f"hydra.sweep.dir={sweep.directory}")
-    by = drive(sweep.composer, given)
-    return planned.sweep(sweep.composer, given, by, Process(sweep.engine), watcher or Hearing())
+    prepared = PlannedSweep.prepare(sweep.composer, given, drive(sweep.composer, given))
+    return prepared.run(Process(sweep.engine), watcher or Hearing())
 
 
 def test_a_sweep_ends_with_its_page(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,118 @@
+"""A sweep is prepared in one way: what one of check, fetch, lock and the run says of it, the others say too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tcdflow.cli.main import dispatch
+from tcdflow.config.compose import Composer
+from tcdflow.config.plugins import drive
+from tcdflow.errors import ConfigError
+from tcdflow.files.pins import Pins
+from tcdflow.multirun.planned import PlannedSweep
+from tcdflow.multirun.prepare import prepare
+from tcdflow.record import lockfile
+from tcdflow.record.document import Record
+from tcdflow.spec.sweep import SweepSpec
+from tcdflow.sweeps.metrics import measure
+from tcdflow.sweeps.scorers import choose
+from tests.quick.files.fakes import weights
+
+OPTUNA = ("hydra/sweeper=optuna", "sweep.metric=seconds", "sampling.eta=interval(0,1)")
+JOBLIB = ("hydra/launcher=joblib", "sampling.eta=0,1")
+RAY = ("hydra/launcher=ray", "sampling.eta=0,1")
+VERBS = ("check", "fetch", "lock")
+
+
+@pytest.mark.parametrize("words", [OPTUNA, JOBLIB, ("sampling.seed=random(4)",), (*JOBLIB, "sampling.seed=random(2)")])
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_a_run_takes_is_taken(
+    verb: str, words: tuple[str, ...], at: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert dispatch([verb, "-m", *words]) == 0, capfd.readouterr().err
+    assert "embedded:emoji at" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ((*JOBLIB, "sweep.retry=2"), "sweep.retry: is not supported with hydra/launcher=joblib"),
+        ((*JOBLIB, "sweep.sample.count=1"), "sweep.sample: is not supported with hydra/launcher=joblib"),
+        ((*OPTUNA, "security.allow_pickle=true"), "security.allow_pickle: is not supported with hydra/sweeper=optuna"),
+        ((*JOBLIB, "security.allow_pickle=true"), "security.allow_pickle: is not supported with hydra/launcher=joblib"),
+        ((*RAY, "hydra.launcher.workers=0"), "hydra.launcher.workers = 0: must be at least 1"),
+        ((*OPTUNA, RAY[0], "hydra.launcher.workers=0"), "hydra.launcher.workers = 0: must be at least 1"),
+        ((OPTUNA[2],), "sampling.eta: interval() needs a sweeper"),
+        (("sampling.seed=random(0)",), "sampling.seed: random(N) draws 1 to 10000 seeds"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
+)
+def test_what_a_run_refuses_is_refused(
+    words: tuple[str, ...], what: str, at: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for verb in ((), *((verb,) for verb in VERBS)):
+        assert dispatch([*verb, "-m", *words]) == 2
+        said.append(capfd.readouterr())
+    assert said[0].err.startswith(f"tcdflow: {what}") and set(said) == {said[0]}
+    assert not list(at.iterdir())
+
+
+def test_where_it_would_go_is_looked_at_by_check_alone(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A sweep is fetched on one machine and run on another."""
+    composer = Composer()
+    words = ["sampling.eta=0,1", "hydra.sweep.dir=there"]
+    planned = PlannedSweep.prepare(composer, words, drive(composer, words))
+    assert planned.directory == Path("there")
+    Path("there").mkdir()
+    planned.plan.write(Path("there"))
+    assert dispatch(["check", "-m", *words]) == 0
+    Path("there/cells/0").mkdir(parents=True)
+    Path("there/cells/0/run.json").touch()
+    away = "hydra.launcher.address=127.0.0.1:1"
+    for asked, what in (
+        ([*words, "sampling.steps=2"], "hydra.sweep.dir: there holds another plan"),
+        ([*JOBLIB, words[1]], "hydra.sweep.dir = 'there': holds runs already"),
+        ([*RAY, away], "hydra.launcher.address = '127.0.0.1:1': no Ray answers there"),
+    ):
+        assert dispatch(["check", "-m", *asked]) == 2
+        assert capfd.readouterr().err.startswith(f"tcdflow: {what}")
+        assert dispatch(["fetch", "-m", *asked]) == dispatch(["lock", "-m", *asked]) == 0
+
+
+def test_the_directory_that_is_shown_is_the_sweepers(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(["check", "-m", *JOBLIB, "sweep.name=mine"]) == 0
+    assert "2 cells in outputs/sweeps/mine\n" in capfd.readouterr().out
+
+
+def test_seeds_are_drawn_once_whoever_reads_them(at: Path) -> None:
+    composer = Composer()
+    sweep = prepare(composer, ["hydra/launcher=joblib", "sampling.seed=random(3)"])
+    assert not isinstance(sweep, PlannedSweep) and len(composer.seeds.drawn) == 3
+    assert f"sampling.seed={','.join(map(str, composer.seeds.drawn))}" in sweep.texts
+    assert sweep.first.spec.sampling.seed == composer.seeds.drawn[0]
+
+
+def test_a_lock_of_random_seeds_finds_its_place(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(["lock", "sampling.seed=[random(2),7]"]) == 0
+    assert capfd.readouterr().out.endswith("tcdflow.lock.json\n")
+
+
+def test_the_model_of_a_metric_is_held_to_the_lock(at: Path) -> None:
+    folder = at / "clip"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(weights())
+    (chosen,) = choose([f"clip={folder}"], lambda done, total: None)
+    other = [file.model_copy(update={"sha256": "0" * 64}) for file in chosen.files]
+    lockfile.write(Path("good.json"), chosen.files)
+    lockfile.write(Path("other.json"), other)
+    assert choose([f"clip={folder}"], lambda done, total: None, pins=lockfile.pins("good.json")) == [chosen]
+    with pytest.raises(ConfigError, match=r"clip: .* has changed: its sha256 was 0{64}"):
+        choose([f"clip={folder}"], lambda done, total: None, pins=Pins(other))
+    record = Record(started="", spec={"prompt": "a fox"}, environment={})
+    with pytest.raises(ConfigError, match=r"clip: .* has changed"):
+        measure(SweepSpec(metric=("clip",), scorer=str(folder)), record, [Image.new("RGB", (8, 8))], "other.json")
