@@ -172,7 +172,9 @@ class CompileSpec(Settings):
 
     scope: Literal["unet", "blocks"] = Field("blocks", description="the whole UNet, or its repeated blocks once")
     mode: Literal["default", "reduce-overhead", "max-autotune"] = Field(
-        "default", description="torch.compile's mode: reduce-overhead uses CUDA graphs, max-autotune compiles longest"
+        "default",
+        description="torch.compile's mode: reduce-overhead uses CUDA graphs, max-autotune compiles longest; on cuda "
+        "both require scope unet",
     )
     backend: Literal["inductor", "eager", "aot_eager"] = Field(
         "inductor", description="torch.compile's backend; the eager ones gain no speed and are for debugging"
