@@ -1,4 +1,4 @@
-"""What a run writes (group ``output``). It decides no pixels before they are written."""
+"""What a run writes (group ``output``): formats, names and metadata of its files."""
 
 from __future__ import annotations
 
