@@ -14,18 +14,17 @@ from pydantic import Field, StringConstraints
 from tcdflow import embedded
 from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.family import FAMILIES, Family, FamilyName
-from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tcdflow.spec.inputs import ImageUse
 from tcdflow.spec.needs import Need
+from tcdflow.spec.output import OutputSpec
 from tcdflow.spec.prompt import EmbeddingSpec, PromptEncodingSpec
-from tcdflow.spec.registry import NameOf, OneOf
-from tcdflow.spec.scheduler import SCHEDULERS, Scheduler
-from tcdflow.spec.task import TASKS, Task
+from tcdflow.spec.registry import OneOf
+from tcdflow.spec.scheduler import SCHEDULERS, Scheduler, SchedulerName
+from tcdflow.spec.task import TASKS, Task, TaskName
 from tcdflow.spec.types import (
     Description,
     FilledText,
     Float,
-    FreeText,
     Int,
     LoraWeight,
     Name,
@@ -63,7 +62,7 @@ class BaseModelSpec(Settings):
     prediction_type: PredictionType = Field("epsilon", description="what the base's UNet was trained to predict")
     size: Int = Field(ge=8, le=8192, description="side of the training images in pixels; the default width and height")
     size_multiple: Int = Field(8, ge=1, le=512, description="width and height must be multiples of this many pixels")
-    tasks: tuple[str, ...] = Field((), description="tasks that its UNet was trained for; an empty list means any")
+    tasks: tuple[TaskName, ...] = Field((), description="tasks that its UNet was trained for; an empty list means any")
     safety_checker: bool = Field(
         False, description="load the base's safety checker, which blacks out images it takes for unsafe"
     )
@@ -85,7 +84,9 @@ class LoraSpec(Settings):
         "component and block such as {unet: {down: 0.5, mid: 1}}",
     )
     distilled: bool = Field(False, description="whether it was distilled for few steps without guidance")
-    schedulers: tuple[str, ...] = Field((), description="schedulers it was distilled for; an empty list means any")
+    schedulers: tuple[SchedulerName, ...] = Field(
+        (), description="schedulers it was distilled for; an empty list means any"
+    )
     steps: tuple[Int, ...] = Field((), description="numbers of steps it was distilled for; an empty list means any")
     partial: bool = Field(False, description="accept a LoRA with modules that the base lacks; they have no effect")
 
@@ -237,33 +238,6 @@ class RuntimeSpec(Settings):
     def for_loading(self) -> RuntimeSpec:
         """What of it decides how a base is loaded."""
         return self.model_copy(update={"description": "", "batch_size": 1})
-
-
-class OutputSpec(Settings):
-    """What is written (group ``output``)."""
-
-    description: Description = ""
-    format: Annotated[str, NameOf(IMAGE_FORMATS)] = Field("png", description="format of images; png keeps every pixel")
-    quality: Int = Field(
-        95, ge=1, le=100, description="quality of lossy formats, in percent; 100 makes webp lossless, and no other"
-    )
-    animation: Annotated[str, NameOf(ANIMATION_FORMATS)] = Field("gif", description="format of animations")
-    fps: Int = Field(
-        10, ge=1, le=60, description="frames per second of animations; gif rounds to hundredths of a second a frame"
-    )
-    loop: bool = Field(True, description="whether animations repeat; mp4 leaves that to the player")
-    name: Annotated[str, Field(min_length=1, max_length=500), FreeText] | None = Field(
-        None,
-        description="names of the files: text with keys in braces, such as {prompt}-{sampling.seed}, and {number}; "
-        "null numbers them 000, 001 and so on",
-    )
-    grid: bool = Field(True, description="write a labelled sheet (grid.png) if there are several images or inputs")
-    gallery: bool = Field(
-        True, description="write the page to look at a sweep with (index.html); a single run writes none"
-    )
-    metadata: Literal["full", "none"] = Field(
-        "full", description="what the files carry: spec, lock and A1111 text, or nothing"
-    )
 
 
 class RunSpec(Settings):
