@@ -23,6 +23,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.request.prepare import prepare
 from tcdflow.request.request import Prepared, Request
 from tcdflow.request.run import run_single
+from tcdflow.spec.free_text import free_text, place_of
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.registry import Registry
 
@@ -80,9 +81,15 @@ def compose(composer: Composer, *overrides: str) -> Composition:
 def part(registry: Registry[Any], name: str, added: Any) -> Iterator[None]:
     """Have a part for a while, in the unions of RunSpec too."""
     with registry.including(name, added):
-        RunSpec.model_rebuild(force=True)
+        _rebuild()
         yield
+    _rebuild()
+
+
+def _rebuild() -> None:
     RunSpec.model_rebuild(force=True)
+    free_text.cache_clear()
+    place_of.cache_clear()
 
 
 def prepared(composition: Composition) -> Prepared:

@@ -42,7 +42,8 @@ def _run(found: Mapping[str, Any], *, sources: bool) -> Iterator[str]:
     spec = RunSpec.model_validate(found["spec"])
     for name, text in of_spec(spec).items():
         yield row(name, text)
-    yield row("UNet calls", f"{found['unet_calls']}" + (", each of twice the work for guidance" if spec.guided else ""))
+    more = ", each of twice the work for guidance" if spec.family.guidance_cost(spec) > 1 else ""
+    yield row("UNet calls", f"{found['unet_calls']}{more}")
     yield from _personal(found)
     if "time" in found:
         yield f"time        {_estimated(found['time'])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -99,7 +100,7 @@ def allowed(key: Key) -> str:
     """Return type and range in words: ``whole number or null, 8 to 8192``."""
     kind = key.type
     if key.choices and key.choices != _TRUTH:
-        kind = kind.replace("choice", " | ".join(key.choices))
+        kind = re.sub(r"\bchoice\b", " | ".join(key.choices), kind)
     return f"{kind}, {key.range}" if key.range else kind
 
 

@@ -23,6 +23,7 @@ from tcdflow.cli.leave import leave
 from tcdflow.cli.process import prepare_process
 from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.cli.streams import guard
+from tcdflow.engine import card
 from tcdflow.engine.warm import WarmEngine
 from tcdflow.files.memory import is_short, resident_bytes
 from tcdflow.warm import identity, place, wire
@@ -123,10 +124,13 @@ class Server:
         if not last:
             self._taken.release()
         call.tell(status)
+        card.give_back()
         return not last
 
     def _is_unwanted(self) -> bool:
-        return self._stopping or time.monotonic() - self._last > 60 * self._idle or is_short() or not self._is_met()
+        if self._stopping or time.monotonic() - self._last > 60 * self._idle:
+            return True
+        return is_short() or card.is_short() or not self._is_met()
 
     def _is_met(self) -> bool:
         """Say whether callers still find it: directories of sockets are emptied when users log out."""

@@ -11,6 +11,7 @@ from tcdflow.config.places import groups
 from tcdflow.errors import Problem
 from tcdflow.record import document
 from tcdflow.record.data import is_there
+from tcdflow.spec.formats import all_formats
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.paths import at_home
 from tcdflow.sweeps import plan as plans
@@ -19,7 +20,6 @@ from tcdflow.text import one_line, shortened, unsigned
 _WHAT = "unknown command or override"
 _LIKE = 0.7
 """How like a bare word has to be to what it may mean: it may mean nothing, too."""
-_MADE = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".mp4", ".json")
 _TEXTS = ("prompt=", "negative_prompt=")
 
 
@@ -75,9 +75,14 @@ def _by_path(word: str) -> str | None:
     sweep = (path / plans.FILE_NAME).is_file() or path.name == plans.FILE_NAME
     if sweep:
         return f"'tcdflow resume {shlex.quote(str(path if path.is_dir() else path.parent))}'"
-    if (path / document.FILE_NAME).is_file() or path.suffix.lower() in _MADE:
+    if (path / document.FILE_NAME).is_file() or path.suffix.lower() in _made():
         return f"'tcdflow rerun {shlex.quote(word)}'"
     return f"'--config-dir {shlex.quote(word)}'" if any((path / group).is_dir() for group in groups()) else None
+
+
+def _made() -> set[str]:
+    """Return the suffixes of images, animations and records."""
+    return {".json"}.union(*((format.suffix, *format.other_suffixes) for format in all_formats()))
 
 
 def _prompt(words: Sequence[str]) -> str | None:

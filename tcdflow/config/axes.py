@@ -19,6 +19,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import FREE_TEXT, parse, quoted
 from tcdflow.config.permission import GROUP
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.free_text import place_of
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import reason
 
@@ -92,7 +93,7 @@ class Axes:
         """Yield what is probably not meant: what was read otherwise, what varies together and does not belong so."""
         yield from self.told
         for axis in self.axes:
-            numbers = [number for number, point in enumerate(axis[0]) if file_axis.names_files(point.key)]
+            numbers = [number for number, point in enumerate(axis[0]) if place_of(point.key)]
             if len(numbers) > 1:
                 ranks = ([str(points[number].value) for number in numbers] for points in axis)
                 if found := file_axis.unlike([axis[0][number].key for number in numbers], ranks):

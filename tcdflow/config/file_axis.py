@@ -15,18 +15,13 @@ from pathlib import Path, PurePath
 from hydra.core.override_parser.types import Glob
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.formats import input_suffixes
+from tcdflow.spec.free_text import place_of
+from tcdflow.spec.keys import keys
+from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
 
-_PLACES = ("image", "images", "mask", "source")
-"""Last words of the keys that name files: what an untrusted config may list is only what it may read."""
-
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff")
 _WEIGHTS = (".safetensors",)
-
-
-def names_files(key: str) -> bool:
-    """Say whether a key's values are places of files."""
-    return key.rpartition(".")[2] in _PLACES
 
 
 def files(key: str, chosen: Glob, most: int) -> list[str]:
@@ -41,12 +36,15 @@ def files(key: str, chosen: Glob, most: int) -> list[str]:
         ConfigError: if the key names no file, or no file is there.
     """
     shown = f"glob({','.join(chosen.include)})"
-    if not names_files(key):
-        what = f"glob() is for groups and for keys that name files ({', '.join(_PLACES)})"
+    named = place_of(key)
+    if named is None:  # what an untrusted config may list is only what it may read
+        names = sorted({one.name.rpartition(".")[2] for one in keys(RunSpec) if place_of(one.name)})
+        what = f"glob() is for groups and for keys that name files ({', '.join(names)})"
         raise ConfigError([Problem(key, what, shown)])
+    suffixes = tuple(input_suffixes()) if named.holds == "images" else _WEIGHTS
     found: dict[str, None] = {}
     for pattern in chosen.include:
-        for path in _matches(pattern, _WEIGHTS if key.endswith(".source") else _IMAGES):
+        for path in _matches(pattern, suffixes):
             if not any(fnmatch(text, leave) for leave in chosen.exclude for text in (path, PurePath(path).name)):
                 found[path] = None
             if len(found) > most:

@@ -20,7 +20,7 @@ from tcdflow.engine.watch import Stopwatch, peak_memory
 from tcdflow.files.opened import opened
 from tcdflow.files.resolve import Artifacts
 from tcdflow.libraries.diffusers import quiet
-from tcdflow.pipeline import adapters, device, optimizations
+from tcdflow.pipeline import adapters, cublas, device, optimizations
 from tcdflow.pipeline.loading import one_line
 from tcdflow.pipeline.unpickle import without_pickles
 from tcdflow.record.sample import Sample
@@ -88,14 +88,23 @@ class Engine:
         Raises:
             ConfigError: if this machine or the files cannot do what the specs ask for.
         """
-        with quiet(), optimizations.computing(specs[0].runtime):
-            return self._run(specs, without_pickles(artifacts), on_step)
+        runtime = specs[0].runtime
+        where, dtype = device.choose(runtime)
+        optimizations.check(runtime, where)
+        cublas.of_this_process.settle(where.type, deterministic=runtime.deterministic)
+        with quiet(), optimizations.computing(runtime):
+            return self._run(specs, without_pickles(artifacts), on_step, where, dtype)
 
-    def _run(self, specs: Sequence[RunSpec], artifacts: Artifacts, on_step: Step | None) -> list[Generated]:
-        first, watches = specs[0], [Stopwatch() for _ in specs]
-        loaded = self._ready(first, artifacts, watches[0])
-        for watch in watches:
-            watch.device = loaded.device
+    def _run(
+        self,
+        specs: Sequence[RunSpec],
+        artifacts: Artifacts,
+        on_step: Step | None,
+        where: torch.device,
+        dtype: torch.dtype,
+    ) -> list[Generated]:
+        first, watches = specs[0], [Stopwatch(where) for _ in specs]
+        loaded = self._ready(first, artifacts, watches[0], where, dtype)
         if loaded.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(loaded.device)
         pipe = loaded.pipe
@@ -118,10 +127,10 @@ class Engine:
             generated.append(self._generated(spec, loaded, own, inputs.shown, watch, batch))
         return generated
 
-    def _ready(self, spec: RunSpec, artifacts: Artifacts, watch: Stopwatch) -> Loaded:
+    def _ready(
+        self, spec: RunSpec, artifacts: Artifacts, watch: Stopwatch, where: torch.device, dtype: torch.dtype
+    ) -> Loaded:
         """Move to the state that a spec needs: the base is reloaded only if it is another one."""
-        where, dtype = device.choose(spec.runtime)
-        optimizations.check(spec.runtime, where)
         needs = Needs.of(spec, artifacts, where, dtype)
         try:
             if self._loaded is not None and self._loaded.needs == needs:

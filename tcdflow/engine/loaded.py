@@ -71,7 +71,8 @@ class Component:
     def described(self) -> dict[str, str]:
         """What it computes with; if its weights have several dtypes, all of them, joined by ``+``.
 
-        Asked for after an image was made, when everything is where it computes; walking through modules takes long.
+        Asked for after an image was made, since walking through modules takes long. Its device is where it waits
+        between calls: with offloading the CPU, or meta while its weights are elsewhere.
         """
         kinds = {(weight.dtype, weight.device) for weight in self._module.parameters()}
         return {

@@ -16,7 +16,7 @@ import torch
 from tcdflow.engine.validity import DecoderWatch, invalid_reason
 from tcdflow.engine.watch import DenoiserWatch
 from tcdflow.inputs.mask import pasted
-from tcdflow.pipeline.device import synchronize
+from tcdflow.pipeline.device import Moment, synchronize
 from tcdflow.record.sample import Sample
 from tcdflow.spec.inputs import Inputs
 from tcdflow.spec.model import RunSpec
@@ -100,7 +100,8 @@ class Sampler:
         calls = [wanted[first : first + size] for first in range(0, len(wanted), size)]
         calls = [list(alike) for call in calls for _, alike in itertools.groupby(call, key=_shape)]
         firsts = itertools.accumulate(map(len, calls), initial=0)
-        with DenoiserWatch(self._spec.family.denoiser(self._pipe)) as denoiser, DecoderWatch(self._pipe.vae) as decoder:
+        unet = self._spec.family.denoiser(self._pipe)
+        with DenoiserWatch(unet, self._device) as denoiser, DecoderWatch(self._pipe.vae) as decoder:
             made: list[Sampled] = []
             for first, call in zip(firsts, calls, strict=False):
                 made += self._call(first, call, denoiser, decoder)
@@ -115,7 +116,8 @@ class Sampler:
         where = self._device if self._spec.sampling.generator == "device" else torch.device("cpu")
         generators = [torch.Generator(where).manual_seed(one.seed) for one in wanted]
         alone = len(wanted) == 1
-        start = time.perf_counter()
+        start, ended = time.perf_counter(), Moment(self._device)
+        denoiser.last_end.mark()
         with torch.inference_mode() if self._inference else nullcontext():
             output = self._pipe(
                 **self._arguments,
@@ -124,10 +126,10 @@ class Sampler:
                 generator=generators[0] if alone else generators,
                 **self._callback(first),
             )
+        ended.mark()
         synchronize(self._device)
-        end = time.perf_counter()
-        denoised = denoiser.last_end
-        call = Call(denoiser.take(), (denoised - start) / len(wanted), (end - denoised) / len(wanted))
+        seconds, decode = time.perf_counter() - start, denoiser.last_end.seconds_until(ended)
+        call = Call(denoiser.take(), (seconds - decode) / len(wanted), decode / len(wanted))
         finite = decoder.take(len(wanted))
         blackened = getattr(output, "nsfw_content_detected", None) or [False] * len(wanted)
         task = self._spec.task

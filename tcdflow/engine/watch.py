@@ -12,15 +12,19 @@ from typing import Any, Self
 
 import torch
 
-from tcdflow.pipeline.device import synchronize
+from tcdflow.pipeline.device import Moment, synchronize
 
 
 class Stopwatch:
-    """Adds up seconds by stage."""
+    """Adds up seconds by stage.
 
-    def __init__(self, device: torch.device | None = None) -> None:
+    Args:
+        device: that computes.
+    """
+
+    def __init__(self, device: torch.device) -> None:
         self.seconds: dict[str, float] = {}
-        self.device = device
+        self._device = device
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -29,8 +33,7 @@ class Stopwatch:
         try:
             yield
         finally:
-            if self.device is not None:
-                synchronize(self.device)
+            synchronize(self._device)
             self.add(name, time.perf_counter() - start)
 
     def add(self, name: str, seconds: float) -> None:
@@ -39,12 +42,17 @@ class Stopwatch:
 
 
 class DenoiserWatch:
-    """Sees, while open, each call of a UNet: the timesteps it was given, and when the last one ended."""
+    """Sees, while open, each call of a UNet: the timesteps it was given, and when the last one ended.
 
-    def __init__(self, unet: torch.nn.Module) -> None:
+    Args:
+        unet: whose calls.
+        device: where it computes.
+    """
+
+    def __init__(self, unet: torch.nn.Module, device: torch.device) -> None:
         self._unet = unet
         self._timesteps: list[Any] = []
-        self.last_end = 0.0
+        self.last_end = Moment(device)
 
     def __enter__(self) -> Self:
         self._handles = [
@@ -69,7 +77,7 @@ class DenoiserWatch:
         self._timesteps.append(args[1] if len(args) > 1 else kwargs["timestep"])
 
     def _after(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        self.last_end = time.perf_counter()
+        self.last_end.mark()
 
 
 def peak_memory(device: torch.device) -> int:

@@ -249,4 +249,4 @@ def _unet_calls(run: Run) -> int:
     except ValidationError as error:
         reason = f"its settings are none: {error.errors()[0]['msg']}"
         raise RecordError(about(run.directory, reason)) from None
-    return spec.denoiser_calls * (2 if spec.guided else 1)
+    return spec.denoiser_calls * spec.family.guidance_cost(spec)

@@ -40,19 +40,22 @@ def check_checkpoint(found: Contents, base: BaseModelSpec) -> None:
             raise SourceError("is a checkpoint without a text encoder that diffusers can read; a whole one is needed")
 
 
-def check_class(index: Mapping[str, Any], components: Mapping[str, str]) -> None:
+def check_class(index: Mapping[str, Any], components: Mapping[str, str], base: BaseModelSpec) -> None:
     """Refuse a pipeline of another architecture.
 
     Args:
         index: its ``model_index.json``.
         components: that it names.
+        base: what its spec says.
 
     Raises:
         SourceError: naming its class.
     """
-    if "unet" not in components:
+    denoiser = FAMILIES[base.family].denoiser_folder
+    if denoiser not in components:
         name = str(index.get("_class_name", "pipeline"))[:60]
-        raise SourceError(f"is a {name}, without a UNet; the families of bases are {', '.join(FAMILIES)}")
+        lacks = {"unet": "UNet"}.get(denoiser, denoiser)
+        raise SourceError(f"is a {name}, without a {lacks}; the families of bases are {', '.join(FAMILIES)}")
 
 
 def check_folder(base: Artifact, spec: BaseModelSpec) -> None:
@@ -61,7 +64,7 @@ def check_folder(base: Artifact, spec: BaseModelSpec) -> None:
     Raises:
         SourceError: naming both.
     """
-    width = _config(base, "unet/config.json").get("cross_attention_dim")
+    width = _config(base, f"{FAMILIES[spec.family].denoiser_folder}/config.json").get("cross_attention_dim")
     _check_width(width if isinstance(width, int) else None, spec)
 
 
@@ -119,7 +122,7 @@ def problems(spec: RunSpec, files: Mapping[str, Artifact]) -> Iterator[Problem]:
         yield Problem("runtime.tiny_vae", f"is an {str(kind)[:60]}, and an {_TINY} is needed{place}", tiny.source)
     if base is None or (base.single and config is None):
         return
-    says = _config(config or base, "unet/config.json").get("in_channels", _PLAIN)
+    says = _config(config or base, f"{spec.family.denoiser_folder}/config.json").get("in_channels", _PLAIN)
     channels = says
     if base.single and (found := _local(base)) and found.channels is not None:
         channels = found.channels

@@ -8,49 +8,35 @@ library that loads it will say what it lacks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from tcdflow.errors import SourceError
 from tcdflow.files.safetensors_header import Header, read_header
 from tcdflow.files.stamp import Stamp
+from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.family import FAMILIES
 
-Kind = Literal[
-    "checkpoint",
-    "vae",
-    "tiny_vae",
-    "lora",
-    "ip_adapter",
-    "controlnet",
-    "motion_adapter",
-    "embedding",
-    "other",
-    "unknown",
-]
-
-_PLACES: dict[Kind, tuple[str, str]] = {
+_PLACES = {
     "checkpoint": ("a checkpoint", "base.source"),
     "vae": ("a VAE", "base.vae"),
     "tiny_vae": ("a tiny VAE (TAESD)", "runtime.tiny_vae, in a folder with its config.json"),
     "lora": ("a LoRA", "loras.NAME.source"),
-    "ip_adapter": ("an IP-Adapter", "adapters.NAME.source of kind ip_adapter"),
-    "controlnet": ("a ControlNet", "adapters.NAME.source of kind controlnet"),
-    "motion_adapter": ("a motion module of AnimateDiff", "adapters.NAME.source of kind motion_adapter"),
     "embedding": ("a textual inversion embedding", "embeddings.NAME.source"),
 }
-"""What kinds are called, and the key that names one."""
+"""What kinds are called that are no adapters, and the key that names one."""
 
 _UNET = "model.diffusion_model."
-_RULES: tuple[tuple[Kind, str, str], ...] = (
+_FIRST_RULES = (
     ("checkpoint", "", r"^model\.diffusion_model\.input_blocks\."),
     ("lora", "", r"[._]lora[._](up|down|mid|[AB]|linear_layer|magnitude)|^lora_(unet|te\d?|transformer|prior)_"
                  r"|\.(hada_w[12]|lokr_w[12]|dora_scale|oft_|diff(_b)?$)"),
-    ("ip_adapter", "", r"^ip_adapter\."),
-    ("controlnet", "", r"^control_model\.|^controlnet_(cond_embedding|down_blocks|mid_block)|^input_hint_block\."),
-    ("motion_adapter", "", r"motion_modules\."),
+)  # fmt: skip
+"""Rules that come before those of adapters, whose files may be told by what a LoRA for one has too."""
+
+_RULES = (
     ("embedding", "", r"^(emb_params|clip_[lg]|string_to_param\..*|<[^>]*>)$"),
     ("other", "a HunyuanVideo checkpoint", r"^(model\.)*txt_in\.individual_token_refiner\."),
     ("other", "a FLUX checkpoint", r"^(model\.diffusion_model\.)?double_blocks\.\d"),
@@ -68,7 +54,13 @@ _RULES: tuple[tuple[Kind, str, str], ...] = (
 """Kinds in the order in which they are tried, what a kind without a place of its own is called, and what in the names
 of a file tells it."""
 
-_KNOWN = [(kind, what or _PLACES[kind][0], re.compile(pattern, re.MULTILINE)) for kind, what, pattern in _RULES]
+
+def _rules() -> Iterator[tuple[str, str, str]]:
+    """Yield kinds with what they are called and the pattern, adapters among them."""
+    adapters = [(name, kind.what, kind.tensors) for name, kind in ADAPTERS.items() if kind.tensors]
+    for kind, what, pattern in (*_FIRST_RULES, *adapters, *_RULES):
+        yield kind, what or _PLACES[kind][0], pattern
+
 
 _TEXT_ENCODERS = ("cond_stage_model.transformer.text_model.", "cond_stage_model.model.", "conditioner.embedders.")
 _VAES = ("first_stage_model.", "vae.")
@@ -79,7 +71,7 @@ class Contents:
     """What a weight file holds.
 
     Attributes:
-        kind: what can be done with it.
+        kind: what can be done with it, such as checkpoint, lora or a kind of adapters; other or unknown.
         what: in words, with their article.
         width: of the text embeddings that a checkpoint's UNet takes, which tells families apart; None if unknown.
         channels: that a checkpoint's UNet takes: 4, or 9 with an image and a mask; None if unknown.
@@ -91,7 +83,7 @@ class Contents:
         zero_snr: whether a checkpoint says that its training schedule ends in pure noise.
     """
 
-    kind: Kind
+    kind: str
     what: str = "a file of unknown tensors"
     width: int | None = None
     channels: int | None = None
@@ -105,6 +97,8 @@ class Contents:
     @property
     def place(self) -> str:
         """Advice that says which key it belongs to; empty if to none."""
+        if self.kind in ADAPTERS:
+            return f"; give it as adapters.NAME.source of kind {self.kind}"
         return f"; give it as {_PLACES[self.kind][1]}" if self.kind in _PLACES else ""
 
 
@@ -126,8 +120,8 @@ def _contents(path: Path, stamp: Stamp) -> Contents:
 def contents_of(header: Header) -> Contents:
     """Say what a file with a header holds."""
     names = "\n".join(header.shapes)
-    for kind, what, pattern in _KNOWN:
-        if found := pattern.search(names):
+    for kind, what, pattern in _rules():
+        if found := re.search(pattern, names, re.MULTILINE):
             if kind == "checkpoint":
                 return _checkpoint(header)
             channels = _second(header.shapes[found[0]]) if kind == "vae" else None
@@ -142,7 +136,7 @@ def check_kind(role: str, found: Contents) -> None:
         SourceError: saying what it is, and which key it belongs to.
     """
     group, _, name = role.partition(".")
-    wanted: Kind | None = {"base": "checkpoint", "base.vae": "vae"}.get(role)  # type: ignore[assignment]
+    wanted = {"base": "checkpoint", "base.vae": "vae"}.get(role)
     if group == "loras":
         wanted = "lora"
     if group == "adapters" and "." not in name:

@@ -111,7 +111,7 @@ class Finder:
         store = self.stores.open(source, cached=self.cached)
         index, names = _pipeline(store, source)
         components = model_index.components(index)
-        base_checks.check_class(index, components)
+        base_checks.check_class(index, components, base)
         leave_out = () if base.safety_checker else ("safety_checker",)
         without = ("vae",) if base.vae is not None else ()
 

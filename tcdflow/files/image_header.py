@@ -13,11 +13,8 @@ from pathlib import Path
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tcdflow.errors import SourceError
-from tcdflow.spec.formats import MAX_PIXELS, all_formats
+from tcdflow.spec.formats import INPUT_ONLY, MAX_PIXELS, all_formats
 from tcdflow.text import any_of, printable, reason
-
-_INPUT_ONLY = {"BMP": ".bmp", "TIFF": ".tif"}
-"""Suffix by Pillow's name of what is read and not written."""
 
 _TIFF = (b"II*\0", b"MM\0*")
 _LOOKALIKES = (
@@ -124,7 +121,8 @@ def _is_camera_raw(image: Image.Image) -> bool:
 
 def suffixes() -> dict[str, str]:
     """Return the suffix of each accepted format, by Pillow's name."""
-    return {format.pillow: format.suffix for format in all_formats() if format.pillow} | _INPUT_ONLY
+    known = {format.pillow: format.suffix for format in all_formats() if format.pillow}
+    return known | {name: first for name, (first, *_) in INPUT_ONLY.items()}
 
 
 def _has_metadata_behind_pixels(png: Path) -> bool:
@@ -153,7 +151,7 @@ def _what_it_is_not(path: Path) -> str:
     like = [name for magic, name in _LOOKALIKES if text.startswith(magic)]
     if start[4:8] == b"ftyp":
         like = ["HEIC or a video"]
-    known = any_of([*_INPUT_ONLY, *(format.label for format in readable)])
+    known = any_of([*INPUT_ONLY, *(format.label for format in readable)])
     return f"is not an image in a known format ({known})" + (f"; it looks like {like[0]}" if like else "")
 
 

@@ -5,6 +5,8 @@ The map of formats is ours since diffusers silently takes the string "float16" f
 
 from __future__ import annotations
 
+import time
+
 import torch
 
 from tcdflow.errors import ConfigError, Problem
@@ -40,6 +42,30 @@ def _device(name: str) -> torch.device:
         have += [kind for kind in ("mps", "cpu") if present[kind]]
         raise ConfigError([Problem("runtime.device", f"this machine has {', '.join(have)}", name)])
     return device
+
+
+class Moment:
+    """A moment in a device's work: on cuda it comes later than Python's, which only queues the work."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._event: torch.cuda.Event | None = None
+        if device.type == "cuda":
+            self._event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        self._clock = 0.0
+
+    def mark(self) -> None:
+        """Let it be when all work that is queued by now is done."""
+        if self._event is None:
+            self._clock = time.perf_counter()
+        else:
+            self._event.record(torch.cuda.current_stream(self._device))
+
+    def seconds_until(self, later: Moment) -> float:
+        """Return the seconds between two moments; call :func:`synchronize` before."""
+        if self._event is None or later._event is None:
+            return later._clock - self._clock
+        return float(self._event.elapsed_time(later._event)) / 1000
 
 
 def synchronize(device: torch.device) -> None:

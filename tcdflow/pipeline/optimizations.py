@@ -22,12 +22,13 @@ import torch
 from tcdflow.errors import ConfigError, Problem, RunError
 from tcdflow.libraries.diffusers import remove_group_offload
 from tcdflow.libraries.torch import is_from_compiler
+from tcdflow.pipeline import cublas
 from tcdflow.spec.model import CompileSpec, RuntimeSpec
 from tcdflow.spec.runtime_rules import device_problems
 
 _AMPERE = (8, 0)
 _REPEATED = ("BasicTransformerBlock",)
-_VARIABLES = ("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG")
+_VARIABLES = ("CUDA_LAUNCH_BLOCKING", cublas.VARIABLE)
 
 
 def check(runtime: RuntimeSpec, device: torch.device) -> None:
@@ -130,12 +131,15 @@ class Optimizations:
         elif self._runtime.offload == "sequential":
             self._pipe.enable_sequential_cpu_offload(device=self._device)
         else:
-            self._pipe.enable_group_offload(
-                onload_device=self._device,
-                offload_device=torch.device("cpu"),
-                offload_type="leaf_level",
-                use_stream=self._device.type == "cuda",
-            )
+            options = {
+                "onload_device": self._device,
+                "offload_device": torch.device("cpu"),
+                "offload_type": "leaf_level",
+            }
+            use_stream = self._device.type == "cuda"
+            self._pipe.enable_group_offload(**options, use_stream=use_stream, exclude_modules="vae")
+            # With a stream, weights arrive in the dtype that they had here, and SDXL decodes in another.
+            self._pipe.vae.enable_group_offload(**options)
 
 
 def _compile(unet: Any, spec: CompileSpec) -> None:
@@ -159,7 +163,7 @@ def _compile(unet: Any, spec: CompileSpec) -> None:
 def computing(runtime: RuntimeSpec) -> Iterator[None]:
     """Set what belongs to the whole process while a run computes, and put it back whatever happens.
 
-    To be entered before anything of the run touches a cuda device: cuBLAS reads its variable when it starts.
+    cuBLAS's variable counts in the process's first run on cuda alone (:mod:`tcdflow.pipeline.cublas`).
 
     Raises:
         RunError: if a model cannot be compiled here, or an operation has no deterministic form.
@@ -187,11 +191,13 @@ def _deterministic() -> Iterator[None]:
     from diffusers.utils.torch_utils import enable_full_determinism
 
     cudnn = torch.backends.cudnn
-    variables = {name: os.environ.get(name) for name in _VARIABLES}
+    variables, given = {name: os.environ.get(name) for name in _VARIABLES}, cublas.given()
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     flags = cudnn.deterministic, cudnn.benchmark, torch.get_float32_matmul_precision()
     try:
         enable_full_determinism()
+        if given is not None:
+            os.environ[cublas.VARIABLE] = given
         yield
     finally:
         for name, value in variables.items():
@@ -218,8 +224,12 @@ def _tf32() -> Iterator[None]:
 
 def _explained(error: Exception, runtime: RuntimeSpec) -> str | None:
     message = " ".join(str(error).split())
-    if runtime.deterministic and "does not have a deterministic" in message and isinstance(error, RuntimeError):
-        return f"runtime.deterministic: {message[:300]}"
+    if runtime.deterministic and isinstance(error, RuntimeError):
+        if "does not have a deterministic" in message:
+            return f"runtime.deterministic: {message[:300]}"
+        if "uses CuBLAS" in message:
+            what = "this program has used cuBLAS before, which keeps its workspace"
+            return f"runtime.deterministic: {what}; {cublas.ADVICE}"
     if runtime.compile is not None and is_from_compiler(error):
         backend = runtime.compile.backend
         if "No working C++ compiler" in message or "InvalidCxxCompiler" in message:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from tcdflow.files.lock import LockedFile
 from tcdflow.spec.distill import DistillSpec, root_of
+from tcdflow.spec.free_text import place_of
+from tcdflow.spec.marks import without_places
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.types import Side
 
@@ -24,16 +26,14 @@ _CHOSEN = {
     "runtime": ("dtype", "vae_tiling", "layerwise_casting"),
     "output": (),
 }
-"""Of these parts, the fields that enter the run key. Of all others, every field does that is no place."""
-
-_PLACES = frozenset({"description", "source", "image", "images", "mask", "image_encoder", "config"})
-"""Where something is, or its description. Its content is in the lock."""
+"""Of these parts, the fields that enter the run key. Of all others, every field does that names no file, whose content
+is in the lock, and describes nothing."""
 
 _RESOLVED = frozenset({"base.size", "sampling.num_images"})
 """These enter as what they amount to: the size and the seeds of the images."""
 
-_FILES = _PLACES - {"description"} | {"variant", "sources", "tiny_vae", "vae"}
-
+_CHOOSE_FILES = frozenset({"variant", "sources"})
+"""They name no file, and choose among those that others name."""
 
 _FIRST_SCHEDULER_SETTINGS = (
     "beta_schedule",
@@ -85,10 +85,11 @@ def effect(key: str) -> Effect:
     if part not in RunSpec.model_fields:
         return "lora" if root_of(part) is DistillSpec else "none"
     fields = rest[1:] if part in ("loras", "adapters", "embeddings") else rest  # their second word is a name
-    enters = fields[:1] and fields[0] in _CHOSEN[part] if part in _CHOSEN else not _PLACES.intersection(fields)
-    if enters or key in _RESOLVED:
+    names_files = place_of(key) is not None
+    chosen = fields[:1] and fields[0] in _CHOSEN[part] if part in _CHOSEN else "description" not in fields
+    if (chosen and not names_files) or key in _RESOLVED:
         return "pixels"
-    if _FILES.intersection(fields):
+    if names_files or _CHOOSE_FILES.intersection(fields):
         return "files"
     return "bits" if part == "runtime" and fields != ["description"] else "none"
 
@@ -106,7 +107,9 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
         plain["sampling"]["generator"] = spec.runtime.device.partition(":")[0]
     # The order of a stack changes bits, so it is a list here.
     plain["loras"] = [[name, lora["weight"]] for name, lora in plain["loras"].items()]
-    plain["adapters"] = [[name, _without_places(adapter)] for name, adapter in plain["adapters"].items()]
+    plain["adapters"] = [
+        [name, without_places(adapter, plain["adapters"][name])] for name, adapter in spec.adapters.items()
+    ]
     # What prompts got since the first key counts where it is set.
     for key, unset in _PROMPTS.items():
         if plain[key] == unset:
@@ -121,16 +124,12 @@ def pixel_part(spec: RunSpec) -> dict[str, Any]:
     # Settings that schedulers got since then count where they are set.
     chosen = {name: value for name, value in plain["scheduler"].items() if value is not None}
     plain["scheduler"] = dict.fromkeys(_FIRST_SCHEDULER_SETTINGS) | chosen
-    return plain | {part: _without_places(plain[part]) for part in ("task", "scheduler", "sampling")}
+    return plain | {
+        part: without_places(getattr(spec, part), plain[part]) for part in ("task", "scheduler", "sampling")
+    }
 
 
 def _side(spec: RunSpec, name: str) -> Side:
     """Return a side as it is, or the word for it of a run whose input image is not known yet."""
     asked: Side = getattr(spec.sampling, name)
     return asked if isinstance(asked, str) else getattr(spec, name)
-
-
-def _without_places(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {name: _without_places(value) for name, value in node.items() if name not in _PLACES}
-    return node

@@ -91,10 +91,10 @@ class Recorded:
             overrides: as the user wrote them.
         """
         spec = self.spec if spec is None else spec
-        then, now = self.spec.model_dump(mode="json"), spec.model_dump(mode="json")
+        then, now = _sources(self.spec), _sources(spec)
         return Request(
             spec,
-            Pins(self.lock, holds=lambda role: _sources(then, role) == _sources(now, role), directory=self._directory),
+            Pins(self.lock, holds=lambda role: then.get(role) == now.get(role), directory=self._directory),
             allow_pickle=allow_pickle,
             network=Network(typed(overrides), fetch=fetch, hub=False),
             overrides=tuple(overrides),
@@ -298,17 +298,12 @@ def _mode(path: Path) -> int:
         raise RecordError(about(path, "is not a path")) from None
 
 
-def _sources(plain: Any, role: str) -> Any:
-    """Return what of a spec decides which files a part reads."""
-    if role == "base.vae":
-        return plain["base"].get("vae"), plain["base"].get("config")
-    for part in role.split("."):
-        if isinstance(plain, list) and part.isdecimal() and int(part) < len(plain):
-            plain = plain[int(part)]
-        else:
-            plain = plain.get(part) if isinstance(plain, dict) else None
-    return (
-        {name: plain.get(name) for name in ("source", "variant", "vae", "safety_checker")}
-        if isinstance(plain, dict)
-        else plain
-    )
+def _sources(spec: RunSpec) -> dict[str, object]:
+    """Return what decides which files a run reads, by their roles."""
+    base = spec.base
+    found: dict[str, object] = {}
+    for need in spec.needs():
+        found |= {need.role: need.source, need.config_key: need.config}
+    # A base without a VAE takes that of its config.
+    vae = base.vae, base.config
+    return found | {"base": (base.source, base.variant, base.vae, base.safety_checker), "base.vae": vae}

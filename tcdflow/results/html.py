@@ -13,19 +13,12 @@ from PIL import Image
 from tcdflow.errors import RecordError
 from tcdflow.gallery.collect import frames, still
 from tcdflow.gallery.images import Shown
+from tcdflow.spec.formats import all_formats
 from tcdflow.text import joined
 
 SIDE = 128
 """Pixels of the longer side of a thumbnail."""
 
-_KINDS = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".webp": "image/webp",
-    ".avif": "image/avif",
-    ".gif": "image/gif",
-    ".mp4": "video/mp4",
-}
 _MOST_BYTES = 20_000_000
 """Of a file that is put into a notebook as it is."""
 _NONE = "display:inline-block;box-sizing:border-box;padding:6px;border:1px dashed #999;overflow:hidden;font-size:11px;"
@@ -40,7 +33,7 @@ def whole(shown: Shown) -> str:
     """
     first = frames(shown)[0]
     path = Path(shown.path)
-    data, kind = path.read_bytes(), _KINDS.get(path.suffix.lower())
+    data, kind = path.read_bytes(), _media_type(path.suffix.lower())
     if kind is None or len(data) > _MOST_BYTES:
         data, kind = _png(first), "image/png"
     source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
@@ -111,6 +104,10 @@ def table(corner: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequenc
 def text(words: str, most: int = 120) -> str:
     """Return text as HTML, on one line and of bounded length; its direction stays its own."""
     return f"<bdi>{escape(joined(words, most))}</bdi>"
+
+
+def _media_type(suffix: str) -> str | None:
+    return next((format.media_type for format in all_formats() if format.suffix == suffix), None)
 
 
 def _png(image: Image.Image) -> bytes:

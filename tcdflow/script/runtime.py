@@ -67,8 +67,10 @@ def after_loras(spec: RunSpec, denoiser: str) -> Iterator[str]:
         yield "pipe.enable_sequential_cpu_offload(device=device)  # once LoRAs are loaded"
     elif runtime.offload == "group":
         options = {"onload_device": "torch.device(device)", "offload_device": 'torch.device("cpu")'}
-        options |= {"offload_type": '"leaf_level"', "use_stream": 'device.startswith("cuda")'}
-        yield from call("pipe.enable_group_offload", options)
+        options |= {"offload_type": '"leaf_level"'}
+        streamed = {"use_stream": 'device.startswith("cuda")', "exclude_modules": '"vae"'}
+        yield from call("pipe.enable_group_offload", options | streamed)
+        yield from call("pipe.vae.enable_group_offload", options)
 
 
 def _compile(spec: CompileSpec, denoiser: str) -> Iterator[str]:

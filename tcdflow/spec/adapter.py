@@ -31,11 +31,15 @@ class Adapter(Settings):
             their own; as of :class:`~tcdflow.spec.family.Family`.
         components: names of the pipeline's components that it brings.
         replaces_denoiser: loading it makes another denoiser of the base's, with no way back.
+        what: an adapter of the kind in words, with its article.
+        tensors: pattern of tensors' names by which its weight files are told from others; empty if they are not.
     """
 
     pipelines: ClassVar[Mapping[tuple[str, str], str]] = {}
     components: ClassVar[tuple[str, ...]] = ()
     replaces_denoiser: ClassVar[bool] = False
+    what: ClassVar[str] = "an adapter"
+    tensors: ClassVar[str] = ""
 
     kind: str = Field(description="what it is")
     description: Description = ""

@@ -7,12 +7,14 @@ Everything here decides the LoRA, but for ``distill.device``, ``distill.checkpoi
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from tcdflow.errors import Problem
 from tcdflow.spec.data import DATA, Data
+from tcdflow.spec.marks import without_places
 from tcdflow.spec.model import BaseModelSpec, RunSpec
 from tcdflow.spec.registry import OneOf, Registry
 from tcdflow.spec.tracker import Tracking
@@ -163,6 +165,21 @@ class Distillation(Settings):
         """Alpha, the rank where none is set."""
         return float(self.rank) if self.alpha is None else self.alpha
 
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with settings that the method has beside those of all methods."""
+        yield from ()
+
+    def beyond_grid(self, field: str, most: int) -> Iterator[Problem]:
+        """Yield a field that asks for more nodes than the grid has.
+
+        Args:
+            field: name of it.
+            most: nodes that it asks for.
+        """
+        if most > self.grid:
+            what = f"must be at most distill.grid, which is {self.grid}"
+            yield Problem(f"distill.{field}", what, str(getattr(self, field)))
+
     @abstractmethod
     def target(self, n: int, at: float, draws: Sequence[float]) -> int:
         """Return the node that both jumps end at.
@@ -202,13 +219,13 @@ class DistillSpec(Settings):
     def training_part(self) -> dict[str, Any]:
         """Return what decides the LoRA; what files hold, the lock and the data's hash say."""
         plain = self.model_dump(mode="json")
-        unimportant = {
-            "distill": ("device", "checkpoint", "validation", "kohya", "description"),
-            "data": ("description", "folder", "prompts_from", "shards"),
-            "base": ("description", "source", "config", "vae", "variant"),
-        }
+        unimportant = {"distill": ("device", "checkpoint", "validation", "kohya"), "data": (), "base": ("variant",)}
         return {
-            part: {name: value for name, value in plain[part].items() if name not in names}
+            part: {
+                name: value
+                for name, value in without_places(getattr(self, part), plain[part]).items()
+                if name not in names
+            }
             for part, names in unimportant.items()
         }
 

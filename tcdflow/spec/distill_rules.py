@@ -33,10 +33,7 @@ def problems(spec: DistillSpec) -> Iterator[Problem]:
         yield Problem("distill.accumulation", what, distill.accumulation)
     if distill.warmup >= distill.steps:
         yield Problem("distill.warmup", f"must be less than distill.steps, which is {distill.steps}", distill.warmup)
-    for key in ("phases", "schedules", "segments"):
-        most = getattr(distill, key, 1)
-        if (max(most) if isinstance(most, tuple) else most) > distill.grid:
-            yield Problem(f"distill.{key}", f"must be at most distill.grid, which is {distill.grid}", str(most))
+    yield from distill.problems()
     if distill.loss != "huber" and distill.huber_c != type(distill).model_fields["huber_c"].default:
         yield Problem("distill.huber_c", f"has no effect with distill.loss={distill.loss}", distill.huber_c)
     if distill.optimizer == "adamw8bit":

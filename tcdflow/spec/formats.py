@@ -64,14 +64,18 @@ class FileFormat(ABC):
     Attributes:
         label: how the format is written in a sentence: ``"WebP"``.
         suffix: of its files, with the dot.
+        other_suffixes: that its files have where others wrote them.
         description: one line for whoever chooses a format; what ``quality`` 100 means belongs in it.
         pillow: Pillow's name of the format, if Pillow reads it: input images may have it then. None if it does not.
+        media_type: by which browsers show its files; None if they show none.
     """
 
     label: ClassVar[str]
     suffix: ClassVar[str]
+    other_suffixes: ClassVar[tuple[str, ...]] = ()
     description: ClassVar[str]
     pillow: ClassVar[str | None] = None
+    media_type: ClassVar[str | None] = None
 
     @abstractmethod
     def claims(self, start: bytes) -> bool:
@@ -108,6 +112,10 @@ class ImageFormat(FileFormat):
     """
 
     lossless: ClassVar[bool] = False
+
+    def keeps(self, quality: int) -> bool:
+        """Say whether every pixel is kept at a quality from 1 to 100."""
+        return self.lossless
 
     @abstractmethod
     def encode(self, image: Image.Image, texts: Texts | None, quality: int) -> Encoded:
@@ -157,6 +165,16 @@ ANIMATION_FORMATS: Registry[AnimationFormat] = Registry("animation format", "tcd
 def all_formats() -> list[FileFormat]:
     """Return every format, those of images first."""
     return [*IMAGE_FORMATS.values(), *ANIMATION_FORMATS.values()]
+
+
+INPUT_ONLY = {"BMP": (".bmp",), "TIFF": (".tif", ".tiff")}
+"""Suffixes by Pillow's name of what is read and not written."""
+
+
+def input_suffixes() -> set[str]:
+    """Return the suffixes that input images have."""
+    known = [(format.suffix, *format.other_suffixes) for format in all_formats() if format.pillow]
+    return {suffix for suffixes in (*known, *INPUT_ONLY.values()) for suffix in suffixes}
 
 
 def format_of(start: bytes) -> FileFormat:

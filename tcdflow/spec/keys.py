@@ -150,7 +150,13 @@ _WORDS = {
     "object": "mapping",
     "null": "null",
 }
-_MANY = {"whole number": "whole numbers", "number": "numbers", "mapping": "mappings", "list of text": "lists of text"}
+_MANY = {
+    "whole number": "whole numbers",
+    "number": "numbers",
+    "mapping": "mappings",
+    "choice": "choices",
+    "list of text": "lists of text",
+}
 
 
 def _range(options: list[Schema]) -> str:

@@ -19,8 +19,8 @@ from tcdflow.spec.inputs import ImageUse
 from tcdflow.spec.needs import Need
 from tcdflow.spec.prompt import EmbeddingSpec, PromptEncodingSpec
 from tcdflow.spec.registry import NameOf, OneOf
-from tcdflow.spec.scheduler import SCHEDULERS, Scheduler
-from tcdflow.spec.task import TASKS, Task
+from tcdflow.spec.scheduler import SCHEDULERS, Scheduler, SchedulerName
+from tcdflow.spec.task import TASKS, Task, TaskName
 from tcdflow.spec.types import (
     Description,
     FilledText,
@@ -63,7 +63,7 @@ class BaseModelSpec(Settings):
     prediction_type: PredictionType = Field("epsilon", description="what the base's UNet was trained to predict")
     size: Int = Field(ge=8, le=8192, description="side of the training images in pixels; the default width and height")
     size_multiple: Int = Field(8, ge=1, le=512, description="width and height must be multiples of this many pixels")
-    tasks: tuple[str, ...] = Field((), description="tasks that its UNet was trained for; an empty list means any")
+    tasks: tuple[TaskName, ...] = Field((), description="tasks that its UNet was trained for; an empty list means any")
     safety_checker: bool = Field(
         False, description="load the base's safety checker, which blacks out images it takes for unsafe"
     )
@@ -85,7 +85,9 @@ class LoraSpec(Settings):
         "component and block such as {unet: {down: 0.5, mid: 1}}",
     )
     distilled: bool = Field(False, description="whether it was distilled for few steps without guidance")
-    schedulers: tuple[str, ...] = Field((), description="schedulers it was distilled for; an empty list means any")
+    schedulers: tuple[SchedulerName, ...] = Field(
+        (), description="schedulers it was distilled for; an empty list means any"
+    )
     steps: tuple[Int, ...] = Field((), description="numbers of steps it was distilled for; an empty list means any")
     partial: bool = Field(False, description="accept a LoRA with modules that the base lacks; they have no effect")
 
@@ -170,7 +172,9 @@ class CompileSpec(Settings):
 
     scope: Literal["unet", "blocks"] = Field("blocks", description="the whole UNet, or its repeated blocks once")
     mode: Literal["default", "reduce-overhead", "max-autotune"] = Field(
-        "default", description="torch.compile's mode: reduce-overhead uses CUDA graphs, max-autotune compiles longest"
+        "default",
+        description="torch.compile's mode: reduce-overhead uses CUDA graphs, max-autotune compiles longest; on cuda "
+        "both require scope unet",
     )
     backend: Literal["inductor", "eager", "aot_eager"] = Field(
         "inductor", description="torch.compile's backend; the eager ones gain no speed and are for debugging"

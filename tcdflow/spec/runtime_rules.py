@@ -30,9 +30,13 @@ def device_problems(runtime: RuntimeSpec, device: str) -> Iterator[Problem]:
         yield Problem("runtime.tf32", f"is a number format of cuda devices, and the device is {device}", True)
     if runtime.layerwise_casting != "none" and device == "mps":
         yield Problem("runtime.layerwise_casting", "mps has no 8-bit floats", runtime.layerwise_casting)
-    if runtime.compile and runtime.compile.mode == "reduce-overhead" and device != "cuda":
+    compiled = runtime.compile
+    if compiled and compiled.mode == "reduce-overhead" and device != "cuda":
         what = f"records cuda graphs, and the device is {device}; use default or max-autotune"
-        yield Problem("runtime.compile.mode", what, runtime.compile.mode)
+        yield Problem("runtime.compile.mode", what, compiled.mode)
+    if compiled and device == "cuda" and compiled.scope == "blocks" and compiled.mode != "default":
+        what = "records cuda graphs, where a block overwrites the output of the one before; use default, or scope=unet"
+        yield Problem("runtime.compile.mode", what, compiled.mode)
 
 
 def _optimizations(runtime: RuntimeSpec) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tcdflow.errors import Problem
-from tcdflow.spec.registry import Registry
+from tcdflow.spec.registry import NameOf, Registry
 from tcdflow.spec.script import Lines, call, literal
 from tcdflow.spec.types import Description, Int, PredictionType, Settings
 
@@ -106,6 +106,8 @@ class Scheduler(Settings):
 
 
 SCHEDULERS: Registry[type[Scheduler]] = Registry("scheduler", "tcdflow.parts.schedulers")
+
+SchedulerName = Annotated[str, NameOf(SCHEDULERS)]
 
 
 def called_elsewhere(name: str) -> tuple[str, bool] | None:

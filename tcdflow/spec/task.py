@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from tcdflow.errors import Problem
 from tcdflow.spec.inputs import ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import Need
-from tcdflow.spec.registry import Registry
+from tcdflow.spec.registry import NameOf, Registry
 from tcdflow.spec.script import Lines, ScriptFiles, cannot_write
 from tcdflow.spec.types import Description, Settings
 
@@ -80,3 +80,5 @@ class Task(Settings):
 
 
 TASKS: Registry[type[Task]] = Registry("task", "tcdflow.parts.tasks")
+
+TaskName = Annotated[str, NameOf(TASKS)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
@@ -137,5 +138,21 @@ class FreeText:
 Text = Annotated[str, Field(max_length=20_000), FreeText]
 Description = Annotated[Text, Field(description="one line about this preset, shown by tcdflow ls")]
 FilledText = Annotated[Text, BeforeValidator(lambda v: _filled(v) if isinstance(v, str) else v)]
-SourceText = Annotated[str, Field(min_length=1, max_length=4096), FreeText]
-"""A place where weights are: see ``tcdflow.files.source``."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Marks a type whose values say where files are. What is in the files decides a run, and not where they are.
+
+    Attributes:
+        holds: what the files are.
+    """
+
+    holds: Literal["weights", "images"]
+
+
+_PlaceText = Annotated[str, Field(min_length=1, max_length=4096), FreeText]
+SourceText = Annotated[_PlaceText, Place("weights")]
+"""A place where weights, or other files that are no images, are: see ``tcdflow.files.source``."""
+ImageText = Annotated[_PlaceText, Place("images")]
+"""A place where an input image is."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable
 from inspect import signature
 from pathlib import Path
 
@@ -26,9 +27,9 @@ from tests.benchmarks import (
     warm,
 )
 from tests.benchmarks.peers.work import A_SEED
-from tests.benchmarks.table import Figure, Row, show
+from tests.benchmarks.table import Figure, Row, brief, show
 
-BENCHMARKS: dict[str, Callable[..., Sequence[Row | Figure]]] = {
+BENCHMARKS: dict[str, Callable[..., Iterable[Row | Figure]]] = {
     "process": process.run,
     "second": second.run,
     "warm": warm.run,
@@ -81,7 +82,9 @@ def main() -> None:
         return
     rows: list[Row | Figure] = []
     for name in names:
-        rows += BENCHMARKS[name](**{option: value for option, value in given.items() if option in takes[name]})
+        for row in BENCHMARKS[name](**{option: value for option, value in given.items() if option in takes[name]}):
+            rows.append(row)
+            print(brief(row), file=sys.stderr, flush=True)  # which stays if the rest is never measured
     print(show(rows))
 
 

@@ -1,189 +1,224 @@
 """SDXL at its real size on the card, 1024 × 1024 in four steps, against the tightest script; random weights.
 
-Without a card there is nothing to measure: the benchmark says so and gives no row.
+Without a card there is nothing to measure: the benchmark says so and gives no row. A part that fails, for want of
+memory or of a compiler, is told and the next one begins; none begins once the time is over.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from unittest.mock import patch
 
 import torch
-from diffusers import StableDiffusionXLPipeline, TCDScheduler
 
-from tcdflow.config.compose import Composer
-from tcdflow.config.run_output import RunOutput
-from tcdflow.engine.warm import WarmEngine
-from tcdflow.request.run import run_single
+from tcdflow.engine.result import Result
+from tcdflow.engine.watch import peak_memory
+from tests.benchmarks.gpu_sides import Case, Ours, Script, matmul_rate, timed
 from tests.benchmarks.table import Figure, Row, compare
-from tests.helpers import prepared
+from tests.fidelity.same import equal
 from tests.standins.full import build_full, build_full_lora
 
 ROUNDS = 3
+LOADS = 2
 BATCHES = (1, 4, 16)
-PROMPT = "a red fox"
-SIZE = 1024
-STEPS = 4
+COMPILED = (1, 4)
+SECONDS = 240.0
+"""After which no part begins, so that all of ``make gpu`` takes under eight minutes."""
+OPTIONS = (
+    "runtime.channels_last=true",
+    "compiled",
+    "runtime.offload=model",
+    "runtime=low_memory",
+    "runtime.offload=group",
+    "runtime.layerwise_casting=float8_e4m3fn",
+    "runtime.vae_tiling=true",
+    "runtime.offload=sequential",
+)
+GB = 1e9
+
+Rows = Iterator[Row | Figure]
+Part = Callable[[], Rows]
 
 
-def run() -> list[Row | Figure]:
-    """Measure load, LoRA switch, images by batch size, eager and compiled, and peak memory."""
+def run() -> Rows:
+    """Measure load, images by batch size, dtype and compilation, switches of LoRAs, and what the options change."""
     if not torch.cuda.is_available():
         print("gpu: no CUDA device, nothing is measured")
-        return []
-    print(f"gpu: {torch.cuda.get_device_name()}, torch {torch.__version__}, float16")
+        return
+    print(f"gpu: {torch.cuda.get_device_name()}, torch {torch.__version__}", flush=True)
+    guard = Guard(SECONDS)
     with tempfile.TemporaryDirectory() as name:
         base = build_full("sdxl", Path(name) / "base", device="cuda")
         loras = [build_full_lora(base, Path(name) / f"{seed}.safetensors", seed=seed) for seed in (1, 2)]
-        return [*_loading(base, loras[0]), *_images(base, loras)]
+        yield from measured(Case(base, loras), guard)
 
 
-def _loaded(base: Path, lora: Path) -> Any:
-    """Load as a careful script does: straight to the card, the LoRA fused, nothing kept beside it."""
-    pipe = StableDiffusionXLPipeline.from_pretrained(base, dtype=torch.float16).to("cuda")
-    pipe.scheduler = TCDScheduler.from_config(pipe.scheduler.config)
-    pipe.load_lora_weights(str(lora))
-    pipe.fuse_lora()
-    pipe.unload_lora_weights()
-    pipe.enable_vae_slicing()
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+class Guard:
+    """Runs parts: goes on after one that fails, and begins none when the time is over.
+
+    Args:
+        seconds: that there are for all.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self.failed: list[str] = []
+
+    def __call__(self, what: str, part: Part) -> Rows:
+        if time.monotonic() > self._end:
+            _tell(f"{what}: left out, the time is over")
+            return
+        try:
+            yield from part()
+        except Exception as error:
+            self.failed.append(what)
+            _tell(f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        release()
 
 
-def _timed(work: Callable[[], object]) -> float:
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    torch.cuda.synchronize()
-    return time.perf_counter() - start
+def measured(case: Case, guard: Guard, batches: Sequence[int] = BATCHES, compiled: Sequence[int] = COMPILED) -> Rows:
+    """Measure all parts, what matters most first."""
+    parts: dict[str, Part] = {
+        "loading": partial(loading, case),
+        "images": partial(images, case, batches),
+        "images, compiled": partial(images, case, compiled, compiled=True),
+        "images in bfloat16": partial(images, replace(case, dtype="bfloat16"), batches[:1]),
+        "switches, fused": partial(switches, case, fuse=True),
+        "switches, unfused": partial(switches, case, fuse=False),
+    }
+    for what, part in parts.items():
+        yield from guard(what, part)
+    yield from options(case, guard)
 
 
-class _Ours:
-    """Runs on a warm engine, with directory and record."""
-
-    def __init__(self, base: Path) -> None:
-        self._base = base
-        self._composer = Composer()
-        self._engine = WarmEngine()
-
-    def close(self) -> None:
-        self._engine.close()
-
-    def made(self, lora: Path, *more: str, count: int = 1) -> Mapping[str, Any]:
-        """Make images, and return what the record says of the execution."""
-        with tempfile.TemporaryDirectory() as where:
-            return self._run(lora, count, Path(where) / "run", more)
-
-    def _run(self, lora: Path, count: int, where: Path, more: Sequence[str]) -> Mapping[str, Any]:
-        composition = self._composer.compose(
-            [
-                "base=sdxl",
-                f"base.source={self._base}",
-                f"loras.tcd.source={lora}",
-                f"prompt={PROMPT}",
-                f"sampling.steps={STEPS}",
-                f"sampling.num_images={count}",
-                f"runtime.batch_size={count}",
-                "runtime.device=cuda",
-                "runtime.dtype=float16",
-                "runtime.vae_slicing=true",
-                f"hydra.run.dir={where}",
-                *more,
-            ]
-        )
-        output = RunOutput.of(composition.config)
-        return run_single(prepared(composition), output, self._engine, logs=False).record.execution
-
-
-def _by_hand(pipe: Any, count: int) -> list[Any]:
-    draws = [torch.Generator("cpu").manual_seed(seed) for seed in range(count)]
-    made = pipe([PROMPT] * count, num_inference_steps=STEPS, guidance_scale=0, eta=0.3, generator=draws)
-    with tempfile.TemporaryDirectory() as where:
-        for number, image in enumerate(made.images):
-            image.save(Path(where) / f"{number}.png")
-    return list(made.images)
-
-
-def _release() -> None:
-    gc.collect()
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-
-
-def _loading(base: Path, lora: Path) -> list[Row | Figure]:
+def loading(case: Case) -> Rows:
     """The first image of a process that has imported everything: load, LoRA, one image."""
-    ours, other, peaks = [], [], {"ours": [0.0], "other": [0.0]}
-    for _ in range(ROUNDS):
-        _release()
-        engine = _Ours(base)
-        ours.append(_timed(partial(engine.made, lora)))
-        peaks["ours"] = [torch.cuda.max_memory_allocated() / 1e9]
-        engine.close()
-        del engine
-        _release()
-        other.append(_timed(lambda: _by_hand(_loaded(base, lora), 1)))
-        peaks["other"] = [torch.cuda.max_memory_allocated() / 1e9]
-    _release()
-    return [
-        Row("SDXL on the card: load, LoRA and first image, seconds", ours, other),
-        Row("SDXL on the card: peak memory, GB", peaks["ours"], peaks["other"]),
-    ]
+    peaks: dict[str, list[float]] = {"ours": [], "other": []}
+
+    def ours() -> float:
+        release()
+        # The engine's own peak is that of its images: here loading counts, as it does for the script.
+        with Ours(case, reusable=False) as engine, patch.object(torch.cuda, "reset_peak_memory_stats"):
+            return told("ours", timed(engine.made, case.where))
+
+    def other() -> float:
+        release()
+        return told("other", timed(lambda: Script(case).made(), case.where))
+
+    def told(side: str, seconds: float) -> float:
+        peaks[side].append(peak_memory(case.where) / GB)
+        return seconds
+
+    times = compare({"ours": ours, "other": other}, LOADS)
+    yield Row("SDXL: load, LoRA and first image, seconds", times["ours"], times["other"])
+    yield Row("... peak memory, GB", peaks["ours"][1:], peaks["other"][1:])
 
 
-def _images(base: Path, loras: list[Path]) -> list[Row | Figure]:
-    """Images on a warm engine and on a loaded pipeline; what the UNet reaches of the card; a switch of LoRAs."""
-    rows: list[Row | Figure] = []
-    engine, pipe = _Ours(base), _loaded(base, loras[0])
-    peak = _matmul_rate()
-    flops = _unet_flops(pipe)
-    for count in BATCHES:
-        seconds: list[float] = []
-
-        def ours(count: int = count, into: list[float] = seconds) -> float:
-            start = time.perf_counter()
-            execution = engine.made(loras[0], count=count)
-            into.append(float(execution["seconds"]["denoise"]))
-            return (time.perf_counter() - start) / count
-
-        def other(count: int = count) -> float:
-            return _timed(lambda: _by_hand(pipe, count)) / count
-
-        times = compare({"ours": ours, "other": other}, ROUNDS)
-        rows.append(Row(f"SDXL 1024², batch {count}, seconds an image with its file", times["ours"], times["other"]))
-        reached = [100 * STEPS * count * flops / spent / peak for spent in seconds[1:]]
-        rows.append(Figure(f"SDXL 1024², batch {count}, % of the card's half-precision rate", reached, "none"))
-    switch = iter(range(1000))
-    switched = [_timed(lambda: engine.made(loras[next(switch) % 2])) for _ in range(2 * ROUNDS)]
-    stay = [_timed(lambda: engine.made(loras[1])) for _ in range(ROUNDS)]
-    rows.append(Row("SDXL on the card: an image with another LoRA, against the same again, seconds", switched, stay))
-    compiled = "runtime.compile={scope: blocks, mode: default, backend: inductor}"
-    engine.made(loras[0], compiled)
-    fast = [_timed(lambda: engine.made(loras[0], compiled)) for _ in range(ROUNDS)]
-    engine.made(loras[0])
-    eager = [_timed(lambda: engine.made(loras[0])) for _ in range(ROUNDS)]
-    rows.append(Row("SDXL 1024², blocks compiled against eager, seconds", fast, eager))
-    return rows
+def images(case: Case, batches: Sequence[int], *, compiled: bool = False) -> Rows:
+    """Images with new prompts, a warm engine against a loaded pipeline; what the UNet reaches of the card."""
+    script, how = Script(case), [case.compiled] if compiled else []
+    flops, rate = script.unet_flops(), matmul_rate(case, 8192 if case.device == "cuda" else 64)
+    if compiled:
+        script.compile()
+    with Ours(case) as engine:
+        for count in batches:
+            pair = _Pair(case, engine, how, script, count)
+            times = compare({"ours": pair.ours, "other": pair.other}, ROUNDS)
+            what = f"SDXL {case.side}², {case.dtype}{', blocks compiled' if compiled else ''}, batch {count}"
+            yield Row(f"{what}: an image with its file, seconds", times["ours"], times["other"])
+            yield Row("... peak memory beside the weights, GB", pair.peaks[0][1:], pair.peaks[1][1:])
+            spent = [one.record.execution["seconds"]["denoise"] for one in pair.made[1:]]
+            reached = [100 * case.steps * count * flops / seconds / rate for seconds in spent]
+            yield Figure(f"{what}: the UNet, % of the card's rate in large products", reached, "none")
+            yield Figure(f"{what}: images unlike the script's", pair.unlike[1:], "0")
 
 
-def _matmul_rate(side: int = 8192) -> float:
-    """Return what the card reaches in a large float16 matrix product, FLOP a second."""
-    one, other = (torch.randn(side, side, device="cuda", dtype=torch.float16) for _ in range(2))
-    for _ in range(3):
-        one @ other
-    spent = _timed(lambda: [one @ other for _ in range(20)]) / 20
-    return 2 * side**3 / spent
+class _Pair:
+    """Both sides with the same new prompt each time, both of which encode it once for all images of a batch."""
+
+    def __init__(self, case: Case, engine: Ours, how: Sequence[str], script: Script, count: int) -> None:
+        self.made: list[Result] = []
+        self.peaks: tuple[list[float], list[float]] = ([], [])
+        self.unlike: list[float] = []
+        self._case, self._engine, self._how, self._script, self._count = case, engine, how, script, count
+
+    def ours(self) -> float:
+        before, start = _held(self._case), time.perf_counter()
+        self.made.append(self._engine.made(*self._how, prompt=f"a red fox {len(self.made)}", count=self._count))
+        seconds = time.perf_counter() - start
+        self.peaks[0].append((self.made[-1].record.execution["peak_memory_bytes"] - before) / GB)
+        return seconds / self._count
+
+    def other(self) -> float:
+        _reset()
+        before, start = _held(self._case), time.perf_counter()
+        images = self._script.made(f"a red fox {len(self.made) - 1}", self._count)
+        seconds = time.perf_counter() - start
+        self.peaks[1].append((peak_memory(self._case.where) - before) / GB)
+        self.unlike.append(sum(not equal(*two) for two in zip(self.made[-1].images, images, strict=True)))
+        return seconds / self._count
 
 
-def _unet_flops(pipe: Any) -> float:
-    """Return FLOP of one UNet call for one image."""
-    from torch.utils.flop_counter import FlopCounterMode
+def switches(case: Case, *, fuse: bool) -> Rows:
+    """Images with one LoRA after the other, and whether the first one comes again bit for bit."""
+    how = f"lora_stack.fuse={str(fuse).lower()}"
+    with Ours(case) as engine:
+        first = engine.made(how, lora=0)
+        engine.made(how, lora=1)
+        switched = [timed(partial(engine.made, how, lora=n % 2), case.where) for n in range(2 * ROUNDS)]
+        again = engine.made(how, lora=0)
+        stay = [timed(partial(engine.made, how, lora=0), case.where) for _ in range(ROUNDS)]
+    what = f"SDXL, {'fused' if fuse else 'unfused'}"
+    yield Row(f"{what}: an image with another LoRA, against the same again, seconds", switched, stay)
+    yield Figure(f"{what}: images unlike after a switch and back", [not equal(first.images[0], again.images[0])], "0")
 
-    counter = FlopCounterMode(display=False)
-    with torch.inference_mode(), counter:
-        pipe(PROMPT, num_inference_steps=1, guidance_scale=0, output_type="latent")
-    return float(counter.get_total_flops())
+
+def options(case: Case, guard: Guard) -> Rows:
+    """What each option takes and saves, and which of them the presets should have."""
+    costs: dict[str, tuple[list[float], list[float]]] = {}
+
+    def measure(option: str) -> Rows:
+        how = case.compiled if option == "compiled" else option
+        with Ours(case) as engine:
+            engine.made(how)
+            made: list[Result] = []
+            seconds = [timed(lambda: made.append(engine.made(how)), case.where) for _ in range(ROUNDS)]
+        costs[option] = seconds, [one.record.execution["peak_memory_bytes"] / GB for one in made]
+        if plain := costs.get("runtime=auto"):
+            yield Row(f"SDXL with {option}, against without, seconds", seconds, plain[0])
+            yield Row("... peak memory, GB", costs[option][1], plain[1])
+
+    for option in ("runtime=auto", *OPTIONS):
+        yield from guard(option, partial(measure, option))
+    if costs:
+        fastest = min(costs, key=lambda option: min(costs[option][0]))
+        least = min(costs, key=lambda option: max(costs[option][1]))
+        _tell(f"these figures suggest {fastest} for a fast preset, and {least} for one of little memory")
+
+
+def release() -> None:
+    """Give back what an earlier part has held."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    _reset()
+
+
+def _reset() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _held(case: Case) -> int:
+    return torch.cuda.memory_allocated() if case.device == "cuda" else 0
+
+
+def _tell(text: str) -> None:
+    print(f"gpu: {text}", file=sys.stderr, flush=True)

@@ -47,6 +47,13 @@ def compare(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
     return times
 
 
+def brief(row: Row | Figure) -> str:
+    """Return what was measured in one line."""
+    if isinstance(row, Figure):
+        return f"{row.what}: {_spread(row.values)}"
+    return f"{row.what}: {_spread(row.ours)} against {_spread(row.other)}: {row.ratio:.2f}"
+
+
 def show(rows: Sequence[Row | Figure]) -> str:
     """Return the tables as Markdown."""
     ratios = [row for row in rows if isinstance(row, Row)]

@@ -8,24 +8,31 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import pytest
+from hydra.core.override_parser.types import Glob
 from PIL import Image
 from pydantic import Field
 
+from tcdflow.cli.preview import sources
 from tcdflow.config.compose import Composer
+from tcdflow.config.file_axis import files
 from tcdflow.engine.warm import WarmEngine
 from tcdflow.parts.adapters._control import Controlled
 from tcdflow.parts.families.stable_diffusion import StableDiffusion
 from tcdflow.record.document import Record
+from tcdflow.record.key import effect
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Request
 from tcdflow.rerun.source import find
 from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.family import FAMILIES
 from tcdflow.spec.inputs import InputImages, Inputs, Size
 from tcdflow.spec.keys import keys
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.needs import Need
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
 from tcdflow.spec.scheduler import SCHEDULERS, Scheduler
 from tcdflow.spec.task import TASKS, Task
-from tcdflow.spec.types import Int
+from tcdflow.spec.types import Int, SourceText
 from tests.helpers import part, problems, run_composed
 
 ENGINE = WarmEngine()
@@ -55,9 +62,11 @@ class Onlooker(Controlled):
     """An adapter that looks at an image and changes nothing."""
 
     kind: Literal["onlooker"]
+    reference: SourceText = Field(description="path or URL of another image")
 
     def needs(self, role: str) -> Iterator[Any]:
         yield from (need for need in super().needs(role) if need.form == "image")
+        yield Need(f"{role}.reference", f"{role}.reference", self.reference, "image")
 
     @classmethod
     def inputs(cls, adapters: Mapping[str, Self], images: InputImages, pipe: Any, spec: RunSpec) -> Inputs:
@@ -118,6 +127,7 @@ def test_a_preprocessor_and_an_adapter(tmp_path: Path, composer: Composer) -> No
         "adapters.eye.family=emoji",
         "adapters.eye.source=unread",
         f"adapters.eye.image={tmp_path / 'given.png'}",
+        f"adapters.eye.reference={tmp_path / 'given.png'}",
         "adapters.eye.preprocessor.name=posters",
     ]
     assert {problem.key for problem in problems(composer, *said)} == {"adapters.eye.kind"}
@@ -127,12 +137,32 @@ def test_a_preprocessor_and_an_adapter(tmp_path: Path, composer: Composer) -> No
         assert problem.key == "adapters.eye.preprocessor.levels"
         record = made(tmp_path / "run", *said, "prompt=a red heart", "adapters.eye.preprocessor.levels=4")
         assert [given.file for given in record.inputs] == ["control_eye.png"]
-        assert [file.role for file in record.lock if file.role.startswith("adapters")] == ["adapters.eye.image"]
+        assert [file.role for file in record.lock if file.role.startswith("adapters")] == [
+            "adapters.eye.image",
+            "adapters.eye.reference",
+        ]
         with Image.open(tmp_path / "run" / "control_eye.png") as image:
             colours = image.getcolors()
             assert colours is not None and len(colours) == 4
         made(tmp_path / "run", "prompt=a red heart")
         assert not (tmp_path / "run" / "control_eye.png").exists(), "cleaned up with the run that it belonged to"
+
+
+def test_a_field_of_an_adapter_that_names_a_file(tmp_path: Path, composer: Composer) -> None:
+    """Where the file is does not count; ``check`` says where it is, and ``glob()`` finds several."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (64, 64)).save(tmp_path / folder / "given.png")
+    one, two = str(tmp_path / "one" / "given.png"), str(tmp_path / "two" / "given.png")
+    key = "adapters.eye.reference"
+    with part(ADAPTERS, "onlooker", Onlooker):
+        said = [f"adapters.eye={{kind: onlooker, family: emoji, source: unread, image: '{one}'}}", "prompt=a red heart"]
+        composed = (composer.compose([*said, f"{key}={path}"]) for path in (one, two))
+        here, there = (Preparer()(Request.composed(one), hashed=True) for one in composed)
+        assert here.key == there.key
+        assert effect(key) == "files"
+        assert sources(here.spec)[key] == one
+        assert files(key, Glob(include=[f"{tmp_path}/*/given.png"]), 2) == [one, two]
 
 
 def test_a_family(tmp_path: Path, composer: Composer) -> None:

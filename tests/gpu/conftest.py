@@ -10,9 +10,22 @@ import torch
 
 import tcdflow
 from tcdflow.engine.result import Result
-from tests.standins import StandIns
+from tcdflow.record import document
+from tcdflow.record.document import Record
+from tests.helpers import cli
+from tests.standins import Family, StandIns
 
 Run = Callable[..., Result]
+"""``run(*overrides, family="sd15")``."""
+Process = Callable[..., Record]
+"""The same in a process of its own."""
+
+
+def words(standins: StandIns, device: str, overrides: tuple[str, ...], family: Family) -> list[str]:
+    """The run of a stand-in with its TCD-LoRA, unless overrides say otherwise."""
+    lora = () if "loras=[]" in overrides else (f"loras.tcd.source={standins.lora(family, 'tcd')}",)
+    base = (f"base={family}", "base.size=64", f"base.source={standins.base(family)}", *lora)
+    return [*base, "prompt=a red fox", f"runtime.device={device}", *overrides]
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +44,23 @@ def card(device: str) -> Iterator[torch.device]:
 
 @pytest.fixture
 def run(standins: StandIns, device: str, tmp_path: Path) -> Run:
-    """Make a run of the SD 1.5 stand-in with its TCD-LoRA, unless overrides say otherwise."""
     made = iter(range(1000))
 
-    def runs(*overrides: str) -> Result:
-        lora = () if "loras=[]" in overrides else (f"loras.tcd.source={standins.lora('sd15', 'tcd')}",)
-        base = ("base=sd15", "base.size=64", f"base.source={standins.sd15}", *lora)
+    def runs(*overrides: str, family: Family = "sd15") -> Result:
         where = f"hydra.run.dir={tmp_path / f'run{next(made)}'}"
-        return tcdflow.run(*base, "prompt=a red fox", f"runtime.device={device}", where, *overrides)
+        return tcdflow.run(*words(standins, device, overrides, family), where)
+
+    return runs
+
+
+@pytest.fixture
+def process(standins: StandIns, device: str, tmp_path: Path) -> Process:
+    made = iter(range(1000))
+
+    def runs(*overrides: str, family: Family = "sd15") -> Record:
+        where = tmp_path / f"process{next(made)}"
+        done = cli(*words(standins, device, overrides, family), f"hydra.run.dir={where}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return document.read(where)
 
     return runs

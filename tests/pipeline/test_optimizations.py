@@ -233,6 +233,31 @@ def test_sequential_offloading_is_undone_before_loras_change(
     assert_same(original, weights(pipe))
 
 
+def test_a_vae_is_offloaded_by_group_without_a_stream(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream brings weights in the dtype that they had when it was set up, and SDXL decodes in another one."""
+    from diffusers.hooks import group_offloading
+
+    class Backend:
+        Stream = staticmethod(lambda: "stream")
+
+    groups = group_offloading.ModuleGroup  # which pin nothing, since there is no card
+    monkeypatch.setattr(group_offloading, "ModuleGroup", lambda stream=None, **options: groups(**options))
+    monkeypatch.setattr(group_offloading, "TorchDeviceBackend", lambda device: Backend)
+    pipe = load(standins, "sdxl")
+    monkeypatch.setattr(pipe.vae, "to", lambda device: pipe.vae)  # all of it, onto the card
+    made = Optimizations(pipe, pipe.unet, RuntimeSpec(offload="group"), torch.device("cuda"), torch.float16)
+    made.after_loras()
+
+    def streamed(model: Any) -> list[bool]:
+        registries = [part._diffusers_hook for part in model.modules() if hasattr(part, "_diffusers_hook")]
+        hooks = [registry.get_hook("group_offloading") for registry in registries]
+        return [hook.config.stream is not None for hook in hooks if hook is not None]
+
+    assert streamed(pipe.vae)
+    assert not any(streamed(pipe.vae))
+    assert all(streamed(pipe.unet))
+
+
 def test_a_pipeline_to_be_offloaded_waits_on_the_cpu() -> None:
     cuda = torch.device("cuda")
     assert Optimizations.home(RuntimeSpec(), cuda) == cuda
@@ -283,7 +308,8 @@ def test_a_cpu_refuses_by_name(settings: dict[str, Any], key: str) -> None:
 def test_other_devices_refuse_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no 8-bit floats"):
         optimizations.check(RuntimeSpec(layerwise_casting="float8_e5m2"), torch.device("mps"))
-    optimizations.check(RuntimeSpec(offload="model", compile=CompileSpec(mode="reduce-overhead")), torch.device("cuda"))
+    graphs = CompileSpec(scope="unet", mode="reduce-overhead")
+    optimizations.check(RuntimeSpec(offload="model", compile=graphs), torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
     for capability, refused in (((7, 5), True), ((8, 0), False)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
@@ -302,6 +328,8 @@ def test_other_devices_refuse_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         (("runtime.device=mps", "runtime.layerwise_casting=float8_e5m2"), "runtime.layerwise_casting"),
         (("runtime.device=cpu", "runtime.compile={mode: reduce-overhead}"), "runtime.compile.mode"),
         (("runtime.compile={mode: max-autotune, backend: eager}",), "runtime.compile.mode"),
+        (("runtime.device=cuda", "runtime.compile={mode: reduce-overhead}"), "runtime.compile.mode"),
+        (("runtime.device=cuda:1", "runtime.compile={mode: max-autotune, scope: blocks}"), "runtime.compile.mode"),
         (("runtime.compile={}", "runtime.offload=sequential"), "runtime.offload"),
         (("lora_stack.merge={method: ties}",), "lora_stack.merge.density"),
         (("lora_stack.merge={method: cat, density: 0.5}",), "lora_stack.merge.density"),

@@ -94,7 +94,7 @@ def load(parts: dict[str, Path], what: str) -> None:
     if what.startswith("depth"):
         DepthEstimator(files.by_role["adapters.x.preprocessor"].path, cpu, torch.float32)
     else:
-        Loaded.load(wanted, files, Needs.of(wanted, files, cpu, torch.float32), Stopwatch(), reusable=False)
+        Loaded.load(wanted, files, Needs.of(wanted, files, cpu, torch.float32), Stopwatch(cpu), reusable=False)
 
 
 def configs(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from tcdflow.spec.needs import Need
 from tcdflow.spec.preprocessor import PREPROCESSORS, Preprocessor
 from tcdflow.spec.registry import OneOf
 from tcdflow.spec.script import Lines, ScriptFiles, variable
-from tcdflow.spec.types import SourceText
+from tcdflow.spec.types import ImageText
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Controlled(Adapter):
     """What adapters have in common that are given a control image."""
 
-    image: SourceText = Field(description="path or URL of the control image, or of what it is made from")
+    image: ImageText = Field(description="path or URL of the control image, or of what it is made from")
     fit: Fit = Field("resize", description="how the image comes to the run's size: stretched, cropped, or as it is")
     preprocessor: Annotated[Preprocessor, OneOf(PREPROCESSORS, "name")] | None = Field(
         None, description="makes the control image; null takes it as given"

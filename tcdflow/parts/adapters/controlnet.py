@@ -35,6 +35,8 @@ class ControlNet(Controlled):
         ("sdxl", "inpainting"): f"{_NET}_inpaint_sd_xl:StableDiffusionXLControlNetInpaintPipeline",
     }
     components = ("controlnet",)
+    what = "a ControlNet"
+    tensors = r"^control_model\.|^controlnet_(cond_embedding|down_blocks|mid_block)|^input_hint_block\."
 
     kind: Literal["controlnet"]
     config: SourceText | None = Field(None, description="folder or repository whose config.json a single file follows")

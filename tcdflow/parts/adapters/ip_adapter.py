@@ -12,7 +12,7 @@ from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.inputs import ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import LocalFiles, Need
 from tcdflow.spec.script import Lines, ScriptFiles, call, cannot_write, literal, one_or_list, variable
-from tcdflow.spec.types import Int, LoraWeight, SourceText
+from tcdflow.spec.types import ImageText, Int, LoraWeight, SourceText
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -27,11 +27,13 @@ class IPAdapter(Adapter):
     """An IP-Adapter (arXiv 2308.06721): images as prompt; several act together and share one image encoder."""
 
     components = ("image_encoder",)
+    what = "an IP-Adapter"
+    tensors = r"^ip_adapter\."
 
     kind: Literal["ip_adapter"]
     image_encoder: SourceText = Field(description="folder of the CLIP vision model that it was trained with")
     images: Annotated[
-        tuple[SourceText, ...], BeforeValidator(_as_tuple, json_schema_input_type=SourceText | list[SourceText])
+        tuple[ImageText, ...], BeforeValidator(_as_tuple, json_schema_input_type=ImageText | list[ImageText])
     ] = Field(min_length=1, max_length=64, description="paths or URLs of the images")
     size: Int | None = Field(
         None, ge=8, le=8192, description="pixels a side to stretch the images to; null leaves them"

@@ -24,6 +24,8 @@ class MotionAdapter(Adapter):
     pipelines: ClassVar = {("sd", "animation"): "animatediff.pipeline_animatediff:AnimateDiffPipeline"}
     components = ("motion_adapter",)
     replaces_denoiser = True
+    what = "a motion module of AnimateDiff"
+    tensors = r"motion_modules\."
 
     kind: Literal["motion_adapter"]
     config: SourceText | None = Field(None, description="folder or repository whose config.json a single file follows")
@@ -39,14 +41,9 @@ class MotionAdapter(Adapter):
 
     @classmethod
     def run_problems(cls, adapters: Mapping[str, Self], spec: RunSpec) -> Iterator[Problem]:
-        """Yield an animation on another base, or with none or two of them."""
-        if not spec.task.animated:
-            return
-        if spec.base.family != "sd15":
-            yield Problem("task", "animation is for bases of family sd15", "animation")
-        if len(adapters) != 1:
-            what = "animation needs one motion adapter, as adapters=[motion]"
-            yield Problem("adapters", what, str(list(adapters)))
+        """Yield more than one of them."""
+        if len(adapters) > 1:
+            yield Problem("adapters", "an animation takes one motion adapter", str(list(adapters)))
 
     @classmethod
     def load(cls, adapters: Mapping[str, Self], files: Mapping[str, LocalFiles], dtype: Any) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class T2IAdapter(Controlled):
         ("sdxl", "text_to_image"): "t2i_adapter.pipeline_stable_diffusion_xl_adapter:StableDiffusionXLAdapterPipeline",
     }
     components = ("adapter",)
+    what = "a T2I-Adapter"
+    tensors = r"^adapter\.(conv_in|body)\.|^body\.\d+\.(in_conv|resnets|block1)\."
 
     kind: Literal["t2i_adapter"]
     scale: Float = Field(1.0, ge=0.0, le=10.0, description="weight of its residuals")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tcdflow.files.image_header import suffixes
 from tcdflow.spec.data import Example
+from tcdflow.spec.formats import input_suffixes
 from tcdflow.text import joined
 
-SUFFIXES = frozenset({*suffixes().values(), ".jpeg", ".tiff"})
+SUFFIXES = frozenset(input_suffixes())
 _LONGEST = 20_000
 
 

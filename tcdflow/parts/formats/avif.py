@@ -24,6 +24,7 @@ class Avif(ImageFormat):
 
     label = "AVIF"
     suffix = ".avif"
+    media_type = "image/avif"
     description = "smaller than JPEG, much slower to write, never lossless; A1111 text in EXIF, recipe in XMP"
     pillow = "AVIF"
 

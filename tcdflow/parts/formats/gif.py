@@ -26,6 +26,7 @@ class Gif(AnimationFormat):
 
     label = "GIF"
     suffix = ".gif"
+    media_type = "image/gif"
     description = "plays everywhere; 256 colours a frame, at most 50 frames a second; the recipe in a .json beside it"
     pillow = "GIF"
     max_fps = 100 // SHORTEST_DELAY

@@ -25,6 +25,8 @@ class Jpeg(ImageFormat):
 
     label = "JPEG"
     suffix = ".jpg"
+    other_suffixes = (".jpeg",)
+    media_type = "image/jpeg"
     description = "small, read by everything, never lossless; A1111 text in EXIF, recipe in XMP"
     pillow = "JPEG"
 

@@ -53,6 +53,7 @@ class Mp4(AnimationFormat):
 
     label = "MP4"
     suffix = ".mp4"
+    media_type = "video/mp4"
     description = "smallest; full colour, at exactly the frames a second asked for; the recipe in a .json beside it"
 
     def claims(self, start: bytes) -> bool:

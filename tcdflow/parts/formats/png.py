@@ -29,6 +29,7 @@ class Png(ImageFormat):
 
     label = "PNG"
     suffix = ".png"
+    media_type = "image/png"
     description = "keeps every pixel; A1111 text and recipe in text chunks; quality has no effect"
     pillow = "PNG"
     lossless = True

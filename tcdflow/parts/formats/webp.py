@@ -21,6 +21,7 @@ class WebPFile(FileFormat):
 
     label = "WebP"
     suffix = ".webp"
+    media_type = "image/webp"
     pillow = "WEBP"
 
     def claims(self, start: bytes) -> bool:
@@ -47,10 +48,13 @@ class WebP(WebPFile, ImageFormat):
 
     description = "smaller than PNG and JPEG; quality 100 is lossless; A1111 text in EXIF, recipe in XMP"
 
+    def keeps(self, quality: int) -> bool:
+        return quality == 100
+
     def encode(self, image: Image.Image, texts: Texts | None, quality: int) -> Encoded:
         metadata, inside = exif_and_xmp(texts)
         buffer = io.BytesIO()
-        image.save(buffer, format="WEBP", quality=quality, lossless=quality == 100, **metadata)
+        image.save(buffer, format="WEBP", quality=quality, lossless=self.keeps(quality), **metadata)
         return Encoded(buffer.getvalue(), inside)
 
 

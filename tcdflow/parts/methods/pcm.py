@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
 
+from tcdflow.errors import Problem
 from tcdflow.spec.distill import METHODS, Distillation
 from tcdflow.spec.types import Int
 
@@ -17,6 +18,10 @@ class PCM(Distillation):
 
     method: Literal["pcm"]
     phases: Int = Field(4, ge=1, le=1000, description="parts of equal length that the trajectory is divided into")
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield more phases than nodes."""
+        yield from self.beyond_grid("phases", self.phases)
 
     def target(self, n: int, at: float, draws: Sequence[float]) -> int:
         """Return the lower edge of the phase that the step lies in."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tcdflow.errors import Problem
 from tcdflow.parts.methods.pcm import edge
 from tcdflow.spec.distill import METHODS, Distillation
 from tcdflow.spec.types import Float, Int
@@ -23,6 +24,10 @@ class TDD(Distillation):
     spread: Float = Field(
         0.3, ge=0.0, le=1.0, description="how far below a sampler's stop the jump may end, as its eta takes it there"
     )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield schedules of more steps than nodes."""
+        yield from self.beyond_grid("schedules", max(self.schedules))
 
     def target(self, n: int, at: float, draws: Sequence[float]) -> int:
         """Return a node at a drawn schedule's next stop, or up to ``spread`` of the way below it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tcdflow.errors import Problem
 from tcdflow.parts.methods.pcm import edge
 from tcdflow.spec.distill import METHODS, Distillation
 from tcdflow.spec.types import Int
@@ -22,6 +23,10 @@ class TSCD(Distillation):
     segments: Annotated[tuple[Annotated[Int, Field(ge=1, le=1000)], ...], Field(min_length=1, max_length=16)] = Field(
         (8, 4, 2, 1), description="segments of the trajectory in each stage; all stages take as many steps"
     )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield more segments than nodes."""
+        yield from self.beyond_grid("segments", max(self.segments))
 
     def target(self, n: int, at: float, draws: Sequence[float]) -> int:
         """Return any node from the segment's lower edge to ``n``."""

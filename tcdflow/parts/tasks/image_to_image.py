@@ -13,7 +13,7 @@ from tcdflow.spec.inputs import Fit, ImageUse, InputImages, Inputs
 from tcdflow.spec.needs import Need
 from tcdflow.spec.script import Lines, ScriptFiles, literal
 from tcdflow.spec.task import TASKS, Task
-from tcdflow.spec.types import Float, SourceText
+from tcdflow.spec.types import Float, ImageText
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -26,7 +26,7 @@ class ImageToImage(Task):
     takes_image = True
 
     name: Literal["image_to_image"]
-    image: SourceText = Field(description="path or URL of the image to start from")
+    image: ImageText = Field(description="path or URL of the image to start from")
     fit: Fit = Field("resize", description="how the image comes to the run's size: stretched, cropped, or as it is")
     strength: Float = Field(0.8, gt=0.0, le=1.0, description="share of the schedule that is run; 1 starts from noise")
 
@@ -48,8 +48,10 @@ class ImageToImage(Task):
     def problems(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield a strength that leaves no step."""
         if self.effective_steps(spec.sampling.steps) < 1:
-            least = math.ceil(1000 / spec.sampling.steps) / 1000  # rounded up, so that what it names is taken
-            what = f"leaves none of sampling.steps={spec.sampling.steps}; it must be at least {least:g}"
+            steps = spec.sampling.steps
+            digits = 10 ** (len(str(steps)) + 2)
+            least = math.ceil(digits / steps) / digits  # rounded up, for what is below 1 / steps is refused again
+            what = f"leaves none of sampling.steps={steps}; it must be at least {least:g}"
             yield Problem("task.strength", what, self.strength)
 
     def inputs(self, images: InputImages) -> Inputs:

@@ -14,7 +14,7 @@ from tcdflow.spec.inputs import ImageUse, InputImages, Inputs, MaskUse, Paste
 from tcdflow.spec.needs import Need
 from tcdflow.spec.script import Lines, ScriptFiles
 from tcdflow.spec.task import TASKS
-from tcdflow.spec.types import Float, Int, SourceText
+from tcdflow.spec.types import Float, ImageText, Int
 from tcdflow.text import any_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Inpainting(ImageToImage):
     """An image with the white part of a mask repainted."""
 
     name: Literal["inpainting"]  # type: ignore[assignment]
-    image: SourceText = Field(description="path or URL of the image to change")
-    mask: SourceText = Field(description="path or URL of the mask, white where the image is repainted")
+    image: ImageText = Field(description="path or URL of the image to change")
+    mask: ImageText = Field(description="path or URL of the mask, white where the image is repainted")
     mask_from: Literal["luminance", "alpha"] = Field(
         "luminance", description="what of the mask's file is the mask: its brightness, or its opacity"
     )
@@ -82,8 +82,7 @@ class Inpainting(ImageToImage):
     def warnings(self, spec: RunSpec) -> Iterator[str]:
         """Yield a format that changes what was to be kept."""
         output = spec.output
-        lossless = IMAGE_FORMATS[output.format].lossless or (output.format == "webp" and output.quality == 100)
-        if self.paste_back and not lossless:
+        if self.paste_back and not IMAGE_FORMATS[output.format].keeps(output.quality):
             exact = any_of(name for name, format in IMAGE_FORMATS.items() if format.lossless)
             yield (
                 f"task.paste_back keeps the image outside the mask, and output.format={output.format} changes it a "

@@ -5,15 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.types import Glob
 from PIL import Image
 
 from tcdflow.config.compose import Composer
+from tcdflow.config.file_axis import files
 from tcdflow.errors import ConfigError
+from tcdflow.spec.formats import IMAGE_FORMATS
 from tcdflow.sweeps import planner
 from tests.helpers import GLOBAL, Write
 
 NAMES = ("photos/1.png", "photos/2.jpg", "photos/10.png", "photos/it's [a] día.png")
 TASK = ("task=image_to_image", "prompt=a red heart")
+
+
+class New(type(IMAGE_FORMATS["png"])):  # type: ignore[misc]
+    """A format that came later."""
+
+    suffix = ".new"
 
 
 @pytest.fixture
@@ -64,13 +73,33 @@ def test_home(at: Path, composer: Composer, monkeypatch: pytest.MonkeyPatch) -> 
         ("task.image=glob(photos/*.webp)", "task.image = 'glob(photos/*.webp)': there is no such file"),
         ("task.image=glob(nowhere)", "there is no such file"),
         ("task.image=glob(photos/*)", "is not an image in a known format"),
-        ("prompt=glob(photos/*)", "glob() is for groups and for keys that name files (image, images, mask, source)"),
+        (
+            "prompt=glob(photos/*)",
+            "glob() is for groups and for keys that name files (config, image, image_encoder, images,",
+        ),
     ],
 )
 def test_what_is_wrong(at: Path, composer: Composer, text: str, what: str) -> None:
     with pytest.raises(ConfigError) as caught:
         planner.make(composer, [*TASK, f"task.image={NAMES[0]}", text] if "prompt" in text else [*TASK, text])
     assert what in str(caught.value)
+
+
+def test_a_key_names_weights_or_images(at: Path) -> None:
+    for name in ("vaes/b.safetensors", "vaes/b.png"):
+        (at / name).parent.mkdir(exist_ok=True)
+        (at / name).touch()
+    assert files("base.vae", Glob(include=["vaes"]), 9) == ["vaes/b.safetensors"]
+    assert files("adapters.edges.image", Glob(include=["vaes"]), 9) == ["vaes/b.png"]
+
+
+def test_a_folder_gives_the_images_of_every_format(at: Path) -> None:
+    suffixes = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".new")
+    (at / "all").mkdir()
+    for suffix in (*suffixes, ".mp4", ".txt"):
+        (at / f"all/a{suffix}").touch()
+    with IMAGE_FORMATS.including("new", New()):
+        assert files("task.image", Glob(include=["all"]), 99) == sorted(f"all/a{suffix}" for suffix in suffixes)
 
 
 def test_a_declared_axis_moves_with_prompts(at: Path, configs: Write) -> None:

@@ -13,7 +13,9 @@ from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
 from tcdflow.config.overrides import FREE_TEXT, as_typed, parse
 from tcdflow.errors import ConfigError
-from tcdflow.spec.free_text import free_text
+from tcdflow.spec.free_text import free_text, place_of
+from tcdflow.spec.keys import keys
+from tcdflow.spec.model import RunSpec
 from tests.helpers import examples, problems
 
 TYPED = [
@@ -67,6 +69,26 @@ PATHS = ["task.image", "loras.tcd.source", "base.source", "runtime.tiny_vae", "h
 def test_which_keys_take_any_text(key: str, kind: str | None) -> None:
     assert free_text(key) == kind
     assert (key in FREE_TEXT) == (kind is not None)
+
+
+def test_which_keys_name_files() -> None:
+    found = {key.name: known.holds for key in keys(RunSpec) if (known := place_of(key.name))}
+    assert found == {
+        "adapters.NAME.config": "weights",
+        "adapters.NAME.image": "images",
+        "adapters.NAME.image_encoder": "weights",
+        "adapters.NAME.images": "images",
+        "adapters.NAME.preprocessor.source": "weights",
+        "adapters.NAME.source": "weights",
+        "base.config": "weights",
+        "base.source": "weights",
+        "base.vae": "weights",
+        "embeddings.NAME.source": "weights",
+        "loras.NAME.source": "weights",
+        "runtime.tiny_vae": "weights",
+        "task.image": "images",
+        "task.mask": "images",
+    }
 
 
 class TestOneRun:

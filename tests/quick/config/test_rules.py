@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pytest
 
 from tcdflow import embedded
 from tcdflow.config.compose import Composer
 from tcdflow.spec import rules
-from tests.helpers import prepared, problems
+from tcdflow.spec.adapter import ADAPTERS, Adapter
+from tests.helpers import part, prepared, problems
 
 SDXL_INPAINTING = ["base=sdxl_inpainting", "loras=[]", "sampling=teacher"]
 IMAGE = "task.image=a.png"
@@ -102,8 +104,12 @@ RULES = [
         IP,
     ),
     (["base=sd15", "adapters=[motion]"], "adapters.motion", MOTION),
-    (["base=sd15", "task=animation"], "adapters", MOTION),
-    (["base=sd21_base", "loras=[]", "task=animation", "adapters=[motion]"], "task", MOTION),
+    (["base=sd15", "task=animation"], "task", MOTION),
+    (["base=sd21_base", "loras=[]", "task=animation", "adapters=[motion]"], "adapters.motion", MOTION),
+    (["base=sdxl", "loras=[]", "task=animation"], "task", MOTION),
+    ([*MOTION, "adapters.b={kind: motion_adapter, family: sd15, source: a/b}"], "adapters", MOTION),
+    (["base.tasks=[inpaintng]"], "base.tasks.0", ["base.tasks=[text_to_image]"]),
+    (["loras.tcd.schedulers=[tdc]"], "loras.tcd.schedulers.0", ["loras.tcd.schedulers=[tcd,lcm]"]),
     # embedded models have the same shapes, so nothing else tells
     (["base.source=embedded:icons"], "base.family", ["base=icons"]),
     (["base=icons", "loras.tcd.source=embedded:emoji/tcd_lora"], "loras.tcd", ["base=icons"]),
@@ -157,6 +163,20 @@ def test_a_lora_under_two_names(
     composition = composer.compose(["prompt=a red heart", f"loras.again.source={source}"])
     said = [text for text in prepared(composition).warnings if "is the same file as loras.tcd" in text]
     assert len(said) == twice
+
+
+class Waves(Adapter):
+    """Another adapter that animates."""
+
+    pipelines: ClassVar = {("sd", "animation"): "animatediff.pipeline_animatediff:AnimateDiffPipeline"}
+
+    kind: Literal["waves"]
+
+
+def test_a_second_adapter_that_animates_needs_no_motion_adapter(composer: Composer) -> None:
+    waves = ["base=sd15", "task=animation", "adapters.sea={kind: waves, family: sd15, source: a/b}"]
+    with part(ADAPTERS, "waves", Waves):
+        assert composer.compose(waves).spec.pipeline == Waves.pipelines["sd", "animation"]
 
 
 def test_the_strength_that_a_message_names_is_taken(composer: Composer) -> None:

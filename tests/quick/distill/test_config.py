@@ -68,6 +68,8 @@ def test_a_number_is_a_range_of_guidance(distiller: DistillComposer) -> None:
         ("distill.precision=float16 distill.device=cpu", "is too slow and too narrow on a cpu"),
         ("distill.loss=l2 distill.huber_c=1", "has no effect with distill.loss=l2"),
         ("distill=pcm distill.phases=51", "must be at most distill.grid, which is 50"),
+        ("distill=tdd distill.schedules=[4,51]", "must be at most distill.grid, which is 50"),
+        ("distill=tscd distill.segments=[51,1]", "must be at most distill.grid, which is 50"),
         ("base.size=65", "base.size = 65: must be a multiple of 8, such as 64"),
         ("base=sd15", "data.prompts_from = 'null': must name a file of prompts"),
         ("data.prompts_from=/nowhere/prompts.txt", "cannot be read: No such file"),

@@ -16,6 +16,7 @@ from tcdflow.files.finder import Finder
 from tcdflow.files.resolve import resolve
 from tcdflow.files.safetensors_header import Header
 from tcdflow.files.source import parse
+from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.task import TASKS
 
@@ -81,6 +82,9 @@ def test_what_a_checkpoint_lacks_and_has_more() -> None:
         ("control_model.time_embed.0.weight", "controlnet", "a ControlNet"),
         ("controlnet_cond_embedding.conv_in.weight", "controlnet", "a ControlNet"),
         ("ip_adapter.1.to_k_ip.weight", "ip_adapter", "an IP-Adapter"),
+        ("adapter.body.0.resnets.0.block1.weight", "t2i_adapter", "a T2I-Adapter"),
+        ("body.0.block1.weight", "t2i_adapter", "a T2I-Adapter"),
+        ("body.0.rdb1.conv1.weight", "other", "an upscaler"),
         ("down_blocks.0.motion_modules.0.proj_in.weight", "motion_adapter", "a motion module of AnimateDiff"),
         ("model.diffusion_model.double_blocks.0.img_mod.lin.weight", "other", "a FLUX checkpoint"),
         ("double_blocks.0.img_mod.lin.weight", "other", "a FLUX checkpoint"),
@@ -95,6 +99,12 @@ def test_what_a_checkpoint_lacks_and_has_more() -> None:
 def test_other_files(name: str, kind: str, what: str) -> None:
     found = tell({name: (8, 4, 3, 3)})
     assert (found.kind, found.what) == (kind, what)
+
+
+@pytest.mark.parametrize(("name", "kind"), ADAPTERS.items())
+def test_adapters_are_told_by_their_tensors(name: str, kind: type[Adapter]) -> None:
+    assert kind.tensors and kind.what != Adapter.what
+    assert Contents(name).place == f"; give it as adapters.NAME.source of kind {name}"
 
 
 def test_the_latents_of_a_vae() -> None:

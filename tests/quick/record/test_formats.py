@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -183,6 +184,14 @@ def test_a_format_says_what_it_is(format: ImageFormat | AnimationFormat, tmp_pat
     assert claiming == {format.label}
     assert len(list(format.frames(io.BytesIO(data)))) == (1 if still else 2)
     assert format.recipe(io.BytesIO(data)) is None
+
+
+@pytest.mark.parametrize("quality", [1, 99, 100])
+@pytest.mark.parametrize("format", IMAGE_FORMATS.values(), ids=lambda format: format.label)
+def test_a_format_says_whether_it_keeps_every_pixel(format: ImageFormat, quality: int) -> None:
+    noise = Image.frombytes("RGB", (64, 64), random.Random(0).randbytes(3 * 64 * 64))
+    (read,) = format.frames(io.BytesIO(format.encode(noise, None, quality).data))
+    assert format.keeps(quality) == (read.tobytes() == noise.tobytes())
 
 
 @pytest.mark.parametrize("format", [f for f in all_formats() if f.pillow], ids=lambda f: f.label)

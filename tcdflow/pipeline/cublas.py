@@ -1,0 +1,53 @@
+"""cuBLAS's workspace, which a process chooses once: torch looks at its variable at the first matrix product on cuda.
+
+Deterministic runs need another size than torch's own, and another size gives other bits. So one process makes runs of
+one kind, unless the user has set the variable for all of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tcdflow.errors import ConfigError, Problem
+
+VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
+ADVICE = f"run it in a process of its own (TCDFLOW_WARM=0, no axis of a sweep), or set {VARIABLE}=:16:8 before"
+_DETERMINISTIC = (":16:8", ":4096:8")
+_KEY = "runtime.deterministic"
+
+
+def given() -> str | None:
+    """Return what the variable says; asked before a run sets it for itself."""
+    return os.environ.get(VARIABLE) or None
+
+
+class Workspace:
+    """What a process's first run on cuda has settled for all later ones."""
+
+    def __init__(self) -> None:
+        self._first: tuple[str | None, bool] | None = None
+
+    def settle(self, device: str, *, deterministic: bool) -> None:
+        """Settle the workspace by a run, or refuse one that needs another.
+
+        Args:
+            device: type of the device that it computes on: cuda, or others, which have no such workspace.
+            deterministic: whether it takes deterministic algorithms only.
+
+        Raises:
+            ConfigError: if cuBLAS cannot compute as the run asks for in this process.
+        """
+        if device != "cuda":
+            return
+        size, first = self._first or (given(), deterministic)
+        if size is None and deterministic != first:
+            had = str(first).lower()
+            what = f"the first run of this process on cuda had {had}, and cuBLAS keeps its workspace; {ADVICE}"
+            raise ConfigError([Problem(_KEY, what, deterministic)])
+        if size is not None and deterministic and size not in _DETERMINISTIC:
+            what = f"requires {VARIABLE} to be {' or '.join(_DETERMINISTIC)}, and it is {size}"
+            raise ConfigError([Problem(_KEY, what, deterministic)])
+        self._first = size, first
+
+
+of_this_process = Workspace()
