@@ -18,7 +18,7 @@ from tcdflow.record.grid import sheet
 from tcdflow.record.images import save_image
 from tcdflow.record.sample import Sample
 from tcdflow.spec.data import Example
-from tcdflow.spec.model import OutputSpec
+from tcdflow.spec.output import OutputSpec
 from tcdflow.text import counted, shortened
 
 BEST = "best"

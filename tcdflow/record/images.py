@@ -15,7 +15,7 @@ from tcdflow.record.document import InputImage, Output, Sheet
 from tcdflow.record.pixels import frames_sha256, pixel_sha256, plain
 from tcdflow.record.sample import Sample
 from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS, Encoded, FileFormat, Texts
-from tcdflow.spec.model import OutputSpec
+from tcdflow.spec.output import OutputSpec
 from tcdflow.text import about, reason
 
 SHEETS = "png"

@@ -14,18 +14,17 @@ from pydantic import Field, StringConstraints
 from tcdflow import embedded
 from tcdflow.spec.adapter import ADAPTERS, Adapter
 from tcdflow.spec.family import FAMILIES, Family, FamilyName
-from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tcdflow.spec.inputs import ImageUse
 from tcdflow.spec.needs import Need
+from tcdflow.spec.output import OutputSpec
 from tcdflow.spec.prompt import EmbeddingSpec, PromptEncodingSpec
-from tcdflow.spec.registry import NameOf, OneOf
+from tcdflow.spec.registry import OneOf
 from tcdflow.spec.scheduler import SCHEDULERS, Scheduler, SchedulerName
 from tcdflow.spec.task import TASKS, Task, TaskName
 from tcdflow.spec.types import (
     Description,
     FilledText,
     Float,
-    FreeText,
     Int,
     LoraWeight,
     Name,
@@ -239,33 +238,6 @@ class RuntimeSpec(Settings):
     def for_loading(self) -> RuntimeSpec:
         """What of it decides how a base is loaded."""
         return self.model_copy(update={"description": "", "batch_size": 1})
-
-
-class OutputSpec(Settings):
-    """What is written (group ``output``)."""
-
-    description: Description = ""
-    format: Annotated[str, NameOf(IMAGE_FORMATS)] = Field("png", description="format of images; png keeps every pixel")
-    quality: Int = Field(
-        95, ge=1, le=100, description="quality of lossy formats, in percent; 100 makes webp lossless, and no other"
-    )
-    animation: Annotated[str, NameOf(ANIMATION_FORMATS)] = Field("gif", description="format of animations")
-    fps: Int = Field(
-        10, ge=1, le=60, description="frames per second of animations; gif rounds to hundredths of a second a frame"
-    )
-    loop: bool = Field(True, description="whether animations repeat; mp4 leaves that to the player")
-    name: Annotated[str, Field(min_length=1, max_length=500), FreeText] | None = Field(
-        None,
-        description="names of the files: text with keys in braces, such as {prompt}-{sampling.seed}, and {number}; "
-        "null numbers them 000, 001 and so on",
-    )
-    grid: bool = Field(True, description="write a labelled sheet (grid.png) if there are several images or inputs")
-    gallery: bool = Field(
-        True, description="write the page to look at a sweep with (index.html); a single run writes none"
-    )
-    metadata: Literal["full", "none"] = Field(
-        "full", description="what the files carry: spec, lock and A1111 text, or nothing"
-    )
 
 
 class RunSpec(Settings):

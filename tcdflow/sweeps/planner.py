@@ -24,7 +24,8 @@ from tcdflow.files.artifact import Artifact
 from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
 from tcdflow.request.request import Prepared, network_of
-from tcdflow.spec.model import OutputSpec, RunSpec
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.output import OutputSpec
 from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.sweeps import order
 from tcdflow.sweeps.files import SweepFiles

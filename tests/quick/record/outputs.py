@@ -14,7 +14,8 @@ from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
-from tcdflow.spec.model import BaseModelSpec, OutputSpec, RunSpec, SamplingSpec
+from tcdflow.spec.model import BaseModelSpec, RunSpec, SamplingSpec
+from tcdflow.spec.output import OutputSpec
 from tcdflow.spec.scheduler import SCHEDULERS
 
 LOCK = (

@@ -29,7 +29,8 @@ from tcdflow.spec.formats import (
     Texts,
     all_formats,
 )
-from tcdflow.spec.model import OutputSpec, RunSpec
+from tcdflow.spec.model import RunSpec
+from tcdflow.spec.output import OutputSpec
 from tests.helpers import left_behind
 from tests.quick.record.outputs import a_spec, an_animation, an_image, write
 
