@@ -102,6 +102,10 @@ def summary(result: Result, seconds: float) -> str:
 def _hydra_flag(composer: Composer, args: argparse.Namespace) -> int:
     hydra = composer.hydra
     overrides = list(args.overrides)
+    if args.multirun:  # of a sweep its first cell
+        from tcdflow.config.axes import ends
+
+        overrides = list(ends(composer, overrides)[0])
     if args.info:
         hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=overrides)
     elif args.hydra_help:

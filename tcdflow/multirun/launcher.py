@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,10 +14,11 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.permission import permitted
 from tcdflow.config.plugins import LAUNCHER, RAY, Drive, drive
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Plan
-from tcdflow.sweeps.ray_cluster import KEY, RaySettings, check_address
+from tcdflow.sweeps.ray_cluster import KEY, RaySettings, check_address, check_devices
 from tcdflow.sweeps.runner import Runner
 
 if TYPE_CHECKING:
@@ -103,6 +104,15 @@ class Launcher:
             what = "a plan is made already; only hydra/launcher=basic or ray and its settings can be chosen"
             raise ConfigError([Problem("resume", what, text) for text in others or words])
         return launcher
+
+    def check(self, specs: Iterable[RunSpec]) -> None:
+        """Refuse runs that it cannot make.
+
+        Raises:
+            ConfigError: if one asks for a GPU by its number, and Ray's workers are to make it.
+        """
+        if self.ray is not None:
+            check_devices(specs)
 
     def check_here(self) -> None:
         """Find out whether the cluster can be had from this machine.

@@ -96,6 +96,7 @@ class PlannedSweep:
         """
         launcher = Launcher.of(composer, overrides, by)
         planned = planner.make(composer, overrides, pins)
+        launcher.check(planned.plan.spec(batch[0]) for batch in planned.plan.batches())
         return cls(
             composer,
             planned.plan,

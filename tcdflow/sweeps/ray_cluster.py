@@ -7,13 +7,14 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.spec.model import RunSpec
 from tcdflow.spec.types import Int, Settings
 from tcdflow.text import counted, first_line
 
@@ -130,6 +131,18 @@ def check_address(settings: RaySettings) -> None:
         socket.create_connection((host, int(port)), _ANSWER).close()
     except (OSError, OverflowError) as error:
         raise _no_cluster(settings, error) from None
+
+
+def check_devices(specs: Iterable[RunSpec]) -> None:
+    """Refuse runs that ask for a certain GPU.
+
+    Raises:
+        ConfigError: if one does.
+    """
+    for device in (spec.runtime.device for spec in specs):
+        if device.startswith("cuda:"):
+            what = "each of Ray's workers has one GPU, whatever its number: write cuda"
+            raise ConfigError([Problem("runtime.device", what, device)])
 
 
 def _no_cluster(settings: RaySettings, error: Exception) -> ConfigError:

@@ -24,7 +24,7 @@ from tcdflow.sweeps import plan as plans
 from tcdflow.sweeps.directory import cell_path, state
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Cell, Plan
-from tcdflow.sweeps.ray_cluster import Crew, RaySettings, cluster, room
+from tcdflow.sweeps.ray_cluster import Crew, RaySettings, check_devices, cluster, room
 from tcdflow.sweeps.ray_worker import CellMaker
 from tcdflow.sweeps.runner import work
 from tcdflow.sweeps.shares import Shares
@@ -84,9 +84,7 @@ class RayRunner:
         if not tasks:
             return
         specs = [self.plan.spec(task.batch[0]) for task in tasks]
-        if chosen := next((spec.runtime.device for spec in specs if spec.runtime.device.startswith("cuda:")), None):
-            what = "each of Ray's workers has one GPU, whatever its number: write cuda"
-            raise ConfigError([Problem("runtime.device", what, chosen)])
+        check_devices(specs)
         with cluster(self._settings, gpus=any(spec.runtime.device != "cpu" for spec in specs)) as crew:
             workers = min(crew.workers, len(tasks))
             shares = Shares(tasks, [order.costs(spec) for spec in specs], workers)

@@ -45,6 +45,8 @@ def test_what_a_run_takes_is_taken(
         ((*JOBLIB, "security.allow_pickle=true"), "security.allow_pickle: is not supported with hydra/launcher=joblib"),
         ((*RAY, "hydra.launcher.workers=0"), "hydra.launcher.workers = 0: must be at least 1"),
         ((*OPTUNA, RAY[0], "hydra.launcher.workers=0"), "hydra.launcher.workers = 0: must be at least 1"),
+        ((*RAY, "runtime.device=cuda:1"), "runtime.device = 'cuda:1': each of Ray's workers has one GPU"),
+        ((*OPTUNA, RAY[0], "runtime.device=cuda:1"), "runtime.device = 'cuda:1': each of Ray's workers has one GPU"),
         ((OPTUNA[2],), "sampling.eta: interval() needs a sweeper"),
         (("sampling.seed=random(0)",), "sampling.seed: random(N) draws 1 to 10000 seeds"),
     ],
@@ -86,6 +88,11 @@ def test_where_it_would_go_is_looked_at_by_check_alone(at: Path, capfd: pytest.C
 def test_the_directory_that_is_shown_is_the_sweepers(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert dispatch(["check", "-m", *JOBLIB, "sweep.name=mine"]) == 0
     assert "2 cells in outputs/sweeps/mine\n" in capfd.readouterr().out
+
+
+def test_the_config_that_is_printed_of_a_sweep_is_its_first_cells(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(["-m", "--cfg", "job", "--package", "sampling", "sampling.eta=0.25,1"]) == 0
+    assert "\neta: 0.25\n" in capfd.readouterr().out
 
 
 def test_seeds_are_drawn_once_whoever_reads_them(at: Path) -> None:
