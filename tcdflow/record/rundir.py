@@ -43,6 +43,7 @@ class RunDirectory:
         self._kept: set[int] = set()
         self._held = contextlib.ExitStack()
         self._room: Room | None = None
+        self._ended = False
 
     @classmethod
     def begin(
@@ -206,15 +207,20 @@ class RunDirectory:
     def end(self, error: BaseException | None = None) -> None:
         """Write down that the run is done, or why it is not: interrupted by the user, or failed.
 
+        An interrupt that comes while it is written down that the run is done changes nothing of that.
+
         Raises:
             OutputError: if the record of a run that is done cannot be written.
         """
-        self.record.finished = _now()
-        if error is None:
-            self.record.status = "done"
-            self._write()
+        if error is None or (self.record.status == "done" and by_interrupt(error)):
+            if not self._ended:
+                self.record.finished = _now()
+                self.record.status = "done"
+                self._write()
+                self._ended = True
             self._held.close()
             return
+        self.record.finished = _now()
         self.record.status = "interrupted" if by_interrupt(error) else "failed"
         first = str(error).strip() or type(error).__name__
         self.record.error = Failure(type=type(error).__name__, message=unsigned(first)[:4000])

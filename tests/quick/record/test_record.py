@@ -21,6 +21,7 @@ from tcdflow.errors import OutputError, RecordError
 from tcdflow.record import atomic, document
 from tcdflow.record.document import FILE_NAME, Output
 from tcdflow.record.key import run_key
+from tcdflow.record.room import Room
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
 from tcdflow.spec.model import RunSpec
@@ -223,6 +224,25 @@ class TestStatus:
         assert (record.status, record.finished is not None) == (status, True)
         assert record.error is not None
         assert (record.error.type, record.error.message) == (type(error).__name__, str(error) or type(error).__name__)
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_an_interrupt_while_it_is_written_down_that_it_is_done(
+        self, when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_down, presses = Room.write, iter([KeyboardInterrupt()])
+
+        def pressed(room: Room, path: Path, content: bytes) -> None:
+            if when == "after":
+                write_down(room, path, content)
+            if press := next(presses, None):
+                raise press
+            write_down(room, path, content)
+
+        with pytest.raises(KeyboardInterrupt), RunDirectory.open(tmp_path, a_spec()) as run:
+            run.save([one()])
+            monkeypatch.setattr(Room, "write", pressed)
+        record = document.read(tmp_path)
+        assert (record.status, record.error, len(record.outputs)) == ("done", None, 1)
 
     def test_images_that_were_saved_before_a_failure_stay_listed(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="late"), RunDirectory.open(tmp_path, a_spec()) as run:
