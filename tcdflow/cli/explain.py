@@ -62,7 +62,7 @@ def _holds_keys(word: str) -> bool:
 
 
 def _unknown(word: str) -> Problem:
-    what = "unknown key, group or command; tcdflow ls lists groups, tcdflow ls GROUP. the keys of one"
+    what = "unknown key, group or command; tcdflow ls lists groups, 'tcdflow ls GROUP.' the keys of one"
     return Problem(word, what, nearest=close_to(word, tuple(VERBS)))
 
 

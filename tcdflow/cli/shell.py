@@ -75,7 +75,9 @@ def _read(file: Path | None) -> Iterable[str]:
         return sys.stdin
     try:
         return file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise RequestError(about(file, f"cannot be read: {error.strerror}")) from None
+    except UnicodeDecodeError as error:
         raise RequestError(about(file, f"cannot be read: {reason(error)}")) from None
 
 
@@ -118,6 +120,7 @@ class Shell:
         status = self._own(words) if isinstance(words, str) or words[:1] in (["set"], ["unset"], ["last"]) else None
         if status is None:
             status = self._command(cast("list[str]", words)) if words else 0
+        sys.stdout.flush()  # before the next line writes to stderr
         self.status = status or self.status
         return status
 
@@ -149,6 +152,8 @@ class Shell:
     def _last(self, words: list[str]) -> None:
         if words:
             raise ConfigError([Problem("last", "takes no arguments")])
+        if not self.images:
+            raise ConfigError([Problem("last", "no line has made an image yet")])
         for path in self.images:
             print(printable(str(path)))
 
@@ -156,7 +161,6 @@ class Shell:
         if words[0] == "shell":
             return self._own("'shell' runs in no other shell")
         status = in_turn.run(self._with_kept(words), self.engine)
-        sys.stdout.flush()
         self.images = made.take() or self.images
         return status
 

@@ -15,6 +15,7 @@ from tcdflow.cli.warn import warn
 from tcdflow.errors import RecordError
 from tcdflow.record.document import Record
 from tcdflow.record.key import run_key
+from tcdflow.record.rundir import is_held
 from tcdflow.rerun.source import Recorded, find, is_sweep
 from tcdflow.spec.paths import at_home
 from tcdflow.text import about, counted, one_line, printable
@@ -118,11 +119,17 @@ def _yaml(recorded: Recorded) -> str:
     return of_run(recorded.spec, recorded.lock, head)
 
 
+def _status(path: Path, record: Record) -> str:
+    """Return how far a run is: the record of one that was killed still says that it runs."""
+    where = path if path.is_dir() else path.parent
+    return "ended without a word" if record.status == "running" and not is_held(where) else record.status
+
+
 def _lines(recorded: Recorded) -> Iterator[str]:
     spec, record = recorded.spec, recorded.record
     made = f"by tcdflow {one_line(recorded.tcdflow)}"
     if record is not None:
-        made = f"{record.status}, {record.started}, {made}"
+        made = f"{_status(recorded.path, record)}, {record.started}, {made}"
     yield row("made", made)
     yield row("key", recorded.key or "none: it ended before its files were known")
     rows = of_spec(spec)

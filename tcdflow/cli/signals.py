@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import threading
 import time
@@ -11,6 +13,8 @@ from types import FrameType
 INTERRUPTED = 130
 _ONE_WISH = 0.5
 """Seconds within which signals are one wish: ``timeout`` and some shells send theirs to process and group."""
+_SILENCE = 2.0
+"""Seconds that a first signal may go unanswered, while torch computes, before somebody says what will happen."""
 
 _stopping = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _first: list[float] = []
@@ -58,11 +62,25 @@ def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
 
 
 def _watch(pipe: int) -> None:
-    while received := os.read(pipe, 1):
-        if received[0] not in (signal.SIGINT, *_stopping):
+    told = False
+    while True:
+        if not select.select([pipe], [], [], _SILENCE if _first and not told else None)[0]:
+            if _first:  # it may have been answered meanwhile
+                told = True
+                _say("stopping once the work at hand is done; a second Ctrl-C ends it at once")
+            continue
+        if os.read(pipe, 1)[0] not in (signal.SIGINT, *_stopping):
             continue
         now = time.monotonic()
         if not _first:
+            told = False
             _first.append(now)
         elif now - _first[0] > _ONE_WISH:
+            _say("ended at once")
             os._exit(INTERRUPTED)
+
+
+def _say(what: str) -> None:
+    """Write a line while the main thread cannot."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"\ntcdflow: {what}\n".encode())

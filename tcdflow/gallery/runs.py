@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tcdflow.errors import RecordError
-from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.gallery.data import Status
 from tcdflow.record import document
 from tcdflow.record.document import Output, Record
+from tcdflow.record.rundir import is_held
 from tcdflow.record.settings import Settings, settings, sound
 from tcdflow.spec.metrics import METRICS, ExecutionMetric
 from tcdflow.text import first_line, shortened
@@ -135,20 +134,6 @@ def _status(directory: Path, record: Record) -> tuple[Status, str | None]:
     if is_held(directory):
         return "running", "is being made"
     return "failed", "the process that made it ended without a word: it was killed, or the machine went down"
-
-
-def is_held(directory: Path) -> bool:
-    """Say whether a process is making the run of a directory; where the system has no locks, it may be."""
-    try:
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        return not lock(handle)
-    except BusyError:
-        return True
-    finally:
-        os.close(handle)
 
 
 def _metrics(execution: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

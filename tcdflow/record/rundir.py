@@ -264,6 +264,20 @@ def held(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
+def is_held(directory: Path) -> bool:
+    """Say whether a process is making the run of a directory; where the system has no locks, it may be."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return not lock(handle)
+    except BusyError:
+        return True
+    finally:
+        os.close(handle)
+
+
 def _made(path: Path) -> bool:
     """Make a directory; say so if it was not there."""
     try:

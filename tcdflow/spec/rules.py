@@ -12,7 +12,11 @@ from tcdflow.spec import output_name, prompt_rules, runtime_rules
 from tcdflow.spec.adapter import ADAPTERS
 from tcdflow.spec.formats import ANIMATION_FORMATS
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.types import MAX_SEED
 from tcdflow.text import any_of
+
+_FAR = 4
+"""Times larger or smaller than the size that a base was trained with, from where images have nothing of the prompt."""
 
 
 def problems(spec: RunSpec) -> Iterator[Problem]:
@@ -34,6 +38,10 @@ def problems(spec: RunSpec) -> Iterator[Problem]:
     if isinstance(spec.sampling.seed, tuple) and spec.sampling.num_images != 1:
         what = "a list of seeds already says how many images; leave it at 1"
         yield Problem("sampling.num_images", what, spec.sampling.num_images)
+    elif (last := spec.sampling.seeds[-1]) > MAX_SEED:
+        most = MAX_SEED - (last - spec.sampling.seeds[0])
+        what = f"is at most {most} with {spec.sampling.num_images} images, whose seeds follow"
+        yield Problem("sampling.seed", what, spec.sampling.seeds[0])
 
 
 def size_problems(spec: RunSpec) -> Iterator[Problem]:
@@ -108,6 +116,10 @@ def warnings(spec: RunSpec) -> Iterator[str]:
         yield f"sampling.clip_skip={skip} is what other tools call {theirs}; their clip skip 2 is {here} here"
     if sampling.eta > 0 and not scheduler.uses_eta:
         yield f"sampling.eta has no effect with scheduler {scheduler.name}"
+    for side, pixels in (("width", spec.width), ("height", spec.height)):
+        if not spec.base.size / _FAR <= pixels <= spec.base.size * _FAR:
+            trained = f"the {spec.base.size} pixels that this base was trained with"
+            yield f"sampling.{side}={pixels} is far from {trained}: expect shapes without sense"
     if spec.base.vae is not None and spec.runtime.tiny_vae is not None:
         yield "base.vae has no effect: runtime.tiny_vae takes its place"
     output = spec.output

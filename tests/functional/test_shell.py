@@ -116,6 +116,7 @@ def test_overrides_that_are_set(lines: Said, tmp_path: Path) -> None:
         ("set steps", "set = 'steps': takes overrides, such as sampling.steps=8"),
         ("unset prompt", "prompt: is not set; set alone shows what is"),
         ("last image", "last: takes no arguments"),
+        ("last", "last: no line has made an image yet"),
         ("rerun nowhere", "nowhere"),
     ],
 )

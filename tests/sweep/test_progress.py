@@ -72,7 +72,7 @@ def test_check_shows_the_plan_and_learns_how_long_it_takes(
     assert re.search(r"time +unknown: no such run", told)
     assert list(at.iterdir()) == []
     assert zygote.run(*COMMAND, cwd=at).status == 0
-    told = zygote.run("check", *COMMAND, "sampling.eta=0,1", cwd=at).out
+    told = zygote.run("check", *COMMAND, "sampling.eta=0,1", "hydra.sweep.dir=t", cwd=at).out
     assert re.search(r"time +about \d+ s, by earlier runs", told)
     told = zygote.run("check", "-m", "sampling.width=64,128", cwd=at).out
     assert re.search(r"time +about \d+ s, .* and unknown for 1 of 2 cells", told)

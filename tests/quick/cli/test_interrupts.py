@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.engine.interrupts import Interrupts
+from tests.helpers import environment
 
 
 @pytest.fixture(autouse=True)
@@ -95,3 +100,26 @@ def test_another_thread_has_none() -> None:
     thread.start()
     thread.join()
     assert failures == []
+
+
+BUSY = """
+import hashlib
+from tcdflow.cli import signals
+signals._SILENCE, signals._ONE_WISH = 0.05, 0.0
+signals.listen()
+print("busy", flush=True)
+hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # minutes in which Python's own handlers wait
+"""
+
+
+def test_one_that_has_to_wait_is_told_and_a_second_ends_it(tmp_path: Path) -> None:
+    command, env = [sys.executable, "-c", BUSY], environment()
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"busy\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline() == b"\n"
+        assert b"stopping once the work at hand is done; a second Ctrl-C ends it" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert b"tcdflow: ended at once" in process.stderr.read()
+    assert process.returncode == INTERRUPTED

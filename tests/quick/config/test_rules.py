@@ -29,6 +29,11 @@ RULES = [
         "sampling.steps",
         ["scheduler.original_inference_steps=100", "sampling.steps=100"],
     ),
+    (
+        [f"sampling.seed={2**63 - 1}", "sampling.num_images=2"],
+        "sampling.seed",
+        [f"sampling.seed={2**63 - 2}", "sampling.num_images=2"],
+    ),
     (["sampling.steps=1001"], "sampling.steps", ["scheduler=ddim", "sampling.steps=1000"]),
     (
         ["scheduler=euler", "scheduler.original_inference_steps=50"],
@@ -130,6 +135,8 @@ WARNINGS = [
     (["scheduler=ddim"], "was distilled for scheduler tcd, not ddim", ["scheduler=tcd"]),
     (["base=sd15", "loras=[]", "sampling.steps=9"], "unfinished", ["base=sd15", "loras=[]", "sampling.steps=10"]),
     (["base=sd15", "loras=[]"], "unfinished", ["base=sd15"]),
+    (["sampling.width=512"], "sampling.width=512 is far from the 64 pixels", ["sampling.width=256"]),
+    (["base=sdxl", "sampling.height=248"], "far from the 1024", ["base=sdxl", "sampling.height=256"]),
     (["negative_prompt=ugly"], "no effect while", ["negative_prompt=ugly", "sampling.guidance_scale=1.01"]),
     (["scheduler=euler", "sampling.eta=0.1"], "sampling.eta has no effect", ["scheduler=euler", "sampling.eta=0"]),
     (["scheduler=euler"], "sampling.eta has no effect", ["scheduler=ddim"]),

@@ -9,6 +9,7 @@ import pytest
 
 from tcdflow.cli.main import dispatch
 from tcdflow.config.compose import Composer
+from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory
 from tests.helpers import left_behind
 from tests.quick.cli.test_verbs import names
@@ -50,6 +51,14 @@ def test_a_run_that_ended_early(tmp_path: Path, composer: Composer, capfd: pytes
     assert "a\\x1b[31m fox" in text
     assert said(capfd, "show", str(tmp_path / "run"), "--yaml")
     assert "its lock is empty" in said(capfd, "show", str(tmp_path / "run"), "--python", status=2)
+
+
+def test_a_run_that_was_killed(tmp_path: Path, composer: Composer, capfd: pytest.CaptureFixture[str]) -> None:
+    spec = composer.compose(["prompt=a fox"]).spec
+    with RunDirectory.open(tmp_path / "run", spec) as run:
+        assert "running, " in said(capfd, "show", str(run.path))
+    Record(started="now", spec=spec.model_dump(mode="json")).write(tmp_path / "run")
+    assert "ended without a word, " in said(capfd, "show", str(tmp_path / "run"))
 
 
 def test_as_json(recorded: Recorded, capfd: pytest.CaptureFixture[str]) -> None:
