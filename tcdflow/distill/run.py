@@ -32,6 +32,7 @@ from tcdflow.files.unchanged import Unchanged
 from tcdflow.libraries.diffusers import quiet
 from tcdflow.pipeline import base, schedulers
 from tcdflow.pipeline.unpickle import without_pickles
+from tcdflow.spec.family import FAMILIES
 from tcdflow.spec.scheduler import SCHEDULERS
 
 
@@ -106,7 +107,7 @@ class _Execution:
                         self._spec, self._prepared.validation, targets, pipe, schedule, self._accelerator
                     )
         with Interrupts(), self._saver.timed("load"):
-            unet = pipe.unet.to("cpu")
+            unet = FAMILIES[self._spec.base.family].denoiser(pipe).to("cpu")
             del pipe
             gc.collect()
             student = Student(unet, self._spec.distill)

@@ -59,9 +59,17 @@ def without_places(part: Settings, plain: dict[str, Any]) -> dict[str, Any]:
         part: the settings.
         plain: of them, as plain values, and what else is to be kept beside them.
     """
-    left_out = place_fields(type(part)) | {"description"}
+    left_out = _left_out(type(part))
     return {
-        name: without_places(inner, value) if isinstance(inner := getattr(part, name, None), Settings) else value
+        # Only mappings are looked into: this is asked for each cell of a sweep.
+        name: without_places(inner, value)
+        if isinstance(value, dict) and isinstance(inner := getattr(part, name, None), Settings)
+        else value
         for name, value in plain.items()
         if name not in left_out
     }
+
+
+@cache
+def _left_out(model: type[Settings]) -> frozenset[str]:
+    return place_fields(model) | {"description"}

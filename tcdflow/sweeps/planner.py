@@ -211,12 +211,12 @@ class _Planner:
 
     def _how(self, spec: RunSpec) -> str:
         parts = (spec.runtime, spec.output)
-        if parts not in self._hows:
+        if (how := self._hows.get(parts)) is None:
             # Earlier plans do not know these.
             new = {name for name in ("name", "gallery") if getattr(spec.output, name) == _OUTPUT[name].default}
             text = "\n".join(part.model_dump_json(exclude=new) for part in parts)
-            self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return self._hows[parts]
+            how = self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return how
 
     def _template(self, points: Points) -> int | None:
         """Return the template of a cell, composing it if it is the first of its kind."""

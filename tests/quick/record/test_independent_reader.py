@@ -49,8 +49,9 @@ _READ: list[Image.Image] = []
 
 
 def read(path: Path) -> PromptInfo | None:
-    _READ.append(Image.open(path))
-    return ParserManager().parse(_READ[-1])
+    with Image.open(path) as image:
+        _READ.append(image)
+        return ParserManager().parse(image)
 
 
 def test_it_finds_what_was_said(output: str, tmp_path: Path) -> None:
