@@ -1,4 +1,4 @@
-# tcdflow on CPUs: docker build -t tcdflow . && docker run --rm -v "$PWD/outputs:/work/outputs" tcdflow experiment=quickstart
+# tcdflow on CPUs: docker build -t tcdflow . && docker run --rm -v "$PWD/outputs:/runs/outputs" tcdflow experiment=quickstart
 FROM python:3.11-slim
 
 # What constraints.txt pins, first and alone, so that a change of the code does not install it again. On an index that
@@ -14,9 +14,9 @@ COPY tcdflow tcdflow
 COPY conf conf
 RUN pip install -c constraints.txt '.[ray,sweepers]'
 
-RUN useradd --create-home --uid 1000 tcdflow && mkdir -p /work/outputs /cache && chown -R tcdflow /work /cache
+RUN useradd --create-home --uid 1000 tcdflow && mkdir -p /runs/outputs /cache && chown -R tcdflow /runs /cache
 USER tcdflow
 ENV HF_HOME=/cache/huggingface TCDFLOW_CACHE=/cache/tcdflow
-WORKDIR /work
+WORKDIR /runs
 VOLUME /cache
 ENTRYPOINT ["tcdflow"]

@@ -11,9 +11,8 @@ _SCARCE = 0.1
 
 def give_back() -> None:
     """Give back the memory that torch keeps for later; what is loaded stays."""
-    for cuda, _ in _cards():
-        cuda.empty_cache()
-        return
+    if found := next(_cards(), None):
+        found[0].empty_cache()
 
 
 def is_short() -> bool:

@@ -189,9 +189,8 @@ def crew(settings: RaySettings, machines: Sequence[Machine], gpus: bool) -> Crew
         raise ConfigError([Problem(f"{KEY}.workers", f"there are {found} GPUs, one for each", workers)])
     each = int(found > 0)
     # Where Ray was started for us, it was told of as many processors as workers: they may share those that are there.
-    most = _cpus() if settings.address is None else None
-    there = [Machine(min(most or machine.cpus, machine.cpus), machine.gpus) for machine in machines]
-    threads = settings.threads or _most_threads(there, workers, each)
+    own = [Machine(min(_cpus(), machine.cpus), machine.gpus) for machine in machines]
+    threads = settings.threads or _most_threads(own if settings.address is None else machines, workers, each)
     if (room := sum(machine.places(threads, each) for machine in machines)) < workers:
         what = f"with {threads} threads each need {workers * threads} CPUs, and the cluster has room for {room} of them"
         raise ConfigError([Problem(f"{KEY}.workers", what, workers)])
