@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcdflow.cli.arguments import Arguments
-from tcdflow.cli.engines import engine
+from tcdflow.cli.engines import engine, preparer
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.flags import FETCH
 from tcdflow.cli.made import tell
@@ -139,7 +139,7 @@ def _verify(recorded: Recorded, request: Request) -> int:
 def _prepared(recorded: Recorded, request: Request) -> Prepared:
     with DownloadBar() as bar:
         try:
-            return prepare(request, bar.progress)
+            return prepare(request, bar.progress, preparer())
         except ConfigError as error:
             gone = set(_gone(recorded, request))
             raise ConfigError([_with_hint(one) if one.key in gone else one for one in error.problems]) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tcdflow.cli import flags
 from tcdflow.cli.arguments import Arguments
-from tcdflow.cli.engines import engine
+from tcdflow.cli.engines import engine, preparer
 from tcdflow.cli.made import tell
 from tcdflow.cli.warn import tell_seeds, warn
 from tcdflow.config.compose import CONFIG_NAME, Composer
@@ -76,7 +76,7 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
 
     output = RunOutput.of(composition.config)
     with DownloadBar() as download:
-        prepared = prepare(Request.composed(composition), download.progress)
+        prepared = prepare(Request.composed(composition), download.progress, preparer())
     tell_seeds(composer.seeds.drawn)
     warn(prepared.warnings)
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:

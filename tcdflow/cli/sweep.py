@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tcdflow.cli.engines import engine
+from tcdflow.cli.engines import engine, preparer
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.progress import SweepBar
 from tcdflow.cli.signals import interrupted
@@ -28,7 +28,7 @@ _SHOWN = 20
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     """Plan a sweep, freeze the plan, and run what is not done yet; or have Hydra's plug-ins drive it."""
-    prepared = prepare(composer, overrides)
+    prepared = prepare(composer, overrides, preparer=preparer())
     if isinstance(prepared, PlannedSweep):
         return report(prepared.run(process(), Terminal()))
     from tcdflow.cli.multirun import multirun

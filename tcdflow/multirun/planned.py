@@ -21,6 +21,7 @@ from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
+from tcdflow.request.prepare import Preparer
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.tracker import Tracking
@@ -82,7 +83,14 @@ class PlannedSweep:
     allow_pickle: bool
 
     @classmethod
-    def prepare(cls, composer: Composer, overrides: Sequence[str], by: Drive, pins: Pins | None = None) -> PlannedSweep:
+    def prepare(
+        cls,
+        composer: Composer,
+        overrides: Sequence[str],
+        by: Drive,
+        pins: Pins | None = None,
+        preparer: Preparer | None = None,
+    ) -> PlannedSweep:
         """Plan a sweep, before anything is made.
 
         Args:
@@ -90,12 +98,13 @@ class PlannedSweep:
             overrides: as the user wrote them.
             by: what drives it; planned by tcdflow.
             pins: what is known of the files, in the place of the lock file that the config names.
+            preparer: finds and hashes the files where this process makes the cells; None: one of its own.
 
         Raises:
             RequestError: if the request is wrong.
         """
         launcher = Launcher.of(composer, overrides, by)
-        planned = planner.make(composer, overrides, pins)
+        planned = planner.make(composer, overrides, pins, preparer if launcher.ray is None else None)
         launcher.check(planned.plan.spec(batch[0]) for batch in planned.plan.batches())
         return cls(
             composer,

@@ -65,8 +65,9 @@ class Originals:
         assert not self.final, "this stack was fused for good"
         for (component, module, name), (held, original) in self._held.items():
             if isinstance(original, StoredTensor):
-                original = original.read(held.dtype).view(held.shape)
-            held.copy_(original)
+                original.restore(held)
+            else:
+                held.copy_(original)
             # The memory it was loaded into: on a CPU the bits of a product depend on its alignment.
             getattr(pipe, component).get_submodule(module).get_parameter(name).data = held
         self._held.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from tcdflow.files.stamp import Stamp
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _HEAD = 16
+_PART = 1 << 20
+"""Bytes that are read at once."""
 _TRIES = 4
 """Tensors of one shape that begin alike are mostly constants; untrusted files may have any number of them."""
 
 
 class StoredTensor:
-    """A tensor in an open file."""
+    """A tensor in an open file, read part by part: a part stays in the processor's cache while it is cast."""
 
     def __init__(self, file: StoredFile, span: Span) -> None:
         self._file = file
@@ -34,22 +36,44 @@ class StoredTensor:
     @cached_property
     def head(self) -> Tensor:
         """Its first numbers."""
-        return self._numbers(min(_HEAD, math.prod(self._span.shape)))
+        numbers = torch.empty(min(_HEAD, math.prod(self._span.shape)), dtype=self._dtype)
+        self._file.read_into(_bytes(numbers), self._span.start)
+        return numbers
 
-    def read(self, dtype: torch.dtype) -> Tensor:
-        """Return it in a dtype, of shape ``(number of elements,)``.
+    def restore(self, weight: Tensor) -> None:
+        """Give a weight its numbers, cast to the weight's dtype, where it lies.
 
         Raises:
             RunError: if its file was changed since it was opened.
         """
-        found = self._numbers(math.prod(self._span.shape)).to(dtype)
+        flat = weight.view(-1) if weight.is_contiguous() else torch.empty_like(weight.reshape(-1))
+        for start, numbers in self._parts():
+            flat[start : start + len(numbers)] = numbers.to(weight.dtype)
+        if not weight.is_contiguous():
+            weight.copy_(flat.view(weight.shape))
         self._file.check()
-        return found
 
-    def _numbers(self, count: int) -> Tensor:
-        numbers = torch.empty(count, dtype=self._dtype)
-        self._file.read_into(numbers.view(torch.uint8).numpy().data, self._span.start)
-        return numbers
+    def holds(self, weight: Tensor) -> bool:
+        """Say whether it has a weight's bits once it is cast to the weight's dtype.
+
+        Raises:
+            RunError: if its file was changed since it was opened.
+        """
+        flat = weight.reshape(-1).cpu()
+        same = all(
+            _same_bits(numbers.to(flat.dtype), flat[start : start + len(numbers)]) for start, numbers in self._parts()
+        )
+        self._file.check()
+        return same
+
+    def _parts(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield its numbers with the place of their first one; each time in the same memory."""
+        count = math.prod(self._span.shape)
+        part = torch.empty(min(_PART // self._dtype.itemsize, count), dtype=self._dtype)
+        for start in range(0, count, len(part)):
+            numbers = part[: count - start]
+            self._file.read_into(_bytes(numbers), self._span.start + start * self._dtype.itemsize)
+            yield start, numbers
 
 
 class StoredFile:
@@ -119,15 +143,15 @@ class StoredWeights:
         row = weight[0] if weight.dim() > 1 else weight
         head = row.reshape(-1)[:_HEAD]
         alike = (one for one in self._by_shape.get(_shape(weight.shape), ()) if _begins(one, head))
-        return next((one for one, _ in zip(alike, range(_TRIES), strict=False) if _holds(one, weight)), None)
+        return next((one for one, _ in zip(alike, range(_TRIES), strict=False) if one.holds(weight)), None)
 
 
 def _begins(stored: StoredTensor, head: Tensor) -> bool:
     return _same_bits(stored.head[: len(head)].to(head.dtype), head.cpu())
 
 
-def _holds(stored: StoredTensor, weight: Tensor) -> bool:
-    return _same_bits(stored.read(weight.dtype).view(weight.shape), weight.cpu())
+def _bytes(numbers: Tensor) -> memoryview:
+    return numbers.view(torch.uint8).numpy().data
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -24,17 +25,20 @@ from tcdflow.request.request import Prepared, Request
 from tcdflow.spec.model import RunSpec
 
 
-def prepare(request: Request, progress: Progress = lambda done, total: None) -> Prepared:
+def prepare(
+    request: Request, progress: Progress = lambda done, total: None, preparer: Preparer | None = None
+) -> Prepared:
     """Prepare one run, and download those of its files that are not on this machine.
 
     Args:
         request: the run.
         progress: called during the download.
+        preparer: prepares it; None: one of its own.
 
     Raises:
         RequestError: as of :class:`Preparer`, and if a file cannot be had.
     """
-    return fetched(Preparer()(request), progress)
+    return fetched((preparer or Preparer())(request), progress)
 
 
 def fetched(prepared: Prepared, progress: Progress = lambda done, total: None) -> Prepared:
@@ -67,10 +71,14 @@ class Preparer:
 
     Args:
         stores: opens sources, each branch at one commit.
+        beside: entered while files are hashed, which takes seconds for gigabytes.
     """
 
-    def __init__(self, stores: Stores | None = None) -> None:
+    def __init__(
+        self, stores: Stores | None = None, beside: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         self._stores = stores or Stores()
+        self._beside = beside
         self._found: dict[Hashable, _Found | ConfigError] = {}
         self._locks: dict[Artifact, tuple[LockedFile, ...]] = {}
         self._half = cache(computes_in_half)  # what drivers there are does not change from cell to cell
@@ -132,7 +140,8 @@ class Preparer:
         here = not any(artifact.absent for artifact in found.files)
         now = Unchanged.since_now(found.files) if here else None
         files = now.artifacts if now else found.files
-        locked = self._locked(files) if request.files is None else lock(files)
+        with self._beside():
+            locked = self._locked(files) if request.files is None else lock(files)
         request.pins.hold(locked)
         found.lock, found.hashed = locked, now
 

@@ -50,17 +50,30 @@ def looked_up(artifacts: Sequence[Artifact]) -> list[Artifact]:
 class SweepFiles:
     """The files of all cells.
 
+    Args:
+        allow_pickle: whether pickled weights may be read.
+        pins: what is known of the files; None: what the lock file says that the config names.
+        network: where they may come from.
+        preparer: finds and hashes them; None: one of its own.
+
     Attributes:
         planned: the parts that some cell reads.
         artifacts: the same, as they are on this machine.
         locked: the lock of all of them.
     """
 
-    def __init__(self, *, allow_pickle: bool = False, pins: Pins | None = None, network: Network = ANY) -> None:
+    def __init__(
+        self,
+        *,
+        allow_pickle: bool = False,
+        pins: Pins | None = None,
+        network: Network = ANY,
+        preparer: Preparer | None = None,
+    ) -> None:
         self.planned: list[PlannedFiles] = []
         self.artifacts: list[Artifact] = []
         self.locked: dict[tuple[str, str, str], LockedFile] = {}
-        self._prepare = Preparer()
+        self._prepare = preparer or Preparer()
         self._allow_pickle = allow_pickle
         self._network = network
         self._pins = pins

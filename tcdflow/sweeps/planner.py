@@ -23,6 +23,7 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
+from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Prepared, network_of
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.output import OutputSpec
@@ -63,13 +64,16 @@ class _Sketch:
     batch_size: int
 
 
-def make(composer: Composer, overrides: Sequence[str], pins: Pins | None = None) -> Planned:
+def make(
+    composer: Composer, overrides: Sequence[str], pins: Pins | None = None, preparer: Preparer | None = None
+) -> Planned:
     """Plan a sweep.
 
     Args:
         composer: of its cells.
         overrides: as the user wrote them.
         pins: what is known of the files, in the place of the lock file that the config names.
+        preparer: finds and hashes the files; None: one of its own.
 
     Raises:
         ConfigError: with what is wrong with any cell, and the cells with which it is wrong.
@@ -77,7 +81,7 @@ def make(composer: Composer, overrides: Sequence[str], pins: Pins | None = None)
     allow_pickle, others = permitted(overrides)
     found = axes(composer, others)
     network = network_of(overrides, fetch=composer.fetch)
-    files = SweepFiles(allow_pickle=allow_pickle, pins=pins, network=network)
+    files = SweepFiles(allow_pickle=allow_pickle, pins=pins, network=network, preparer=preparer)
     return _Planner(composer, found, files).plan(overrides)
 
 

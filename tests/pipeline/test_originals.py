@@ -109,6 +109,26 @@ def test_constants_and_signs_of_zero_are_told_apart(tmp_path: Path) -> None:
     for tensor in tensors.values():
         found = stored.find(tensor)
         assert found is not None
-        assert torch.equal(found.read(torch.float32).view(torch.int32), tensor.flatten().view(torch.int32))
+        restored = torch.ones_like(tensor)
+        found.restore(restored)
+        assert torch.equal(restored.view(torch.int32), tensor.view(torch.int32))
     assert stored.find(torch.full((4, 32), 1e-9)) is None
     assert stored.find(torch.zeros(32, 4)) is None
+
+
+@pytest.mark.parametrize("stored_as", [torch.float16, torch.float32], ids=str)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_of_a_large_tensor_the_last_number_counts_too(
+    tmp_path: Path, stored_as: torch.dtype, memory_format: torch.memory_format
+) -> None:
+    """It is read part by part, and lies in memory in another order than in its file."""
+    stored = torch.randn(96, 700, 3, 3).to(stored_as)
+    save_file({"weight": stored}, tmp_path / "weights.safetensors")
+    weight = stored.float().contiguous(memory_format=memory_format)
+    found = StoredWeights([tmp_path / "weights.safetensors"]).find(weight)
+    assert found is not None
+    restored = torch.zeros_like(weight)
+    found.restore(restored)
+    assert torch.equal(restored, weight) and restored.stride() == weight.stride()
+    weight[-1, -1, -1, -1] += 1
+    assert not found.holds(weight)
