@@ -196,7 +196,8 @@ class TestEnds:
     """Runs that do not end well say so, and the next one is none the worse."""
 
     @pytest.fixture(scope="class")
-    def engine(self) -> WarmEngine:
+    @classmethod
+    def engine(cls) -> WarmEngine:
         return WarmEngine()
 
     def test_a_failure(self, heart: tcdflow.Result, engine: WarmEngine, tmp_path: Path) -> None:

@@ -136,7 +136,8 @@ class TestHub:
     """A branch moves; a commit does not."""
 
     @pytest.fixture(scope="class")
-    def hub_run(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    @classmethod
+    def hub_run(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         """A directory with a run at a commit that its branch has left; the hub and its cache are there still."""
         folder, model = tmp_path_factory.mktemp("hub"), embedded.model_path("emoji")
         with StandInHub(page_size=3) as hub, pytest.MonkeyPatch.context() as patch:

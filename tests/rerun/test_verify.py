@@ -170,7 +170,8 @@ class TestSweeps:
     """Many runs on one engine."""
 
     @pytest.fixture(scope="class")
-    def swept(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def swept(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """A directory with a sweep."""
         folder = tmp_path_factory.mktemp("swept")
         with pytest.MonkeyPatch.context() as patch:
