@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hydra.errors import MissingConfigException
 from hydra.plugins.config_source import ConfigResult
 
-from tcdflow.config.guard import TRUSTED
+from tcdflow.config.loader import TRUSTED
 from tcdflow.config.origin import chooser
 from tcdflow.config.overrides import ParsedOverride
 from tcdflow.errors import Problem

@@ -8,7 +8,7 @@ from pathlib import Path
 from hydra import version
 from hydra.core.plugins import Plugins
 
-from tcdflow.config.guard import GuardedLoader
+from tcdflow.config.loader import GuardedLoader
 from tcdflow.config.named import EXPERIMENT, SUFFIXES
 from tcdflow.config.named_file import NamedFile
 from tcdflow.config.personal import CONFIG as PERSONAL

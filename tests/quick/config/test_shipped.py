@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from tcdflow.config import guard, places, search
+from tcdflow.config import loader, places, search
 from tcdflow.config.compose import Composer
 from tcdflow.config.shipped import Shipped
 from tests.helpers import GLOBAL, Write, examples
@@ -32,7 +32,7 @@ CHOICES = [
 
 
 def forget() -> None:
-    guard._READ, guard._COMPOSED = Shipped(), Shipped()
+    loader._READ, loader._COMPOSED = Shipped(), Shipped()
 
 
 @settings(max_examples=examples(0.06))
