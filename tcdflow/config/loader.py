@@ -191,6 +191,7 @@ class GuardedLoader(Loader):
             (config_name, split.choosing), anew, lambda kept: self.repository.are_as(kept.shipped)
         )
         self.merged, self.repository.loaded = composed.merged, composed.loaded
+        OmegaConf.clear_cache(composed.config)  # what time it was when the choice was first composed
         self.set_values(composed.config, split)
         return composed.config
 

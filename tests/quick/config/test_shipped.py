@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+from hydra.core.utils import setup_globals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -58,6 +60,18 @@ def test_what_a_caller_changes_stays_its_own(composer: Composer) -> None:
     config.hydra.run.dir = "elsewhere"
     composer.loader.merged.clear()
     assert OmegaConf.to_yaml(composer.load(["prompt=x"])) == before
+
+
+def test_the_time_is_that_of_each_composition(composer: Composer) -> None:
+    """Else the runs of a shell or warm process would all have the directory of its first one."""
+    ticks = itertools.count()
+    OmegaConf.register_new_resolver("now", lambda pattern: f"{pattern}{next(ticks)}", use_cache=True, replace=True)
+    try:
+        first, second = composer.load(["prompt=x"]), composer.load(["prompt=x"])
+        assert first.hydra.run.dir != second.hydra.run.dir
+        assert first.hydra.run.dir == first.hydra.run.dir
+    finally:
+        setup_globals()
 
 
 def test_a_shipped_file_that_is_edited_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
