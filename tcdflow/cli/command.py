@@ -53,11 +53,13 @@ def dispatch(argv: Sequence[str]) -> int:
     try:
         with printable_output():
             return _run(argv)
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:  # of an import that is interrupted a panic may come, which is no Exception
         time.sleep(0.001)  # for the thread that listens to have its turn
         if by_interrupt(error) or interrupted():
             print(_STOPPED, file=sys.stderr)
             return INTERRUPTED
+        if not isinstance(error, Exception):
+            raise
         if isinstance(error, BrokenPipeError):
             return 1
         if os.environ.get(DEBUG):

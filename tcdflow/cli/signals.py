@@ -6,13 +6,20 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 INTERRUPTED = 130
 _ONE_WISH = 0.5
 """Seconds within which signals are one wish: ``timeout`` and some shells send theirs to process and group."""
+_A_MOMENT = 0.02
+"""Seconds after which an interrupt that could not be raised comes again."""
 _SILENCE = 2.0
 """Seconds that a first signal may go unanswered, while torch computes, before somebody says what will happen."""
 
@@ -31,6 +38,7 @@ def listen() -> None:
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reading,), name="signals", daemon=True).start()
+    sys.unraisablehook = _raise_again
 
 
 def interrupted() -> bool:
@@ -59,6 +67,18 @@ def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of what a shell script has put in the background
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
+
+
+def _raise_again(lost: UnraisableHookArgs) -> None:
+    """Raise an interrupt once more that came where none can be raised: pydantic builds validators in such places."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    _first[:] = [time.monotonic()]  # that it comes again is no second wish
+    # By then this hook, whose errors are lost too, has returned.
+    again = threading.Timer(_A_MOMENT, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def _watch(pipe: int) -> None:

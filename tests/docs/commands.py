@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 
 
 def run(program: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tests.helpers import Answer
 from tests.hub import StandInHub
 from tests.hub.fixtures import hub

@@ -381,7 +381,7 @@ class TestRecorded:
 
 def test_it_imports_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from tcdflow.cli.main import dispatch\n"
+        "import sys; from tcdflow.cli.command import dispatch\n"
         "assert dispatch(['fetch']) == dispatch(['lock']) == dispatch(['check', 'lock=tcdflow.lock.json']) == 0\n"
         "assert 'torch' not in sys.modules"
     )

@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import constants
 
 import tcdflow
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.record import lockfile
 from tests.docs.prefilled import fill_images, repositories

@@ -11,7 +11,7 @@ import torch
 from diffusers.utils import load_image
 
 import tcdflow
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.errors import ConfigError
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.finder import Finder

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tcdflow.cli import run
+from tcdflow.cli.command import dispatch
 from tcdflow.cli.engines import shared
-from tcdflow.cli.main import dispatch
 from tcdflow.cli.verbs import VERBS
 
 EXAMPLES = [

@@ -41,8 +41,7 @@ FORKS = """
 import atexit, json, os, sys
 _, heavy, commands = sys.argv
 from tcdflow.config.compose import Composer
-from tcdflow.cli import check, ls, multirun, rerun, run, sweep
-from tcdflow.cli.main import main
+from tcdflow.cli import check, ls, main, multirun, rerun, run, sweep
 Composer().compose([])
 def tell():
     open("../told", "w").write(json.dumps(sorted(set(json.loads(heavy)) & set(sys.modules))))
@@ -168,7 +167,8 @@ def test_letters_that_a_terminal_has_not_are_escaped(encoding: str, tmp_path: Pa
 
 def test_a_developer_can_ask_for_the_traceback(tmp_path: Path) -> None:
     code = (
-        "import os; os.environ['TCDFLOW_DEBUG'] = '1'; from tcdflow.cli.main import dispatch; dispatch(['base=sdlx'])"
+        "import os; os.environ['TCDFLOW_DEBUG'] = '1'; "
+        "from tcdflow.cli.command import dispatch; dispatch(['base=sdlx'])"
     )
     done = run(tmp_path, code)
     assert (done.status, done.imported) == (1, [])

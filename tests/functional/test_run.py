@@ -16,7 +16,7 @@ from PIL import Image
 
 import tcdflow
 from tcdflow import embedded
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError

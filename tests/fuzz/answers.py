@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 
 HEAVY = frozenset({"torch", "diffusers", "transformers", "peft", "accelerate", "cv2"})
 _LINE = re.compile(r"(?P<key>.+?)(?: = .*?)?: .+|unknown (command or )?override '.*")

@@ -9,8 +9,8 @@ from shutil import copytree
 import pytest
 
 import tcdflow
+from tcdflow.cli.command import dispatch
 from tcdflow.cli.engines import shared
-from tcdflow.cli.main import dispatch
 from tcdflow.engine.warm import WarmEngine
 from tests.fidelity.conftest import thin
 from tests.helpers import Answer, Writer

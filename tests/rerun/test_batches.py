@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.engine.engine import Engine
 from tcdflow.record import document
 from tcdflow.spec.model import RunSpec

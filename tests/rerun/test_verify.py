@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.engine.warm import WarmEngine
 from tcdflow.record import document
 from tests.helpers import left_behind

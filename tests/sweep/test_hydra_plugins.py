@@ -15,7 +15,7 @@ import yaml
 from hydra.types import RunMode
 from PIL import Image
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.cli.multirun import show
 from tcdflow.config import plugins
 from tcdflow.config.axes import ends

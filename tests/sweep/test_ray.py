@@ -19,7 +19,7 @@ import psutil
 import pytest
 import torch
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RunError
 from tcdflow.record import document
@@ -368,7 +368,7 @@ def test_deaths_are_not_told_among_the_paths_of_images(at: Path) -> None:
 
 def test_ray_is_imported_by_nobody_else(at: Path) -> None:
     code = (
-        "import sys; from tcdflow.cli.main import dispatch; "
+        "import sys; from tcdflow.cli.command import dispatch; "
         "assert dispatch(['check', '-m', 'sampling.seed=1,2']) == 0; "
         "assert not {'ray', 'joblib', 'optuna', 'submitit'} & set(sys.modules)"
     )

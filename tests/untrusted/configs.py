@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.errors import ConfigError, Problem
 from tests.helpers import Write
 

@@ -12,7 +12,7 @@ from hydra.core.utils import run_job
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.axes import axes
 from tcdflow.config.compose import Composer
 from tcdflow.config.places import conf_dir

@@ -16,7 +16,7 @@ from huggingface_hub import constants
 from PIL import Image
 
 from tcdflow import embedded
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.config.permission import typed
 from tcdflow.config.places import addresses

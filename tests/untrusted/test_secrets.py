@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 from tcdflow import embedded
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tests.helpers import python
 from tests.hub import TOKEN, FaultKind, StandInHub
 from tests.hub.fixtures import hub
@@ -53,7 +53,7 @@ REQUESTS = [
 # Answers one request after the other; the engine fails where the prompt says so.
 HARNESS = """
 import json, sys
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.engine.engine import Engine
 together = Engine.run_together
 def run_together(self, specs, *rest):

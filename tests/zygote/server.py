@@ -119,7 +119,7 @@ def _listen_to(channel: socket.socket) -> None:
 def _obey(order: Order) -> None:
     import torch
 
-    from tcdflow.cli.main import main as tcdflow_main
+    from tcdflow.cli import main as tcdflow_main
     from tests.faults import twists
 
     os.chdir(order.cwd)

@@ -13,7 +13,7 @@ import pytest
 
 from tcdflow.cli import candidates, words
 from tcdflow.cli.candidates import at_cursor
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.cli.verbs import VERBS
 from tcdflow.config.compose import Composer
 from tcdflow.config.places import groups
@@ -188,7 +188,7 @@ class TestMemory:
         offered("")
         code = (
             "import os, sys, json; os.environ['COMP_LINE'] = 'tcdflow check base=sd'; "
-            "from tcdflow.cli.main import dispatch; dispatch(['-sc', 'query=bash']); "
+            "from tcdflow.cli.command import dispatch; dispatch(['-sc', 'query=bash']); "
             "print(json.dumps(sorted({'hydra', 'omegaconf', 'pydantic', 'torch', 'yaml'} & set(sys.modules))))"
         )
         done = python("-c", code, cwd=tmp_path)

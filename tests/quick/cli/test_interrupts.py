@@ -124,3 +124,50 @@ def test_one_that_has_to_wait_is_told_and_a_second_ends_it(tmp_path: Path) -> No
         process.send_signal(signal.SIGINT)
         assert b"tcdflow: ended at once" in process.stderr.read()
     assert process.returncode == INTERRUPTED
+
+
+LOST = """
+import signal, time
+from tcdflow.cli import signals
+class Deaf:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0)
+signals.listen()
+try:
+    Deaf()
+    time.sleep(600)
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+EARLY = """
+import signal, sys
+when = sys.argv.pop()
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == when:
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from tcdflow.cli import main
+main()
+"""
+
+
+def python(code: str, *argv: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_one_that_cannot_be_raised_where_it_comes_is_raised_a_moment_later() -> None:
+    assert python(LOST) == (0, "heard\n", "")
+
+
+@pytest.mark.parametrize(
+    "imported", ["tcdflow.cli.start", "tcdflow.warm.client", "tcdflow.cli.command", "tcdflow.errors", "pydantic"]
+)
+def test_while_the_command_line_is_imported_it_is_as_quiet_as_later(imported: str) -> None:
+    assert python(EARLY, "check", imported) == (INTERRUPTED, "", "tcdflow: interrupted\n")

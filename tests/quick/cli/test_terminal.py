@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.cli.streams import printable_output
 from tests.helpers import GLOBAL, Write
 

@@ -13,8 +13,8 @@ import pytest
 from huggingface_hub import constants
 
 from tcdflow.cli import run
+from tcdflow.cli.command import dispatch
 from tcdflow.cli.keytable import table
-from tcdflow.cli.main import dispatch
 from tcdflow.cli.verbs import VERBS
 from tcdflow.config.compose import Composer
 from tcdflow.config.distill import DistillComposer

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tcdflow.cli import serve
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.warm import identity, place
 from tests.helpers import environment
@@ -106,7 +106,7 @@ def test_an_installed_package_is_another_identity(tmp_path: Path, monkeypatch: p
 
 
 def test_it_begins_without_what_takes_long_to_import() -> None:
-    code = "import sys, tcdflow.cli.main; print({'typing', 'pathlib', 'logging', 'dataclasses'} & sys.modules.keys())"
+    code = "import sys, tcdflow.cli.start; print({'typing', 'pathlib', 'logging', 'dataclasses'} & sys.modules.keys())"
     said = subprocess.run(
         [sys.executable, "-S", "-c", code], env=environment(), capture_output=True, text=True, timeout=60
     )

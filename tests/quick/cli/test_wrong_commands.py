@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 
 
 @pytest.mark.parametrize(

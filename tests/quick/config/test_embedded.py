@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcdflow import embedded
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.embedded import Vocabulary
 
 EMOJI, ICONS = embedded.vocabulary("emoji"), embedded.vocabulary("icons")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.errors import Problem
 from tcdflow.spec.scheduler import SCHEDULERS, called_elsewhere

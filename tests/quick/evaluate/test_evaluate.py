@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.evaluate.conditions import compared
 from tcdflow.gallery.collect import collect
 from tests.quick.gallery.conftest import shown

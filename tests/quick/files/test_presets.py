@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tests.hub import StandInHub
 from tests.hub.fixtures import point_client_at

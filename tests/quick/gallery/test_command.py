@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tests.sweep.fake import Sweep
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.errors import RunError
 from tcdflow.evaluate.conditions import compared
 from tcdflow.evaluate.evaluation import evaluate

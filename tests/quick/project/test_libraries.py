@@ -139,6 +139,7 @@ def patched(source: str) -> Iterator[str]:
 SETTINGS = {
     "logging.raiseExceptions",
     "sys.argv",
+    "sys.unraisablehook",
     "tempfile.tempdir",
     "torch.backends.cuda.matmul.allow_tf32",
     "torch.backends.cudnn.allow_tf32",

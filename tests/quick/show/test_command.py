@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.record.document import Record
 from tcdflow.record.rundir import RunDirectory

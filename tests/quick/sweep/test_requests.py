@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.config.plugins import drive
 from tcdflow.errors import ConfigError

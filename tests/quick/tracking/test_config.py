@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tcdflow
-from tcdflow.cli.main import dispatch
+from tcdflow.cli.command import dispatch
 from tcdflow.config import beside
 from tcdflow.config.compose import Composer
 from tcdflow.config.distill import DistillComposer

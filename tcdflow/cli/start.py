@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from tcdflow.engine.threads import set_spinning
 from tcdflow.warm import client
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-def main() -> NoReturn:
+def start() -> NoReturn:
     """Run the command line of this process and leave."""
     set_spinning()
     status = client.run(sys.argv[1:]) if client.wanted() else None
@@ -24,14 +23,3 @@ def main() -> NoReturn:
     from tcdflow.cli import command
 
     command.main()
-
-
-def dispatch(argv: Sequence[str]) -> int:
-    """Run one command in this process.
-
-    Returns:
-        0 done, 1 the run or some cell failed, 2 the request was wrong, 130 interrupted.
-    """
-    from tcdflow.cli import command
-
-    return command.dispatch(argv)
