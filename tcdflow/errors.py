@@ -26,9 +26,9 @@ from typing import Literal
 
 from tcdflow.text import one_line, printable, shortened, unsigned
 
-Kind = Literal["missing", "for another", "no mapping"]
-"""Problems that more depends on than their text: a key that is set nowhere, one that is for another choice, and a value
-where a mapping belongs."""
+Kind = Literal["missing", "for another", "no mapping", "several values"]
+"""Problems that more depends on than their text: a key that is set nowhere, one that is for another choice, a value
+where a mapping belongs, and several values outside of a sweep."""
 
 
 @dataclass(frozen=True)

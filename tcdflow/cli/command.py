@@ -40,7 +40,7 @@ def main() -> NoReturn:
         if os.environ.get(DEBUG):
             raise
         status = 1
-        print(_message(error), file=sys.stderr)
+        print(message(error), file=sys.stderr)
     leave(status)
 
 
@@ -64,7 +64,7 @@ def dispatch(argv: Sequence[str]) -> int:
             return 1
         if os.environ.get(DEBUG):
             raise
-        print(_message(error), file=sys.stderr)
+        print(message(error), file=sys.stderr)
         if isinstance(error, ConfigError) and any(problem.fetchable for problem in error.problems):
             print(f"tcdflow: this fetches what is missing: {_fetching(argv)}", file=sys.stderr)
         return error.exit_status if isinstance(error, TcdflowError) else 1
@@ -136,7 +136,8 @@ def _fetching(argv: Sequence[str]) -> str:
     return one_line(unsigned(f"HF_HUB_OFFLINE=0 tcdflow fetch {shlex.join(kept)}"))
 
 
-def _message(error: BaseException) -> str:
+def message(error: BaseException) -> str:
+    """Return what a person is told of an error, by the name of the command."""
     text = unsigned(str(error))
     if isinstance(error, TcdflowError):
         return _listed(text) if "\n" in text else f"tcdflow: {printable(text)}"

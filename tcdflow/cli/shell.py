@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from tcdflow.cli import in_turn, made
 from tcdflow.cli.arguments import Arguments
+from tcdflow.cli.command import message
 from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.cli.verbs import VERBS
 from tcdflow.errors import ConfigError, Problem, RequestError
@@ -29,7 +30,8 @@ standard input.
 The model stays loaded from line to line, and every image is, bit for bit, that of a process of its own.
 
 Beside all commands and overrides there are:
-  set [OVERRIDE ...]   add overrides to each line that takes some, until unset; alone: show them
+  set [OVERRIDE ...]   add overrides to each line that takes some, until unset; alone: show them;
+                       what tcdflow check would refuse is not set
   unset [KEY ...]      take them back; alone: all
   last                 show the images of the last line that made some
   exit                 leave, as Ctrl-D does; Ctrl-C stops the line that runs
@@ -131,7 +133,7 @@ class Shell:
                 raise ConfigError([Problem("line", words)])
             getattr(self, f"_{words[0]}")(words[1:])
         except ConfigError as error:
-            print(f"tcdflow: {printable(str(error))}", file=sys.stderr)
+            print(message(error), file=sys.stderr)
             return error.exit_status
         return 0
 
@@ -139,9 +141,15 @@ class Shell:
         for word in words:
             if "=" not in word:
                 raise ConfigError([Problem("set", "takes overrides, such as sampling.steps=8", word)])
-            self.kept[_key(word)] = word
-        for word in self.kept.values() if not words else ():
-            print(printable(shlex.quote(word)))
+        if not words:
+            for word in self.kept.values():
+                print(printable(shlex.quote(word)))
+            return
+        from tcdflow.cli import settable
+
+        kept = self.kept | {_key(word): word for word in words}
+        settable.refuse(list(kept.values()))
+        self.kept = kept
 
     def _unset(self, words: list[str]) -> None:
         if unknown := [word for word in words if _key(word) not in self.kept]:

@@ -181,7 +181,8 @@ def _problems(override: Override, text: str, options: Callable[[str], Sequence[s
             return found
     value = override.value()
     if isinstance(value, Sweep | Glob) and not sweeping:
-        return [Problem(key, "has several values; a sweep needs -m (multirun) first", origin=text)]
+        what = "has several values; a sweep needs -m (multirun) first"
+        return [Problem(key, what, origin=text, kind="several values")]
     names = options(key)
     if override.is_hydra_override() and not names:
         return []

@@ -32,7 +32,7 @@ def resolved(node: DictConfig | ListConfig, prefix: str, problems: list[Problem]
 
 def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: OmegaConfBaseException) -> Problem:
     if isinstance(error, MissingMandatoryValue):
-        return Problem(key, f"must be given, as {key}=...")
+        return Problem(key, f"must be given, as {key}=...", kind="missing")
     sources = node.get("sources") if isinstance(node, DictConfig) and name == "source" else None
     if sources and isinstance(error, InterpolationKeyError):
         return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")

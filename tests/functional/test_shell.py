@@ -114,6 +114,9 @@ def test_overrides_that_are_set(lines: Said, tmp_path: Path) -> None:
         ("prompt='a", "line: no closing quotation"),
         ("shell", "line: 'shell' runs in no other shell"),
         ("set steps", "set = 'steps': takes overrides, such as sampling.steps=8"),
+        ("set sampling.stpes=1", "sampling.stpes: unknown key; did you mean 'steps'? [sampling.stpes=1]"),
+        ("set sampling.eta=0,7", "sampling.eta = 7: must be at least 0 and at most 1"),
+        ("set distill.steps=0", "distill.steps"),
         ("unset prompt", "prompt: is not set; set alone shows what is"),
         ("last image", "last: takes no arguments"),
         ("last", "last: no line has made an image yet"),
@@ -125,6 +128,13 @@ def test_a_wrong_line_is_answered_in_one(line: str, told: str, lines: Said) -> N
     assert (said.status, said.out) == (2, "")
     assert told in said.err
     assert said.err.count("\n") == 2
+
+
+def test_what_is_wrong_is_not_set_and_what_a_line_completes_is(lines: Said) -> None:
+    fine = "sampling.seed=1,2 task=inpainting loras.mine.weight=0.5 lock=none.json prompt=a tracker=mlflow".split()
+    said = lines(f"set {' '.join(fine)}", "set prompt=b sampling.eta=7", "set", "unset", "set distill.steps=50", "set")
+    assert said.out.splitlines() == [*fine, "distill.steps=50"]
+    assert said.err.splitlines()[1:] == ["tcdflow: line 2 ended with status 2"]
 
 
 def test_lines_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
