@@ -350,6 +350,11 @@ class Composer:
         if bombs := multiplying(task)[:_MAX_SHOWN]:
             what = "its interpolations lead back to it, or to too many others"
             raise self.error([*problems, *(Problem(key, what, origin=self._origin(key, parsed)) for key in bombs)])
+        base = plain.get("base", {}) if isinstance(plain, dict) else None
+        if isinstance(base, dict) and "family" not in base:  # by which presets choose their checkpoints
+            key = "base.family" if base else "base"
+            what = f"is required; base=NAME chooses one of {', '.join(self.options('base'))}"
+            raise self.error([*problems, Problem(key, what, origin=self._origin(key, parsed))])
         resolved_ = resolved(task, "", problems)
         assert isinstance(resolved_, dict)
         for name in _SELECTORS:

@@ -23,6 +23,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Overri
 from hydra.errors import HydraException
 
 from tcdflow.config.guard import forbidden, walk
+from tcdflow.config.places import LISTS
 from tcdflow.errors import Problem
 from tcdflow.spec.free_text import free_text
 from tcdflow.spec.nearest import nearest
@@ -191,7 +192,8 @@ def _problems(override: Override, text: str, options: Callable[[str], Sequence[s
     if not names:
         return [Problem(key, reason, item, origin=text) for item in plain if (reason := forbidden(key, item))]
     if override.is_delete():
-        return []
+        what = f"has a list of presets, which stays; {key}=[] chooses none of them"
+        return [Problem(key, what, origin=text)] if key in LISTS else []
     return [problem for item in plain for problem in _option_problems(key, item, names, text)]
 
 

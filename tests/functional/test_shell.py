@@ -131,7 +131,7 @@ def test_a_wrong_line_is_answered_in_one(line: str, told: str, lines: Said) -> N
 
 
 def test_what_is_wrong_is_not_set_and_what_a_line_completes_is(lines: Said) -> None:
-    fine = "sampling.seed=1,2 task=inpainting loras.mine.weight=0.5 lock=none.json prompt=a tracker=mlflow".split()
+    fine = shlex.split("sampling.seed=1,2 task=inpainting loras.mine.weight=0.5 lock=none.json prompt=a tracker=mlflow")
     said = lines(f"set {' '.join(fine)}", "set prompt=b sampling.eta=7", "set", "unset", "set distill.steps=50", "set")
     assert said.out.splitlines() == [*fine, "distill.steps=50"]
     assert said.err.splitlines()[1:] == ["tcdflow: line 2 ended with status 2"]
