@@ -111,7 +111,7 @@ class PlannedSweep:
             planned.plan,
             directory_of(planned.plan),
             launcher,
-            tuple(planned.warnings),
+            (*planned.folded, *planned.warnings),
             tuple(planned.artifacts),
             planned.tracking,
             permitted(overrides)[0],

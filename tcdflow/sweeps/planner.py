@@ -33,6 +33,7 @@ from tcdflow.sweeps.files import SweepFiles
 from tcdflow.sweeps.names import cell_names, sweep_name
 from tcdflow.sweeps.plan import Cell, Plan, PlannedAxis, PlannedOverride, with_values
 from tcdflow.sweeps.problems import ProblemCollector
+from tcdflow.text import counted, shortened
 
 MAX_CELLS = 1_000_000
 MAX_WARNINGS = 40
@@ -40,18 +41,20 @@ SEED = "sampling.seed"
 _OUTPUT = OutputSpec.model_fields
 
 Points = tuple[Point, ...]
+Texts = tuple[str, ...]
 
 
 @dataclass
 class Planned:
-    """A plan, what a person should be told of it, the files of all its cells, some of which may be absent, and what is
-    told of the sweep.
+    """A plan, what a person should be told of it, the files of all its cells, some of which may be absent, what is told
+    of the sweep, and which cells were folded, in a line.
     """
 
     plan: Plan
     warnings: list[str] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
     tracking: Tracking = UNTRACKED
+    folded: tuple[str, ...] = ()
 
 
 @dataclass
@@ -138,10 +141,13 @@ class _Planner:
 
     def _attempt(self, overrides: Sequence[str], points: Sequence[Points], excluded: int) -> Planned:
         cells: dict[tuple[str, str], _Sketch] = {}
+        twin: tuple[Texts, Texts] | None = None
         for cell_points in points:
             cell = self._cell(cell_points)
             if cell is not None:
-                cells.setdefault((cell.fields["key"], cell.fields["how"]), cell)
+                first = cells.setdefault((cell.fields["key"], cell.fields["how"]), cell)
+                if twin is None and first is not cell:
+                    twin = (cell.fields["overrides"], first.fields["overrides"])
         self._problems.raise_any()
         unordered = list(cells.values())
         ordered = [unordered[number] for number in order.by_cost([cell.costs for cell in unordered])]
@@ -171,7 +177,8 @@ class _Planner:
         )
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
         warnings = [*unused, *plan.warnings, *self._warnings]
-        return Planned(plan, warnings, self._files.artifacts, self._drafts[0].tracking)
+        folded = (_folded(len(points), len(cells), *twin),) if twin else ()
+        return Planned(plan, warnings, self._files.artifacts, self._drafts[0].tracking, folded)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)
@@ -305,6 +312,20 @@ def _check_rules(found: Axes) -> None:
     ]
     if problems:
         raise ConfigError(problems)
+
+
+def _folded(asked: int, made: int, folded: Texts, kept: Texts) -> str:
+    """Say that cells are made once which are asked for several times, with one of them."""
+    differing = [pair for pair in zip(folded, kept, strict=True) if pair[0] != pair[1]]
+    if differing:
+        example = ", as ".join(" ".join(texts) for texts in zip(*differing, strict=True))
+    else:
+        example = f"{' '.join(folded)} twice"
+    count = asked - made
+    such = "such as " if count > 1 else ""
+    return (
+        f"{counted(asked, 'cell')} asked for, {made} made: {count} the same as another ({such}{shortened(example, 400)})"
+    )
 
 
 def _planned_axis(axis: Axis) -> PlannedAxis:

@@ -140,8 +140,14 @@ class TestAxes:
 
 class TestCells:
     def test_duplicates_are_folded(self, composer: Composer) -> None:
-        plan = planner.make(composer, ["sampling.eta=0,0.0,0.5"]).plan
-        assert [len(plan.cells), plan.folded] == [2, 1]
+        planned = planner.make(composer, ["sampling.eta=0,0.0,0.5", "sampling.seed=1"])
+        assert [len(planned.plan.cells), planned.plan.folded] == [2, 1]
+        told = "3 cells asked for, 2 made: 1 the same as another (sampling.eta=0.0, as sampling.eta=0)"
+        assert planned.folded == (told,)
+        again = planner.make(composer, ["sampling.seed=1,1,1", "sampling.eta=0,1"])
+        told = "6 cells asked for, 2 made: 4 the same as another (such as sampling.seed=1 sampling.eta=0 twice)"
+        assert again.folded == (told,)
+        assert planner.make(composer, ["sampling.seed=1,2"]).folded == ()
 
     def test_what_differs_in_how_it_is_made_is_no_duplicate(self, composer: Composer) -> None:
         plan = planner.make(composer, ["output=png,jpeg"]).plan

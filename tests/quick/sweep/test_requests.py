@@ -95,6 +95,15 @@ def test_the_config_that_is_printed_of_a_sweep_is_its_first_cells(at: Path, capf
     assert "\neta: 0.25\n" in capfd.readouterr().out
 
 
+def test_cells_that_are_made_once_are_told_where_they_are(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    asked = "sampling.eta=0,0"
+    assert dispatch(["check", "-m", asked]) == 0
+    told = "tcdflow: warning: 2 cells asked for, 1 made: 1 the same as another (sampling.eta=0 twice)\n"
+    assert capfd.readouterr().err == told
+    assert dispatch(["check", "-m", "hydra/launcher=joblib", asked]) == 0  # whose jobs are Hydra's
+    assert capfd.readouterr().err == ""
+
+
 def test_seeds_are_drawn_once_whoever_reads_them(at: Path) -> None:
     composer = Composer()
     sweep = prepare(composer, ["hydra/launcher=joblib", "sampling.seed=random(3)"])
