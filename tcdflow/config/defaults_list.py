@@ -12,6 +12,7 @@ from typing import Protocol
 from hydra.core.default_element import ConfigDefault, GroupDefault, InputDefault
 
 from tcdflow.config.places import groups
+from tcdflow.config.twice import twice
 from tcdflow.errors import Problem
 from tcdflow.spec.nearest import nearest
 
@@ -106,6 +107,7 @@ class DefaultsList:
             if one not in there:
                 what = f"must be one of {', '.join(names)}"
                 problems.append(self._problem(path, what, one, nearest(str(one), names)))
+        problems += twice(path, there, f"{self.config}.yaml")
         if isinstance(element.value, list):
             element.value = [one for one in there if one is not None]
             return True

@@ -24,6 +24,7 @@ from hydra.errors import HydraException
 
 from tcdflow.config.guard import forbidden, walk
 from tcdflow.config.places import LISTS
+from tcdflow.config.twice import twice
 from tcdflow.errors import Problem
 from tcdflow.spec.free_text import free_text
 from tcdflow.spec.nearest import nearest
@@ -213,14 +214,14 @@ def _option_problems(group: str, value: object, names: Sequence[str], text: str)
         return [] if group == "experiment" else [Problem(group, what, "null", origin=text)]
     if isinstance(value, dict):
         return [Problem(group, f"is a group; choose one of {allowed}, and set keys as {group}.key=value", origin=text)]
-    chosen = value if isinstance(value, list) else [value]
+    chosen = [str(name) for name in value] if isinstance(value, list) else [str(value)]
     return [
-        Problem(group, f"is not installed; pip install 'tcdflow[{PLUGINS[str(name)]}]'", str(name))
-        if group.startswith("hydra/") and str(name) in PLUGINS
-        else _no_option(group, str(name), names, text)
+        Problem(group, f"is not installed; pip install 'tcdflow[{PLUGINS[name]}]'", name)
+        if group.startswith("hydra/") and name in PLUGINS
+        else _no_option(group, name, names, text)
         for name in chosen
-        if str(name) not in names
-    ]
+        if name not in names
+    ] + list(twice(group, [name for name in chosen if name in names], text))
 
 
 def _no_option(group: str, name: str, names: Sequence[str], text: str) -> Problem:

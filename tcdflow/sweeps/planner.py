@@ -321,11 +321,9 @@ def _folded(asked: int, made: int, folded: Texts, kept: Texts) -> str:
         example = ", as ".join(" ".join(texts) for texts in zip(*differing, strict=True))
     else:
         example = f"{' '.join(folded)} twice"
-    count = asked - made
-    such = "such as " if count > 1 else ""
-    return (
-        f"{counted(asked, 'cell')} asked for, {made} made: {count} the same as another ({such}{shortened(example, 400)})"
-    )
+    such = "such as " if asked - made > 1 else ""
+    why = f"{asked - made} the same as another ({such}{shortened(example, 400)})"
+    return f"{counted(asked, 'cell')} asked for, {made} made: {why}"
 
 
 def _planned_axis(axis: Axis) -> PlannedAxis:

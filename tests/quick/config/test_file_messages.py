@@ -74,6 +74,7 @@ class TestDefaultsLists:
             ("/base: sdxl", "defaults = '/base: sdxl': write 'override /base: sdxl': a preset of this group is chosen"),
             ("base: sdxl", "write 'override /base: sdxl'"),
             ("override /loras: [tcd, papercat]", "loras = 'papercat': must be one of"),
+            ("override /loras: [tcd, tcd]", "loras = 'tcd': is chosen twice, and would be one entry; loras.tcd.weight"),
             ("override /bsae: sdxl", "unknown group; there are adapters, base"),
             ("override /bsae: sdxl", "did you mean 'override /base: sdxl'?"),
             ("sdxl", "there is no config experiment/sdxl.yaml; did you mean 'override /base: sdxl'?"),

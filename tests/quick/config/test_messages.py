@@ -105,6 +105,15 @@ MISTAKES = [
     ("~loras", Problem("loras", "has a list of presets, which stays; loras=[] chooses none of them")),
     ("experiment=quikstart", Problem("experiment", "", "quikstart", nearest="quickstart")),
     ("loras=[tdc]", Problem("loras", "", "tdc", nearest="tcd")),
+    (
+        "loras=[tcd,tcd]",
+        Problem(
+            "loras",
+            "is chosen twice, and would be one entry; loras.tcd.weight sets how much it changes the base",
+            "tcd",
+        ),
+    ),
+    ("adapters=[canny,canny]", Problem("adapters", "is chosen twice, and would be one entry", "canny")),
     ("loras=[tcd,papercat]", Problem("loras", "", "papercat", nearest="papercut")),
     ("sampling.seed=1,2", Problem("sampling.seed", "has several values; a sweep needs -m (multirun) first")),
     ("prompt", Problem("prompt", "unknown override; write key=value")),
