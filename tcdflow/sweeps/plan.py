@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from tcdflow.errors import ConfigError
+from tcdflow.errors import ConfigError, RecordError
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.pins import Pins
 from tcdflow.files.store import moved_here
 from tcdflow.record.atomic import write_text
-from tcdflow.record.data import read_model
+from tcdflow.record.data import is_there, read_model
+from tcdflow.record.document import FILE_NAME as RECORD
 from tcdflow.request.request import Request
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
+from tcdflow.text import about
 
 FILE_NAME = "plan.json"
 CELLS = "cells"
@@ -248,9 +251,23 @@ def read(directory: Path) -> Plan:
     Raises:
         RecordError: if there is none, or it is damaged.
     """
+    path = directory / FILE_NAME
+    if not is_there(path) and (found := _without_plan(directory)):
+        raise RecordError(about(directory, found))
     what = f"plan of schema {SCHEMA_VERSION}"
     hint = "; is it the directory of a sweep?"
-    return read_model(directory / FILE_NAME, Plan, most=MAX_BYTES, what=what, hint=hint)
+    return read_model(path, Plan, most=MAX_BYTES, what=what, hint=hint)
+
+
+def _without_plan(directory: Path) -> str | None:
+    """Say what a directory is that holds runs and no plan; None of any other."""
+    if is_there(directory / RECORD):
+        again = shlex.join(["tcdflow", "rerun", str(directory)])
+        return f"is the directory of a run, which has no {FILE_NAME}; {again} makes it again"
+    if (directory / CELLS).is_dir():
+        what = f"has {CELLS}/ and no {FILE_NAME}, as a sweep of Hydra's own sweepers and launchers, which cannot go on"
+        return f"{what}; run its command again with another hydra.sweep.dir"
+    return None
 
 
 def with_values(plain: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,6 +85,25 @@ def test_where_it_would_go_is_looked_at_by_check_alone(at: Path, capfd: pytest.C
         assert dispatch(["fetch", "-m", *asked]) == dispatch(["lock", "-m", *asked]) == 0
 
 
+@pytest.mark.parametrize("verb", ["resume", "fetch"])
+def test_what_has_no_plan_is_said_with_what_to_do(verb: str, at: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("hydras/cells/0").mkdir(parents=True)
+    assert dispatch([verb, "hydras"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(
+        "tcdflow: hydras: has cells/ and no plan.json, as a sweep of Hydra's own sweepers and launch"
+    )
+    assert said.endswith("; run its command again with another hydra.sweep.dir\n")
+
+
+def test_a_run_is_no_sweep_to_be_resumed(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("a run").mkdir()
+    Path("a run/run.json").write_text("{}")
+    assert dispatch(["resume", "a run"]) == 2
+    told = "a run: is the directory of a run, which has no plan.json; tcdflow rerun 'a run' makes it again"
+    assert capfd.readouterr().err == f"tcdflow: {told}\n"
+
+
 def test_the_directory_that_is_shown_is_the_sweepers(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert dispatch(["check", "-m", *JOBLIB, "sweep.name=mine"]) == 0
     assert "2 cells in outputs/sweeps/mine\n" in capfd.readouterr().out
