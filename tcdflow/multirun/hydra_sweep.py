@@ -29,6 +29,7 @@ from tcdflow.files.model import find_model
 from tcdflow.files.pins import Pins
 from tcdflow.files.resolver import problem
 from tcdflow.libraries.hydra import without_job_lines
+from tcdflow.multirun import colours
 from tcdflow.multirun.launcher import Launcher
 from tcdflow.record.document import FILE_NAME
 from tcdflow.request.execute import execute
@@ -191,7 +192,7 @@ class HydraSweep:
         Raises:
             RunError: if a job failed and the sweeper does not go on without it.
         """
-        with without_job_lines():
+        with colours.on_terminals_alone(), without_job_lines():
             self.composer.hydra.multirun(self.composer.config_name, Task(self.composer, show), list(self.texts))
 
 

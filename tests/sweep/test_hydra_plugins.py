@@ -170,6 +170,7 @@ def test_optuna_finds_the_best_of_what_it_tried(said: Said, at: Path) -> None:
     assert alone.key == found[name].key
     assert [o.pixel_sha256 for o in alone.outputs] == [o.pixel_sha256 for o in found[name].outputs]
     assert "best sharpness" in err and "5 jobs" in err
+    assert "A new study created" in err and "\x1b" not in err
     status, err = said(*OPTUNA, *SMALL)
     assert status == 2 and "hydra.sweep.dir = 's': holds runs already" in err
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tcdflow.cli.command import dispatch
 from tcdflow.cli.streams import printable_output
+from tcdflow.multirun import colours
 from tests.helpers import GLOBAL, Write
 
 NASTY = "a\u202eb\u2066c\x1b[31md\x9be\u200bf"
@@ -51,6 +54,24 @@ def test_tabs_and_lines_stay(capfd: pytest.CaptureFixture[str]) -> None:
     with printable_output():
         sys.stdout.write("a\tb\nc\rd\x1b\n")
     assert capfd.readouterr().out == "a\tb\nc\\rd\\x1b\n"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "kept"), [(True, None, True), (True, "", True), (True, "1", False), (False, None, False)]
+)
+def test_libraries_write_colours_on_a_terminal_alone(
+    terminal: bool, no_color: str | None, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    if no_color is None:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    else:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    with colours.on_terminals_alone():
+        logging.StreamHandler().emit(logging.makeLogRecord({"msg": "\x1b[1;32m[I]\x1b[0m a study"}))
+    assert stream.getvalue() == ("\x1b[1;32m[I]\x1b[0m a study\n" if kept else "[I] a study\n")
 
 
 def test_a_working_directory_that_has_gone(
