@@ -32,6 +32,11 @@ def joined(text: str, most: int = 600) -> str:
     return shortened(printable(" ".join(text[: 2 * most].split())), most)
 
 
+def in_quotes(text: str, most: int = 200) -> str:
+    """Return a piece of somebody's text within a message, as :func:`joined` has it, in single quotes."""
+    return f"'{joined(text, most)}'"
+
+
 def about(path: object, what: str) -> str:
     """Return ``<path>: <what>`` on one line: the path as it is, the rest as :func:`joined` has it."""
     return f"{one_line(str(path))}: {joined(what)}"

@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 
 from tcdflow.config.overrides import FREE_TEXT, as_typed
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.text import shortened
+from tcdflow.text import in_quotes, shortened
 
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
 
@@ -39,7 +39,7 @@ def split_at_commas(parsed: Sequence[tuple[Override, str]]) -> Iterator[str]:
         if key not in FREE_TEXT or not isinstance(values, ChoiceSweep) or not values.simple_form:
             continue
         if re.search(r",\s", _QUOTED.sub("", text)):
-            shown = ", ".join(f"'{shortened(str(_text(piece)), 60)}'" for piece in values.list)
+            shown = ", ".join(in_quotes(str(_text(piece)), 60) for piece in values.list)
             whole = as_typed(key, text.partition("=")[2])
             yield f"{key} is {len(values.list)} values, split at commas: {shown}; as one value it is written {whole}"
 

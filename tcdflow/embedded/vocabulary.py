@@ -17,6 +17,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final, Literal, Self
 
+from tcdflow.text import in_quotes
+
 _Kind = Literal["subject", "colour", "style", "background", "link", "other"]
 
 _FILLERS: Final = frozenset(
@@ -44,7 +46,7 @@ class Finding:
 
     def __str__(self) -> str:
         hint = f" (nearest: {', '.join(self.nearest)})" if self.nearest else ""
-        return f"{self.text!r} {self.problem}{hint}"
+        return f"{in_quotes(self.text)} {self.problem}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ class Vocabulary:
         It says how to see everything that the model knows where the prompt asks for something else.
         """
         reading = self.read(prompt)
-        draws = f"the embedded model {model!r} draws one of {len(self.subjects)} subjects"
+        draws = f"the embedded model {in_quotes(model)} draws one of {len(self.subjects)} subjects"
         if reading.findings:
             also = [
                 *([" or ".join(self.styles)] if self.styles else []),
@@ -202,7 +204,7 @@ class Vocabulary:
             found = "; ".join(map(str, reading.findings))
             return f"{draws}, optionally {', '.join(also)}: {found}; all are listed by: tcdflow ls {model}"
         if reading.subjects and not reading.as_trained:
-            return f"{draws} and follows only the wording it was trained on; write {reading.caption!r}"
+            return f"{draws} and follows only the wording it was trained on; write {in_quotes(reading.caption)}"
         return None
 
     def nearest(self, text: str) -> tuple[str, ...]:

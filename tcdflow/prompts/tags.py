@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from tcdflow.text import shortened
+from tcdflow.text import in_quotes, shortened
 
 _TAG = re.compile(r"<(lora|lyco|hypernet):([^:<>]+)((?::[^<>]*)?)>", re.IGNORECASE)
 _NUMBER = re.compile(r"^:([+-]?(?:\d+\.?\d*|\.\d+))(?:$|:)")
@@ -54,7 +54,7 @@ def lora_tags(text: str, loras: Collection[str]) -> Iterator[str]:
         loras: names of those that are loaded.
     """
     for tag in _TAG.finditer(text):
-        shown = f"{tag[0]} loads nothing and is read as words; "
+        shown = f"{in_quotes(tag[0])} loads nothing and is read as words; "
         if tag[1].lower() == "hypernet":
             yield shown + "remove it: hypernetworks are not supported"
             continue
@@ -82,21 +82,16 @@ def unread(text: str, *, weights: str, breaks: bool) -> Iterator[str]:
     if weights == "none":
         for syntax, key in _OFF:
             if found := syntax.search(plain):
-                yield f"{_shown(found)} is read as text and weighs nothing; {key} turns weights on"
+                yield f"{in_quotes(found[0])} is read as text and weighs nothing; {key} turns weights on"
     if found := _EMBEDDING.search(plain):
         name = shortened(found[1].removesuffix(".safetensors").removesuffix(".pt"), 40)
         yield (
-            f"{_shown(found)} is read as words; write {name} alone, and give its file as embeddings.NAME.source with "
-            f"embeddings.NAME.token={name}"
+            f"{in_quotes(found[0])} is read as words; write {name} alone, and give its file as embeddings.NAME.source "
+            f"with embeddings.NAME.token={name}"
         )
     if weights == "a1111" and (found := _EDITING.search(plain)):
-        yield f"{_shown(found)} is not read as the web UI does: prompts are neither switched nor joined"
+        yield f"{in_quotes(found[0])} is not read as the web UI does: prompts are neither switched nor joined"
     if not breaks and _BREAK.search(plain):
         yield "BREAK is read as a word; prompt_encoding.long=chunk has it begin a chunk"
     if found := _WILDCARD.search(plain):
-        yield f"{_shown(found)} is read as text; a sweep with sweep.wildcards fills it in"
-
-
-def _shown(found: re.Match[str]) -> str:
-    text = found[0]
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        yield f"{in_quotes(found[0])} is read as text; a sweep with sweep.wildcards fills it in"

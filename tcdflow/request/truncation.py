@@ -10,9 +10,7 @@ from tcdflow.files.artifact import Artifacts
 from tcdflow.prompts import text
 from tcdflow.prompts.tokens import FILES, Tokenizer
 from tcdflow.spec.model import RunSpec
-from tcdflow.text import joined
-
-_MOST_SHOWN = 200
+from tcdflow.text import in_quotes
 
 
 def warnings(spec: RunSpec, files: Artifacts, vectors: Mapping[str, int]) -> Iterator[str]:
@@ -38,7 +36,7 @@ def warnings(spec: RunSpec, files: Artifacts, vectors: Mapping[str, int]) -> Ite
     for (key, rest, count, room), encoders in found.items():
         which = "" if len(encoders) == len(spec.family.tokenizers) else f" by text encoder {encoders[0] + 1}"
         yield (
-            f"{key} has {count} tokens and {room} are read{which}: '{joined(rest, _MOST_SHOWN)}' is cut off; "
+            f"{key} has {count} tokens and {room} are read{which}: {in_quotes(rest)} is cut off; "
             "prompt_encoding.long=chunk reads all of it"
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tcdflow.errors import Misfit, Problem
 from tcdflow.prompts import tags, text
+from tcdflow.text import in_quotes
 
 if TYPE_CHECKING:
     from tcdflow.spec.model import RunSpec
@@ -52,4 +53,4 @@ def warnings(spec: RunSpec) -> Iterator[str]:
             yield f"{key}: {found}"
     for name, token in spec.embedding_tokens.items():
         if not any(text.holds(prompt, token) for prompt in spec.prompts.values()):
-            yield f"embeddings.{name} has no effect: no prompt has its word {token}"
+            yield f"embeddings.{name} has no effect: no prompt has its word {in_quotes(token)}"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tcdflow.config.compose import Composer
+from tcdflow.config.overrides import quoted as in_hydras_quotes
+from tcdflow.embedded.vocabulary import Finding
 from tcdflow.prompts.tags import lora_tags, unread
 from tcdflow.record.a1111 import parameters
+from tcdflow.request.prepare import Preparer
+from tcdflow.request.request import Request
 from tests.helpers import compose
 
 
@@ -25,6 +29,20 @@ def test_a_tag_is_answered_with_what_to_write(text: str, found: str) -> None:
     (said,) = lora_tags(text, ["tcd"])
     assert "loads nothing and is read as words" in said
     assert found in said
+
+
+def test_every_warning_quotes_a_prompt_in_one_way(composer: Composer) -> None:
+    odd = "x\u202e\n'y"
+    prompt = f"<lora:{odd}:1> ({odd}:1.2) {{{odd}|b}} {'word ' * 20}{odd}"
+    request = Request.composed(composer.compose([f"prompt={in_hydras_quotes(prompt)}"]))
+    told = [text for text in Preparer()(request).warnings if "\\u202e" in text]
+    assert len(told) == 4
+    assert all(r"x\u202e 'y" in text for text in told), told
+    assert all(text.isprintable() for text in told)
+
+
+def test_what_a_base_cannot_draw_is_quoted_so_too() -> None:
+    assert str(Finding("\u202e it's", "names none of them")) == r"'\u202e it's' names none of them"
 
 
 @pytest.mark.parametrize("text", ["a <cat-toy>", "<lora>", "a < b > c", "x:lora:y"])
@@ -78,12 +96,12 @@ def test_long_nonsense_takes_no_time(mark: str) -> None:
 class TestWarnings:
     def test_of_a_run(self, composer: Composer) -> None:
         said = "\n".join(compose_warnings(composer, "prompt=a red heart <lora:ink:0.5>", "sampling.guidance_scale=2"))
-        assert "prompt: <lora:ink:0.5> loads nothing" in said
+        assert "prompt: '<lora:ink:0.5>' loads nothing" in said
 
     def test_a_negative_prompt_counts_where_it_has_effect(self, composer: Composer) -> None:
         told = ["prompt=a red heart", "negative_prompt=(ugly:1.3)"]
         assert not any("a1111" in one for one in compose_warnings(composer, *told))
-        assert any("negative_prompt: (ugly:1.3)" in one for one in compose_warnings(composer, *told, GUIDED))
+        assert any("negative_prompt: '(ugly:1.3)'" in one for one in compose_warnings(composer, *told, GUIDED))
 
     def test_an_embedding_that_no_prompt_names(self, composer: Composer) -> None:
         own = ["embeddings.bad.source=bad.safetensors", "negative_prompt=bad", "loras=[]"]
