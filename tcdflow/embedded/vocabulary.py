@@ -203,7 +203,7 @@ class Vocabulary:
             ]
             found = "; ".join(map(str, reading.findings))
             return f"{draws}, optionally {', '.join(also)}: {found}; all are listed by: tcdflow ls {model}"
-        if reading.subjects and not reading.as_trained:
+        if reading.caption is not None and not reading.as_trained:
             return f"{draws} and follows only the wording it was trained on; write {in_quotes(reading.caption)}"
         return None
 

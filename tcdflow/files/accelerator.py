@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from tcdflow.spec.model import RuntimeSpec
@@ -30,6 +31,13 @@ def computes_in_half(runtime: RuntimeSpec) -> bool:
     if runtime.device != "auto":
         return runtime.device != "cpu"
     return _has_cuda() or _has_mps()
+
+
+def computes_on_cuda(runtime: RuntimeSpec) -> bool:
+    """Say whether a run computes on cuda, as far as its settings, the machine and torch's version tell."""
+    if runtime.device != "auto":
+        return runtime.device.partition(":")[0] == "cuda"
+    return _has_cuda() and not version("torch").endswith("+cpu")
 
 
 def missing_device(runtime: RuntimeSpec) -> str | None:

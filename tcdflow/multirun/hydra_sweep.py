@@ -144,7 +144,7 @@ class HydraSweep:
         # All cells are known, or two.
         planned = planner.make(composer, overrides, pins) if by.sweeper == BASIC else None
         composed = [composer.compose(texts, of_sweep=True) for texts in (first, last)]
-        launcher.check(composition.spec for composition in composed)
+        launcher.check(planned.runtimes if planned else [composition.spec.runtime for composition in composed])
         prepared = Preparer()
         jobs = [prepared(Request.composed(composition, pins)) for composition in composed]
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +14,8 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.permission import permitted
 from tcdflow.config.plugins import LAUNCHER, RAY, Drive, drive
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.model import RunSpec
+from tcdflow.pipeline import cublas
+from tcdflow.spec.model import RuntimeSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Plan
@@ -57,10 +58,12 @@ class Launcher:
         words: the overrides that choose it, to be repeated when the sweep is resumed. A plan does not remember them:
             plans are untrusted, and whoever is connected to a cluster runs its code.
         ray: how to use Ray; None for this process.
+        apart: whether each run has a process of its own, as submitit's have.
     """
 
     words: tuple[str, ...] = ()
     ray: RaySettings | None = None
+    apart: bool = False
 
     @classmethod
     def of(cls, composer: Composer, overrides: Sequence[str], by: Drive) -> Launcher:
@@ -77,7 +80,7 @@ class Launcher:
         parsed, _ = composer.parsed(permitted(overrides)[1], sweeping=True)
         words = tuple(item.text for item in parsed if item.key == LAUNCHER or item.key.startswith(f"{KEY}."))
         if by.launcher != RAY:
-            return cls(words)
+            return cls(words, apart=by.launcher.startswith("submitit"))
         settings = OmegaConf.to_container(composer.load(words, sweeping=True).hydra.launcher)
         assert isinstance(settings, dict)
         settings.pop("_target_", None)
@@ -105,14 +108,20 @@ class Launcher:
             raise ConfigError([Problem("resume", what, text) for text in others or words])
         return launcher
 
-    def check(self, specs: Iterable[RunSpec]) -> None:
+    def check(self, runtimes: Collection[RuntimeSpec]) -> None:
         """Refuse runs that it cannot make.
 
+        Args:
+            runtimes: their options.
+
         Raises:
-            ConfigError: if one asks for a GPU by its number, and Ray's workers are to make it.
+            ConfigError: if one asks for a GPU by its number, and Ray's workers are to make it, or if a process of this
+                machine would have to change its cuBLAS workspace between them.
         """
         if self.ray is not None:
-            check_devices(specs)
+            check_devices(runtimes)
+        if not self.apart and (self.ray is None or self.ray.address is None):
+            cublas.check(runtimes)
 
     def check_here(self) -> None:
         """Find out whether the cluster can be had from this machine.

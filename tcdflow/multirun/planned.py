@@ -105,7 +105,7 @@ class PlannedSweep:
         """
         launcher = Launcher.of(composer, overrides, by)
         planned = planner.make(composer, overrides, pins, preparer if launcher.ray is None else None)
-        launcher.check(planned.plan.spec(batch[0]) for batch in planned.plan.batches())
+        launcher.check(planned.runtimes)
         return cls(
             composer,
             planned.plan,

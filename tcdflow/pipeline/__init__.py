@@ -1,1 +1,1 @@
-"""From a spec and its local files to a diffusers pipeline. Importing these modules imports torch."""
+"""From a spec and its local files to a diffusers pipeline. Importing most of these modules imports torch."""

@@ -7,8 +7,11 @@ one kind, unless the user has set the variable for all of them.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from tcdflow.errors import ConfigError, Problem
+from tcdflow.files.accelerator import computes_on_cuda
+from tcdflow.spec.model import RuntimeSpec
 
 VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 ADVICE = f"run it in a process of its own (TCDFLOW_WARM=0, no axis of a sweep), or set {VARIABLE}=:16:8 before"
@@ -48,6 +51,20 @@ class Workspace:
             what = f"requires {VARIABLE} to be {' or '.join(_DETERMINISTIC)}, and it is {size}"
             raise ConfigError([Problem(_KEY, what, deterministic)])
         self._first = size, first
+
+
+def check(runtimes: Iterable[RuntimeSpec]) -> None:
+    """Refuse runs that one process cannot make, as far as is known before torch is imported.
+
+    Raises:
+        ConfigError: if some of them are deterministic and others not, or cuBLAS cannot compute as one asks for.
+    """
+    kinds = {runtime.deterministic for runtime in runtimes if computes_on_cuda(runtime)}
+    if len(kinds) > 1 and given() is None:
+        what = "varies on cuda, where cuBLAS keeps the workspace of a process's first run"
+        raise ConfigError([Problem(_KEY, f"{what}; make a sweep for each value, or set {VARIABLE}=:16:8 before")])
+    for deterministic in kinds:
+        Workspace().settle("cuda", deterministic=deterministic)
 
 
 of_this_process = Workspace()

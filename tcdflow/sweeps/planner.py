@@ -25,7 +25,7 @@ from tcdflow.files.pins import Pins
 from tcdflow.record.environment import versions
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Prepared, network_of
-from tcdflow.spec.model import RunSpec
+from tcdflow.spec.model import RunSpec, RuntimeSpec
 from tcdflow.spec.output import OutputSpec
 from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.sweeps import order
@@ -47,7 +47,7 @@ Texts = tuple[str, ...]
 @dataclass
 class Planned:
     """A plan, what a person should be told of it, the files of all its cells, some of which may be absent, what is told
-    of the sweep, and which cells were folded, in a line.
+    of the sweep, which cells were folded, in a line, and the runtime options of the cells, each once.
     """
 
     plan: Plan
@@ -55,6 +55,7 @@ class Planned:
     artifacts: list[Artifact] = field(default_factory=list)
     tracking: Tracking = UNTRACKED
     folded: tuple[str, ...] = ()
+    runtimes: tuple[RuntimeSpec, ...] = ()
 
 
 @dataclass
@@ -107,7 +108,7 @@ class _Planner:
         self._problems = ProblemCollector()
         self._warnings: dict[str, None] = {}
         self._warned: set[tuple[str, ...]] = set()
-        self._hows: dict[Any, str] = {}
+        self._hows: dict[tuple[RuntimeSpec, OutputSpec], str] = {}
 
     def plan(self, overrides: Sequence[str]) -> Planned:
         points, excluded = self._cells()
@@ -178,7 +179,8 @@ class _Planner:
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
         warnings = [*unused, *plan.warnings, *self._warnings]
         folded = (_folded(len(points), len(cells), *twin),) if twin else ()
-        return Planned(plan, warnings, self._files.artifacts, self._drafts[0].tracking, folded)
+        runtimes = tuple(dict.fromkeys(runtime for runtime, _ in self._hows))
+        return Planned(plan, warnings, self._files.artifacts, self._drafts[0].tracking, folded, runtimes)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)

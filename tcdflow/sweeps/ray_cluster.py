@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from tcdflow.errors import ConfigError, Problem
-from tcdflow.spec.model import RunSpec
+from tcdflow.spec.model import RuntimeSpec
 from tcdflow.spec.types import Int, Settings
 from tcdflow.text import counted, first_line
 
@@ -133,13 +133,13 @@ def check_address(settings: RaySettings) -> None:
         raise _no_cluster(settings, error) from None
 
 
-def check_devices(specs: Iterable[RunSpec]) -> None:
+def check_devices(runtimes: Iterable[RuntimeSpec]) -> None:
     """Refuse runs that ask for a certain GPU.
 
     Raises:
         ConfigError: if one does.
     """
-    for device in (spec.runtime.device for spec in specs):
+    for device in (runtime.device for runtime in runtimes):
         if device.startswith("cuda:"):
             what = "each of Ray's workers has one GPU, whatever its number: write cuda"
             raise ConfigError([Problem("runtime.device", what, device)])

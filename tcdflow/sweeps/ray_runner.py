@@ -84,7 +84,7 @@ class RayRunner:
         if not tasks:
             return
         specs = [self.plan.spec(task.batch[0]) for task in tasks]
-        check_devices(specs)
+        check_devices(spec.runtime for spec in specs)
         with cluster(self._settings, gpus=any(spec.runtime.device != "cpu" for spec in specs)) as crew:
             workers = min(crew.workers, len(tasks))
             shares = Shares(tasks, [order.costs(spec) for spec in specs], workers)

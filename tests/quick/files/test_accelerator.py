@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from tcdflow.files import accelerator
-from tcdflow.files.accelerator import computes_in_half, cpu_has_bfloat16, missing_device, slow_on_cpu
+from tcdflow.files.accelerator import (
+    computes_in_half,
+    computes_on_cuda,
+    cpu_has_bfloat16,
+    missing_device,
+    slow_on_cpu,
+)
 from tcdflow.files.resolve import resolve
 from tcdflow.spec.model import RuntimeSpec
 
@@ -48,6 +54,20 @@ def test_auto_is_half_where_there_is_a_driver(machine: Path) -> None:
     assert not computes_in_half(RuntimeSpec())
     machine.touch()
     assert computes_in_half(RuntimeSpec())
+
+
+@pytest.mark.parametrize(
+    ("device", "torch", "cuda"),
+    [("cpu", "2.9.0", False), ("cuda:1", "2.9.0", True), ("auto", "2.9.0", True), ("auto", "2.9.0+cpu", False)],
+)
+def test_what_computes_on_cuda(
+    device: str, torch: str, cuda: bool, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accelerator, "version", lambda name: torch)
+    runtime = RuntimeSpec(device=device)
+    assert computes_on_cuda(runtime) is (device == "cuda:1")
+    machine.touch()
+    assert computes_on_cuda(runtime) is cuda
 
 
 @pytest.mark.parametrize("hidden", ["", "-1"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,16 @@ from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
 from tcdflow.config.plugins import drive
 from tcdflow.errors import ConfigError
+from tcdflow.files import accelerator
 from tcdflow.files.pins import Pins
 from tcdflow.multirun.planned import PlannedSweep
 from tcdflow.multirun.prepare import prepare
 from tcdflow.record import lockfile
 from tcdflow.record.document import Record
+from tcdflow.spec.model import RunSpec
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweeps.metrics import measure
+from tcdflow.sweeps.plan import Cell, Plan
 from tcdflow.sweeps.scorers import choose
 from tests.quick.files.fakes import weights
 
@@ -83,6 +88,51 @@ def test_where_it_would_go_is_looked_at_by_check_alone(at: Path, capfd: pytest.C
         assert dispatch(["check", "-m", *asked]) == 2
         assert capfd.readouterr().err.startswith(f"tcdflow: {what}")
         assert dispatch(["fetch", "-m", *asked]) == dispatch(["lock", "-m", *asked]) == 0
+
+
+def test_a_sweep_for_ray_is_prepared_without_validating_its_plan(at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was composed is right, and the driver of the workers validates each batch once."""
+
+    def spec(self: Plan, cell: Cell) -> RunSpec:
+        raise AssertionError(f"{cell.name} is validated")
+
+    monkeypatch.setattr(Plan, "spec", spec)
+    assert isinstance(prepare(Composer(), RAY), PlannedSweep)
+
+
+MIXED = ("runtime.deterministic=true,false", "runtime.device=cuda")
+VARIES = "runtime.deterministic: varies on cuda, where cuBLAS keeps the workspace of a process's first run; make"
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "refused"),
+    [
+        (MIXED, None, VARIES),
+        ((*MIXED, RAY[0]), None, VARIES),
+        ((*MIXED, JOBLIB[0]), None, VARIES),
+        ((*MIXED, *OPTUNA), None, VARIES),
+        ((MIXED[0],), None, VARIES),
+        (("runtime.device=cpu,cuda", MIXED[0], "sweep.zip=[[runtime.device,runtime.deterministic]]"), None, None),
+        ((*MIXED, "hydra/launcher=submitit_local"), None, None),
+        ((*MIXED, RAY[0], "hydra.launcher.address=head:6379"), None, None),
+        (MIXED, ":16:8", None),
+        (MIXED, ":4096:2", "runtime.deterministic = True: requires CUBLAS_WORKSPACE_CONFIG to be :16:8 or :4096:8"),
+        ((MIXED[0], "runtime.device=cpu"), None, None),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
+)
+def test_what_cublas_cannot_vary_is_refused_before_anything_is_loaded(
+    words: tuple[str, ...], variable: str | None, refused: str | None, at: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (at / "driver").touch()
+    monkeypatch.setattr(accelerator, "DRIVERS", (str(at / "driver"),))
+    monkeypatch.setattr(accelerator, "version", lambda name: "2.9.0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", variable)
+    with pytest.raises(ConfigError, match=f"^{re.escape(refused)}") if refused else nullcontext():
+        prepare(Composer(), words)
 
 
 @pytest.mark.parametrize("verb", ["resume", "fetch"])
