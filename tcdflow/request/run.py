@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 from tcdflow.config.run_output import RunOutput
 from tcdflow.engine.result import Result
-from tcdflow.errors import ConfigError, OutputError, Problem, TcdflowError
+from tcdflow.errors import ConfigError, OutputError, Problem, RecordError, TcdflowError
+from tcdflow.record import document
 from tcdflow.record.atomic import write_text
 from tcdflow.record.cleanup import remove_link, would_replace
 from tcdflow.record.document import FILE_NAME
+from tcdflow.record.key import run_key
 from tcdflow.record.log import log_file
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.request.execute import execute
 from tcdflow.request.request import Prepared
+from tcdflow.text import in_quotes, one_line
 
 if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
@@ -68,6 +71,20 @@ def run_in(
     """
     with opened(where, prepared) as run:
         return execute(prepared, run, engine, on_step)
+
+
+def replaced(output: RunOutput, prepared: Prepared) -> Iterator[str]:
+    """Yield a warning if the directory that the user chose holds images of another run, which this one removes."""
+    try:
+        earlier = document.read(output.directory) if output.chosen else None
+    except RecordError:
+        return
+    if earlier is None or not earlier.outputs or earlier.key == run_key(prepared.spec, earlier.lock):
+        return
+    first, others = one_line(earlier.outputs[0].file), len(earlier.outputs) - 1
+    images = f"{first} and {others} more" if others else first
+    what = f"{images} of another run ({in_quotes(str(earlier.spec.get('prompt')), 60)})"
+    yield f"hydra.run.dir={output.directory} holds {what}, replaced by this one; another directory keeps both"
 
 
 def opened(where: Path, prepared: Prepared) -> AbstractContextManager[RunDirectory]:
