@@ -6,6 +6,7 @@ end of the input all of the directory is looked through. One line of JSON (:clas
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -15,8 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tcdflow.errors import RecordError, TcdflowError
+from tcdflow.files.exclusive import BusyError, lock
 from tcdflow.record.atomic import write_text
 from tcdflow.record.document import FILE_NAME
+from tcdflow.record.in_place import open_in_place
 from tcdflow.spec.tracker import Tracker
 from tcdflow.text import reason
 from tcdflow.tracking.entry import NotDoneError, entry
@@ -48,9 +51,12 @@ class _Log:
             mark = directory / f"{_MARK}{self._name}"
             if _read(mark) == one.id:
                 return
-            self._tracker.log(one)
-            write_text(mark, f"{one.id}\n", durable=False)
-        except (NotDoneError, RecordError) as error:  # it is no fault of the tracker's
+            with _alone(mark):
+                if _read(mark) == one.id:
+                    return
+                self._tracker.log(one)
+                write_text(mark, f"{one.id}\n", durable=False)
+        except (NotDoneError, BusyError, RecordError) as error:  # it is no fault of the tracker's
             if isinstance(error, RecordError):
                 self.report.failed.append(Failed(path=str(directory), reason=str(error)))
         except BaseException as error:
@@ -116,6 +122,22 @@ def runs_below(directory: Path) -> list[Path]:
     """Return the directories of runs and distillations in and below a directory, by name; links are not followed."""
     found = [Path(folder) for folder, _, files in os.walk(directory) if FILE_NAME in files]
     return sorted(found)
+
+
+@contextlib.contextmanager
+def _alone(mark: Path) -> Iterator[None]:
+    """Hold off other processes that would tell the tracker of the same run: of a sweep under way, ``tcdflow track``.
+
+    Raises:
+        BusyError: if one does so now.
+        OutputError: if it could not be remembered that it was told.
+    """
+    handle = open_in_place(mark, os.O_RDWR)
+    try:
+        lock(handle)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read(mark: Path) -> str:

@@ -21,7 +21,7 @@ from tcdflow.text import printable, shortened
 from tcdflow.tracking.order import LATE, Order, Report
 
 FILE_NAME = ".tracker.json"
-"""The trackers of a sweep or distillation, which goes on with them when it is resumed."""
+"""The trackers of a sweep or distillation, which goes on with them when it is resumed, and those that failed."""
 _MAX_BYTES = 100_000
 _GRACE = 2.0
 """Seconds that a process has to end itself before it is killed."""
@@ -62,7 +62,9 @@ def followed(directory: Path, tracking: Tracking, warn: Callable[[Iterable[str]]
         for process in processes:
             process.close()
         for process in processes:
-            warn(process.end(limit))
+            if lacking := list(process.end(limit)):
+                remember(directory, tracking)  # with which it is to go on
+                warn(lacking)
 
 
 def remember(directory: Path, tracking: Tracking) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from tcdflow.cli.command import dispatch
 from tcdflow.config.plugins import Drive
+from tcdflow.files.exclusive import lock
 from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.planned import PlannedSweep
@@ -182,6 +184,37 @@ def test_a_tracker_that_hangs_costs_a_warning_alone(
     assert warning.startswith("tracker.wandb was not through in time (tracker.wandb.wait); go on with: tcdflow track ")
     assert len(pictures(sweep.directory)) == 3
     fake.unlink()
+
+
+def test_a_run_is_told_once_whoever_tells_of_it(sweep: Sweep, asked: Path) -> None:
+    run(sweep)
+    tracking = sweep.composer.draft(["tracker=tensorboard"]).tracking
+
+    def told() -> int:
+        report = follow.track(sweep.directory, tracking)["tensorboard"]
+        assert report is not None and not report.failed
+        return report.logged
+
+    cell = next((sweep.directory / "cells").iterdir())
+    with (cell / ".tracked-tensorboard").open("w") as other:  # as another process does that tells of it now
+        lock(other.fileno())
+        assert told() == 2
+    assert told() == 1
+    assert told() == 0
+
+
+def test_what_a_run_of_its_own_could_not_tell_is_told_by_the_command_that_is_named(sweep: Sweep, asked: Path) -> None:
+    run(sweep)
+    cell = next((sweep.directory / "cells").iterdir())
+    tracking = sweep.composer.draft(["tracker=tensorboard"]).tracking
+    in_the_way = cell.parent.parent / "tensorboard"
+    in_the_way.touch()
+    warnings: list[str] = []
+    with follow.followed(cell, tracking, warnings.extend):
+        pass
+    assert warnings[0].endswith(f"go on with: tcdflow track {cell}")
+    in_the_way.unlink()
+    assert dispatch(["track", str(cell)]) == 0
 
 
 @pytest.mark.parametrize(
