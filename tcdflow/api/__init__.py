@@ -171,4 +171,4 @@ def _composer(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[
 def _engine() -> WarmEngine:
     from tcdflow.engine.warm import WarmEngine
 
-    return WarmEngine()
+    return WarmEngine(lasting=True)

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -14,7 +13,7 @@ from typing import NoReturn
 from tcdflow._version import __version__
 from tcdflow.cli.leave import leave
 from tcdflow.cli.process import prepare_process
-from tcdflow.cli.signals import INTERRUPTED, interrupted
+from tcdflow.cli.signals import INTERRUPTED, STOPPED, interrupted
 from tcdflow.cli.streams import guard, printable_output
 from tcdflow.cli.verbs import HELP, VERBS
 from tcdflow.errors import ConfigError, Problem, RequestError, TcdflowError, by_interrupt
@@ -22,7 +21,6 @@ from tcdflow.text import joined, one_line, printable, unsigned
 from tcdflow.warm.client import VARIABLE as WARM
 
 DEBUG = "TCDFLOW_DEBUG"
-_STOPPED = "tcdflow: interrupted"
 _NO_MEMORY = re.compile(r"^MemoryError|failed to map segment|cannot allocate memory", re.IGNORECASE)
 """How want of memory shows, also where a library is imported."""
 
@@ -35,7 +33,7 @@ def main() -> NoReturn:
         prepare_process()
         status = dispatch(sys.argv[1:])
     except KeyboardInterrupt:
-        print(_STOPPED, file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
     except Exception as error:  # before any command: no thread can be started, say
         if os.environ.get(DEBUG):
             raise
@@ -54,9 +52,8 @@ def dispatch(argv: Sequence[str]) -> int:
         with printable_output():
             return _run(argv)
     except BaseException as error:  # of an import that is interrupted a panic may come, which is no Exception
-        time.sleep(0.001)  # for the thread that listens to have its turn
         if by_interrupt(error) or interrupted():
-            print(_STOPPED, file=sys.stderr)
+            print(STOPPED, file=sys.stderr)
             return INTERRUPTED
         if not isinstance(error, Exception):
             raise

@@ -32,7 +32,8 @@ def preparer() -> Preparer:
     """Return what prepares what is to be run: while it hashes gigabytes, the libraries of the engine are imported."""
     from tcdflow.request.prepare import Preparer  # a wrong config is answered without it
 
-    return Preparer(beside=importing)
+    # A thread goes on importing after a Ctrl-C, beside the next command of a process that has one.
+    return Preparer() if _shared else Preparer(beside=importing)
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def _import() -> None:
 @contextmanager
 def shared() -> Iterator[WarmEngine]:
     """Have all commands use one engine meanwhile."""
-    _shared.append(WarmEngine(on_loaded=_on_loaded()))
+    _shared.append(WarmEngine(on_loaded=_on_loaded(), lasting=True))
     try:
         yield _shared[-1]
     finally:

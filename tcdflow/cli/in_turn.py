@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tcdflow.cli.command import dispatch
-from tcdflow.cli.signals import INTERRUPTED, forget
+from tcdflow.cli.signals import INTERRUPTED, STOPPED, forget
 
 if TYPE_CHECKING:
     from tcdflow.engine.warm import WarmEngine
@@ -21,6 +21,7 @@ def run(argv: Sequence[str], engine: WarmEngine) -> int:
     try:
         status = dispatch(argv)
     except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
         status = INTERRUPTED
     except Exception:  # the user wants to see where it happened
         sys.excepthook(*sys.exc_info())

@@ -10,6 +10,7 @@ import os
 import queue
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from tcdflow.cli import as_caller, in_turn, made
 from tcdflow.cli.engines import shared
 from tcdflow.cli.leave import leave
 from tcdflow.cli.process import prepare_process
-from tcdflow.cli.signals import INTERRUPTED
+from tcdflow.cli.signals import INTERRUPTED, STOPPED
 from tcdflow.cli.streams import guard
 from tcdflow.engine import card
 from tcdflow.engine.warm import WarmEngine
@@ -223,9 +224,10 @@ def run(argv: Sequence[str], call: Call, engine: WarmEngine) -> int:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if call.signalled:  # while this process still imported
-            return INTERRUPTED
+            raise KeyboardInterrupt
         return in_turn.run(argv, engine)
     except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
         return INTERRUPTED
     finally:
         _ignore_ctrl_c()

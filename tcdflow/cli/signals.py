@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 INTERRUPTED = 130
+STOPPED = "tcdflow: interrupted"
 _ONE_WISH = 0.5
 """Seconds within which signals are one wish: ``timeout`` and some shells send theirs to process and group."""
 _A_MOMENT = 0.02
@@ -23,9 +24,15 @@ _A_MOMENT = 0.02
 _SILENCE = 2.0
 """Seconds that a first signal may go unanswered, while torch computes, before somebody says what will happen."""
 
+_NO_SIGNAL = 0
+"""What is written into the pipe of signals to learn when all before it was read."""
+
 _stopping = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _first: list[float] = []
 _requests: list[float] = []
+_listening: list[tuple[threading.Thread, int]] = []
+"""The thread that reads the pipe of signals, and the end that they are written to."""
+_read_up = threading.Event()
 
 
 def listen() -> None:
@@ -37,19 +44,32 @@ def listen() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reading,), name="signals", daemon=True).start()
+    thread = threading.Thread(target=_watch, args=(reading,), name="signals", daemon=True)
+    thread.start()
+    _listening[:] = [(thread, writing)]
     sys.unraisablehook = _raise_again
 
 
 def interrupted() -> bool:
-    """Say whether a signal was heard. The exception that it raised may have been lost in a library's callback."""
+    """Say whether a signal came. The exception that it raised may have been lost in a library's callback."""
+    _read_all()
     return bool(_first)
 
 
 def forget() -> None:
-    """Take what was heard as answered: the next signal is a first one."""
+    """Take all signals by now as answered: the next one is a first one."""
+    _read_all()
     _first.clear()
     _requests.clear()
+
+
+def _read_all() -> None:
+    """Wait until the thread that listens has read what was written by now: the exception may be here before it."""
+    for thread, writing in _listening:
+        if thread.is_alive():  # not in a fork
+            _read_up.clear()
+            os.write(writing, bytes([_NO_SIGNAL]))
+            _read_up.wait()
 
 
 def deafen() -> None:
@@ -89,7 +109,10 @@ def _watch(pipe: int) -> None:
                 told = True
                 _say("stopping once the work at hand is done; a second Ctrl-C ends it at once")
             continue
-        if os.read(pipe, 1)[0] not in (signal.SIGINT, *_stopping):
+        number = os.read(pipe, 1)[0]
+        if number == _NO_SIGNAL:
+            _read_up.set()
+        if number not in (signal.SIGINT, *_stopping):
             continue
         now = time.monotonic()
         if not _first:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 if TYPE_CHECKING:
     from tcdflow.engine.sampler import Step
@@ -22,23 +22,43 @@ class CtrlC:
 
     def __init__(self) -> None:
         self.came = False
-        self._watching = False
+        self._former: Any = None
 
     def __enter__(self) -> Self:
-        main = threading.current_thread() is threading.main_thread()
-        self._watching = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._watching:
+        former = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and self._may_replace(former):
+            self._former = former
             signal.signal(signal.SIGINT, self._heard)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._watching:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._former is not None:
+            signal.signal(signal.SIGINT, self._former)
+
+    def _may_replace(self, handler: object) -> bool:
+        return handler is signal.default_int_handler
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         self.came = True
+
+
+class Delayed(CtrlC):
+    """While open, puts a Ctrl-C off to the end, also one that another of these would hear.
+
+    It is for imports in a process that goes on afterwards: what is imported by half can often not be imported again.
+    """
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if self.came:
+            self._former(signal.SIGINT, None)
+
+    def _may_replace(self, handler: object) -> bool:
+        return super()._may_replace(handler) or isinstance(getattr(handler, "__self__", None), CtrlC)
 
 
 class Interrupts(CtrlC):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tcdflow.cli.signals import INTERRUPTED
-from tcdflow.engine.interrupts import Interrupts
+from tcdflow.engine.interrupts import Delayed, Interrupts
 from tests.helpers import environment
 
 
@@ -67,6 +67,26 @@ def test_without_one_nothing_changes() -> None:
         interrupts.at_each(None)(0, 1, 4)
     with pytest.raises(ValueError, match="other"), Interrupts():
         raise ValueError("other")
+
+
+def test_one_that_is_put_off_comes_at_the_end() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt), Delayed():
+        press()
+        done.append("imported")
+    assert done == ["imported"]
+
+
+def test_one_that_is_put_off_is_heard_by_who_else_listens() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        with contextlib.suppress(BaseException), Delayed():
+            press()
+            assert not interrupts.came
+            done.append("imported")
+        interrupts.at_each(None)(0, 1, 4)
+        done.append("made")
+    assert done == ["imported"]
 
 
 @pytest.mark.parametrize("how", ["returns", "raises"])
@@ -126,6 +146,20 @@ def test_one_that_has_to_wait_is_told_and_a_second_ends_it(tmp_path: Path) -> No
     assert process.returncode == INTERRUPTED
 
 
+ANSWERED = """
+import signal
+from tcdflow.cli import signals
+signals.listen()
+signals._ONE_WISH = 0.0
+for _ in range(2000):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        assert signals.interrupted()
+        signals.forget()
+    assert not signals.interrupted()
+"""
+
 LOST = """
 import signal, time
 from tcdflow.cli import signals
@@ -160,6 +194,11 @@ def python(code: str, *argv: str) -> tuple[int, str, str]:
         [sys.executable, "-c", code, *argv], env=environment(), capture_output=True, text=True, timeout=60
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def test_one_that_was_answered_is_forgotten_before_the_next() -> None:
+    """At a prompt, say: the exception may be there before the thread that listens has its turn."""
+    assert python(ANSWERED) == (0, "", "")
 
 
 def test_one_that_cannot_be_raised_where_it_comes_is_raised_a_moment_later() -> None:
