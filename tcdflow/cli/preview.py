@@ -11,8 +11,9 @@ from tcdflow.config.composition import Composition
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.sizes import resolve_size
 from tcdflow.record.key import effect
+from tcdflow.request import timings
 from tcdflow.spec.model import RunSpec
-from tcdflow.sweeps import order, timings
+from tcdflow.sweeps import order
 from tcdflow.sweeps.plan import Plan
 
 VERSION = 1

@@ -21,12 +21,13 @@ from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
+from tcdflow.request import timings
 from tcdflow.request.prepare import Preparer
 from tcdflow.spec.model import RunSpec
 from tcdflow.spec.paths import at_home
 from tcdflow.spec.tracker import Tracking
 from tcdflow.sweeps import directory as sweeps
-from tcdflow.sweeps import flat, planner, results, timings
+from tcdflow.sweeps import flat, planner, results
 from tcdflow.sweeps import plan as plans
 from tcdflow.sweeps.files import bring
 from tcdflow.sweeps.outcome import Outcome

@@ -14,6 +14,7 @@ from tcdflow.files.lock import LockedFile, lock
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.rundir import RunDirectory
 from tcdflow.record.sample import Sample
+from tcdflow.request import timings
 from tcdflow.request.request import Prepared
 from tcdflow.spec.batch import batch_members, batches_of
 from tcdflow.spec.model import RunSpec
@@ -58,7 +59,9 @@ def execute(prepared: Prepared, run: RunDirectory, engine: Callable[[], Engine],
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt(f"interrupted with {len(run.record.outputs)} of {count} images made") from error
         run.lock(locked())
-    return keep(generated, run)
+    result = keep(generated, run)
+    timings.remember([(prepared.spec, run.record)])
+    return result
 
 
 def _locked(files: Unchanged) -> Sequence[LockedFile]:

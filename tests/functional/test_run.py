@@ -22,6 +22,7 @@ from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError
 from tcdflow.record import document
 from tcdflow.record.document import Record
+from tcdflow.request import timings
 from tcdflow.spec.model import RunSpec
 from tests.helpers import environment, left_behind, run_composed, until
 from tests.zygote.client import Zygote
@@ -135,6 +136,12 @@ class TestRecord:
         assert execution["peak_memory_bytes"] > 1_000_000
         assert (environment["device"], environment["threads"]) == ("cpu", 1)
         assert {"torch", "diffusers", "transformers", "peft"} <= environment["packages"].keys()
+
+    def test_how_long_it_took_is_remembered(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "memory"))
+        spec = RunSpec.model_validate(run(tmp_path / "made", *HEART).record.spec)
+        seconds, unknown = timings.estimate([(spec, True, True)])
+        assert seconds > 0 and unknown == 0
 
     def test_the_lock_names_each_file_with_its_hash(self, heart: tcdflow.Result) -> None:
         folder = embedded.model_path("emoji")

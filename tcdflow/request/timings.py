@@ -16,8 +16,9 @@ from tcdflow.files.hashes import cache_dir
 from tcdflow.record.document import Record
 from tcdflow.spec.model import RunSpec
 
-_KEPT = 15
-_MAX_KINDS = 500
+# So few that each run can afford to read and write them: a millisecond or two.
+_KEPT = 7
+_MAX_KINDS = 100
 _MAX_BYTES = 4_000_000
 _STAGES = ("call", "decode", "load", "switch")
 
