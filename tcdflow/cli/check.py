@@ -17,6 +17,7 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.composition import Composition
 from tcdflow.config.permission import permitted
 from tcdflow.config.plugins import drive
+from tcdflow.config.run_output import RunOutput
 from tcdflow.errors import ConfigError, RequestError
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.resolve import fetch
@@ -25,6 +26,7 @@ from tcdflow.multirun.prepare import prepare
 from tcdflow.record.key import effect
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
+from tcdflow.request.run import check_room
 
 if TYPE_CHECKING:
     from tcdflow.multirun.hydra_sweep import HydraSweep
@@ -109,11 +111,14 @@ class _Looked:
 
 
 def _run(composition: Composition, look: _Looked) -> None:
+    output = RunOutput.of(composition.config)
     try:
         prepared = Preparer()(Request.composed(composition))
     except RequestError as error:
         look.show(preview.of_run(composition), composition.warnings, None, str(error))
         raise
+    if output.chosen:
+        check_room(output.directory, prepared)
     sized = replace(composition, spec=prepared.spec)
     found = preview.of_run(sized) | {"time": preview.time([(prepared.spec, True, True)])}
     look.show(found, prepared.warnings, list(prepared.files))

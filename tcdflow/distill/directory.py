@@ -17,7 +17,7 @@ from tcdflow.errors import ConfigError, OutputError, Problem, RecordError, by_in
 from tcdflow.files.hashes import has_hash
 from tcdflow.record.atomic import write_text
 from tcdflow.record.cleanup import remove_link, remove_partial
-from tcdflow.record.document import FILE_NAME, Failure
+from tcdflow.record.document import FILE_NAME, Failure, kind_of
 from tcdflow.record.environment import versions
 from tcdflow.record.in_place import open_in_place
 from tcdflow.record.rundir import held
@@ -131,6 +131,9 @@ def _earlier(path: Path, prepared: PreparedDistillation) -> DistillRecord | None
         ConfigError: if it is another's, saying in what.
     """
     remove_link(path / FILE_NAME)
+    if kind_of(path) == "sweep":
+        what = "holds a sweep, and a distillation needs a directory of its own; choose another directory"
+        raise ConfigError([Problem(_KEY, what, str(path))])
     if not (path / FILE_NAME).exists():
         return None
     try:

@@ -139,6 +139,7 @@ class PlannedSweep:
             RunError: if the sweep as a whole cannot go on. A cell that fails stops nothing, unless the plan says so.
         """
         self.launcher.check_here()
+        sweeps.check_room(self.directory)
         watcher.drawn(self.composer.seeds.drawn)
         watcher.warn(self.warnings)
         with watcher.download() as progress:

@@ -19,9 +19,13 @@ from tcdflow.text import about
 
 SCHEMA_VERSION: Literal[1] = 1
 FILE_NAME = "run.json"
+PLAN = "plan.json"
 MAX_BYTES = 16_000_000
 
 Status = Literal["running", "done", "failed", "interrupted"]
+Kind = Literal["run", "sweep", "distillation"]
+_SWEEPS = (PLAN, "multirun.yaml")
+"""What tcdflow leaves of a sweep, or Hydra where it drives one."""
 
 
 FileName = Annotated[str, Field(pattern=r"^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.=+-]{0,127}$")]
@@ -143,6 +147,15 @@ def read_file(path: Path) -> Record:
             what = "is of a distillation; tcdflow resume goes on with it"
             raise RecordError(about(path, what)) from None
         raise
+
+
+def kind_of(directory: Path) -> Kind | None:
+    """Say what was made in a directory. There is room for one: what reads it would not see another beside it."""
+    if any((directory / name).is_file() for name in _SWEEPS):
+        return "sweep"
+    if not (directory / FILE_NAME).is_file():
+        return None
+    return "distillation" if is_distillation(directory) else "run"
 
 
 def is_distillation(directory: Path) -> bool:

@@ -93,7 +93,7 @@ def opened(where: Path, prepared: Prepared) -> AbstractContextManager[RunDirecto
     Raises:
         ConfigError: if the run would replace what it reads, or images that no run there has made.
     """
-    _check_room(where, prepared)
+    check_room(where, prepared)
     request = prepared.request
     return RunDirectory.open(
         where,
@@ -105,8 +105,16 @@ def opened(where: Path, prepared: Prepared) -> AbstractContextManager[RunDirecto
     )
 
 
-def _check_room(where: Path, prepared: Prepared) -> None:
-    """Refuse a directory in which the run would replace somebody's images."""
+def check_room(where: Path, prepared: Prepared) -> None:
+    """Refuse a directory in which the run would replace somebody's images, or hide a sweep or distillation.
+
+    Raises:
+        ConfigError: naming what is there.
+    """
+    kind = document.kind_of(where)
+    if kind not in ("run", None):
+        what = f"holds a {kind}, and a run needs a directory of its own; choose another directory"
+        raise ConfigError([Problem("hydra.run.dir", what, str(where))])
     inputs = [(artifact.key, artifact.root / name) for artifact in prepared.files for name in artifact.files]
     read = next((f"{key} = {path.name}" for key, path in inputs if would_replace(where, path)), None)
     if read is not None:

@@ -56,6 +56,7 @@ def frozen(directory: Path, plan: Plan) -> Plan | None:
     Raises:
         ConfigError: if there is another plan, with the difference.
     """
+    check_room(directory)
     if not (directory / plans.FILE_NAME).exists():
         return None
     there = plans.read(directory)
@@ -67,6 +68,18 @@ def frozen(directory: Path, plan: Plan) -> Plan | None:
         what = f"{directory} holds another plan: {shown}; choose another directory, or tcdflow resume {directory}"
         raise ConfigError([Problem("hydra.sweep.dir", what)])
     return there
+
+
+def check_room(directory: Path) -> None:
+    """Refuse a directory that is anything else than that of a planned sweep.
+
+    Raises:
+        ConfigError: naming what is there.
+    """
+    kind = document.kind_of(directory)
+    if kind is not None and not (directory / plans.FILE_NAME).exists():
+        what = f"holds a {kind}, and a sweep needs a directory of its own; choose another directory"
+        raise ConfigError([Problem("hydra.sweep.dir", what, str(directory))])
 
 
 def state(directory: Path, cell: Cell) -> tuple[State, Record | None]:

@@ -20,6 +20,7 @@ from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.pins import Pins
 from tcdflow.files.store import moved_here
+from tcdflow.record import document
 from tcdflow.record.atomic import write_text
 from tcdflow.record.data import is_there, read_model
 from tcdflow.record.document import FILE_NAME as RECORD
@@ -30,7 +31,7 @@ from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import about
 
-FILE_NAME = "plan.json"
+FILE_NAME = document.PLAN
 CELLS = "cells"
 SCHEMA_VERSION: Literal[1] = 1
 MAX_BYTES = 1_000_000_000

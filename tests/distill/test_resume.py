@@ -167,6 +167,14 @@ def test_a_run_is_not_replaced(zygote: Zygote, tmp_path: Path) -> None:
     assert "holds another run; choose another directory" in done.line()
 
 
+def test_a_sweep_is_not_joined(zygote: Zygote, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/plan.json").write_text("{}", "utf-8")
+    done = zygote.run(*COMMAND, cwd=tmp_path)
+    assert (done.status, [path.name for path in (tmp_path / "out").iterdir()]) == (2, ["plan.json"])
+    assert "holds a sweep, and a distillation needs a directory of its own" in done.line()
+
+
 def test_a_changed_teacher_is_refused(zygote: Zygote, tmp_path: Path) -> None:
     from tcdflow.embedded import model_path
 
