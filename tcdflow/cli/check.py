@@ -27,6 +27,7 @@ from tcdflow.record.key import effect
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
 from tcdflow.request.run import check_room
+from tcdflow.sweeps.runner import pending
 
 if TYPE_CHECKING:
     from tcdflow.multirun.hydra_sweep import HydraSweep
@@ -138,7 +139,9 @@ def _sweep(composer: Composer, overrides: Sequence[str], look: _Looked) -> None:
 
 
 def _of_sweep(sweep: PlannedSweep | HydraSweep) -> dict[str, Any]:
-    if sweep.plan is not None:
+    if isinstance(sweep, PlannedSweep):
+        return preview.of_plan(sweep.plan, str(sweep.directory), pending(sweep.plan, sweep.directory))
+    if sweep.plan is not None:  # in a directory without runs, or it is refused
         return preview.of_plan(sweep.plan, str(sweep.directory))
     metric = ", ".join(sweep.metric) if sweep.metric is not None else None
     chosen = {"directory": str(sweep.directory), "metric": metric}

@@ -95,13 +95,32 @@ def _plan(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"axis        {printable(', '.join(axis['keys']))}: {counted(axis['values'], 'value')}"
     if found["excluded"] or found["folded"]:
         yield f"left out    {found['excluded']} excluded, {found['folded']} the same as another"
-    yield "loads       " + ", ".join(counted(count, what.removesuffix("s")) for what, count in found["loads"].items())
-    yield f"UNet calls  {found['unet_calls']}"
-    yield f"time        {_estimated(found['time'])}"
+    left = found["left"]
+    if left["cells"] < len(cells):
+        yield f"done        {_done(found)}"
+    if left["cells"]:
+        yield f"loads       {_loads(left['loads'])}"
+        yield f"UNet calls  {left['unet_calls']}"
+        yield f"time        {_estimated(left['time'])}"
     for cell in cells[:_SHOWN]:
-        yield f"  {cell['name']}"
+        yield f"  {cell['name']}" + (f": {cell['status']}" if cell["status"] != "left" else "")
     if len(cells) > _SHOWN:
         yield f"  ... and {len(cells) - _SHOWN} more"
+
+
+def _done(found: Mapping[str, Any]) -> str:
+    """Say how far a sweep is, and of what the lines that follow are."""
+    statuses = [cell["status"] for cell in found["cells"]]
+    failed = statuses.count("failed")
+    again = f", {failed} failed (tcdflow resume --retry-failed runs them again)" if failed else ""
+    rest = f"; to run: {counted(found['left']['cells'], 'cell')}" if found["left"]["cells"] else "; nothing is left to run"
+    return f"{statuses.count('done')} of {counted(len(statuses), 'cell')}{again}{rest}"
+
+
+def _loads(counts: Mapping[str, int]) -> str:
+    """Say how often a base is loaded, which brings all else of its first cell, and how often that changes."""
+    changes = [f"{count} of {what.removesuffix('s')}" for what, count in counts.items() if count and what != "bases"]
+    return counted(counts["bases"], "base") + (f"; changes between cells: {', '.join(changes)}" if changes else "")
 
 
 def _personal(found: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from tcdflow.record.key import effect
 from tcdflow.request import timings
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweeps import order
+from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Plan
 
 VERSION = 1
@@ -37,19 +38,23 @@ def of_run(composition: Composition) -> dict[str, Any]:
     }
 
 
-def of_plan(plan: Plan, directory: str) -> dict[str, Any]:
-    """Return what is known of a planned sweep."""
-    costs: list[tuple[Any, ...]] = []
-    calls = 0
-    runs: list[tuple[RunSpec, bool, bool]] = []
-    for batch in plan.batches():
-        specs = [resolve_size(plan.spec(cell), plan.artifacts(cell)) for cell in batch]
-        for spec in specs:
-            cost = order.costs(spec)
-            changed = order.changed(costs[-1] if costs else None, cost)
-            runs.append((spec, changed == "bases", changed == "LoRA stacks"))
-            costs.append(cost)
-        calls += unet_calls(specs)
+def of_plan(plan: Plan, directory: str, before: Sequence[Outcome] = ()) -> dict[str, Any]:
+    """Return what is known of a planned sweep.
+
+    Args:
+        plan: of it.
+        directory: of it.
+        before: what became of its cells in earlier runs of the sweep; one that is not named is left.
+    """
+    status = {one.cell.name: "done" if one.status == "skipped" else one.status for one in before}
+    cells = [
+        {"name": cell.name, "overrides": list(cell.overrides), "key": cell.key, "status": status.get(cell.name, "left")}
+        for cell in plan.cells
+    ]
+    left = {cell["name"] for cell in cells if cell["status"] == "left"}
+    batches = [(batch, [resolve_size(plan.spec(c), plan.artifacts(c)) for c in batch]) for batch in plan.batches()]
+    # One cell of a batch is made in the whole of it.
+    remaining = [specs for batch, specs in batches if any(cell.name in left for cell in batch)]
     return {
         "kind": "sweep",
         "name": plan.name,
@@ -58,18 +63,26 @@ def of_plan(plan: Plan, directory: str) -> dict[str, Any]:
         "axes": [{"keys": list(axis.keys), "values": len(axis.values)} for axis in plan.axes],
         "excluded": plan.excluded,
         "folded": plan.folded,
-        "cells": [{"name": cell.name, "overrides": list(cell.overrides), "key": cell.key} for cell in plan.cells],
-        "loads": order.changes(costs),
-        "unet_calls": calls,
-        "time": time(runs),
+        "cells": cells,
+        **_work([specs for _, specs in batches]),
+        "left": {"cells": len(left)} | _work(remaining),
     }
+
+
+def _work(batches: Sequence[Sequence[RunSpec]]) -> dict[str, Any]:
+    """Return what running batches in their order takes."""
+    specs = [spec for batch in batches for spec in batch]
+    costs = [order.costs(spec) for spec in specs]
+    changed = [order.changed(before, cost) for before, cost in zip([None, *costs], costs, strict=False)]
+    runs = [(spec, what == "bases", what == "LoRA stacks") for spec, what in zip(specs, changed, strict=True)]
+    return {"loads": order.changes(costs), "unet_calls": sum(map(unet_calls, batches)), "time": time(runs)}
 
 
 def time(runs: Iterable[tuple[RunSpec, bool, bool]]) -> dict[str, Any]:
     """Return the seconds that runs will take, by earlier ones on this machine, and of how many nothing is known."""
     listed = list(runs)
     seconds, unknown = timings.estimate(listed)
-    return {"seconds": None if unknown == len(listed) else seconds, "runs": len(listed), "unknown": unknown}
+    return {"seconds": None if unknown and unknown == len(listed) else seconds, "runs": len(listed), "unknown": unknown}
 
 
 def of_files(artifacts: Sequence[Artifact]) -> dict[str, Any]:

@@ -67,11 +67,13 @@ def test_check_shows_the_plan_and_learns_how_long_it_takes(
     monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "memory"))
     told = zygote.run("check", *COMMAND, "sampling.eta=0,1", "prompt=a,b", cwd=at).out
     assert "12 cells" in told and re.search(r"axis +sampling.seed: 3 values", told)
-    assert re.search(r"loads +1 base, 0 pipelines, 0 LoRA stacks, 1 prompt\b", told)
+    assert re.search(r"loads +1 base; changes between cells: 1 of prompt\n", told)
     assert re.search(r"UNet calls +96", told) and "000_seed=1_eta=0_prompt=a" in told
     assert re.search(r"time +unknown: no such run", told)
     assert list(at.iterdir()) == []
     assert zygote.run(*COMMAND, cwd=at).status == 0
+    told = zygote.run("check", *COMMAND, cwd=at).out
+    assert re.search(r"done +3 of 3 cells; nothing is left to run\n", told) and "UNet calls" not in told
     told = zygote.run("check", *COMMAND, "sampling.eta=0,1", "hydra.sweep.dir=t", cwd=at).out
     assert re.search(r"time +about \d+ s, by earlier runs", told)
     told = zygote.run("check", "-m", "sampling.width=64,128", cwd=at).out
