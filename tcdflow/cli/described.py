@@ -110,11 +110,11 @@ def _plan(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _done(found: Mapping[str, Any]) -> str:
     """Say how far a sweep is, and of what the lines that follow are."""
-    statuses = [cell["status"] for cell in found["cells"]]
+    statuses, left = [cell["status"] for cell in found["cells"]], found["left"]["cells"]
     failed = statuses.count("failed")
     again = f", {failed} failed (tcdflow resume --retry-failed runs them again)" if failed else ""
-    rest = f"; to run: {counted(found['left']['cells'], 'cell')}" if found["left"]["cells"] else "; nothing is left to run"
-    return f"{statuses.count('done')} of {counted(len(statuses), 'cell')}{again}{rest}"
+    rest = f"to run: {counted(left, 'cell')}" if left else "nothing is left to run"
+    return f"{statuses.count('done')} of {counted(len(statuses), 'cell')}{again}; {rest}"
 
 
 def _loads(counts: Mapping[str, int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -142,7 +143,8 @@ def _prepared(recorded: Recorded, request: Request) -> Prepared:
             return prepare(request, bar.progress, preparer())
         except ConfigError as error:
             gone = set(_gone(recorded, request))
-            raise ConfigError([_with_hint(one) if one.key in gone else one for one in error.problems]) from None
+            problems = [_with_hint(recorded, one) if one.key in gone else one for one in error.problems]
+            raise ConfigError(problems) from None
 
 
 def _gone(recorded: Recorded, request: Request) -> Iterator[str]:
@@ -153,8 +155,11 @@ def _gone(recorded: Recorded, request: Request) -> Iterator[str]:
             yield need.key
 
 
-def _with_hint(problem: Problem) -> Problem:
-    return replace(problem, what=f"{problem.what}; where it was moved to is named by {problem.key}=PATH")
+def _with_hint(recorded: Recorded, problem: Problem) -> Problem:
+    hint = f"where it was moved to is named by {problem.key}=PATH"
+    if used := recorded.used_image(problem.key):
+        hint += f", and the image as that run used it by {shlex.quote(f'{problem.key}={used}')}"
+    return replace(problem, what=f"{problem.what}; {hint}")
 
 
 def _report(verified: Verified, recorded: Recorded) -> int:

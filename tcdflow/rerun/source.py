@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tcdflow.config.guard import MAX_NODES, forbidden, walk
 from tcdflow.config.permission import typed
 from tcdflow.errors import RecordError
+from tcdflow.files.hashes import has_hash
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.network import Network
 from tcdflow.files.pins import Pins
@@ -101,6 +102,17 @@ class Recorded:
             derived_from=self.key,
             batch=self.batch,
         )
+
+    def used_image(self, key: str) -> Path | None:
+        """Return the input image that a key names as the run used it, sized, where that makes the same images.
+
+        What a mask or a preprocessor has made of one would be changed a second time.
+        """
+        if key != "task.image" or self.record is None or self._directory is None:
+            return None
+        given = next((one for one in self.record.inputs if one.name == "image"), None)
+        path = self._directory / given.file if given else None
+        return path if given and path and has_hash(path, given.sha256) else None
 
     @property
     def _directory(self) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,22 @@ def test_a_file_that_was_moved_is_told_how_to_be_named(local: Path, tcd: Tcdflow
     assert (said.status, said.err.count("\n")) == (2, 1)
     assert "where it was moved to is named by loras.tcd.source=PATH" in said.err
     assert tcd("rerun", "outputs/local", "loras.tcd.source=elsewhere.safetensors").status == 0
+
+
+def test_an_image_that_is_lost_is_told_how_it_was_used(
+    here: Path, tcd: Tcdflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TCDFLOW_CACHE", str(here / "cache"))
+    where = "outputs/a=b, c"
+    resized = ("sampling.width=80", "sampling.height=72", "task.fit=crop")
+    assert tcd("rerun", "outputs/image", *resized, f"hydra.run.dir='{where}'").status == 0
+    (here / "shape.png").unlink()
+    told = tcd("rerun", where, "--verify").line()
+    (word,) = shlex.split(told.partition(", and the image as that run used it by ")[2])
+    said = tcd("rerun", where, "--verify", word)
+    assert (said.status, said.out) == (0, "000.png: identical\n"), said
+    (here / where / "inputs/image.png").write_bytes(b"another")
+    assert tcd("rerun", where, "--verify").line().endswith("is named by task.image=PATH")
 
 
 def test_a_damaged_file_is_not_told_to_have_moved(local: Path, tcd: Tcdflow) -> None:
