@@ -58,7 +58,7 @@ class Delayed(CtrlC):
             self._former(signal.SIGINT, None)
 
     def _may_replace(self, handler: object) -> bool:
-        return super()._may_replace(handler) or isinstance(getattr(handler, "__self__", None), CtrlC)
+        return handler is signal.default_int_handler or isinstance(getattr(handler, "__self__", None), CtrlC)
 
 
 class Interrupts(CtrlC):
