@@ -32,6 +32,13 @@ def test_the_fragment_says_which_axis_stands_where_and_a_key_swaps_them(look: Lo
     assert fragment(page) == "rows=prompt,sampling.seed&cols=sampling.eta"
 
 
+def test_of_two_axes_one_stands_in_rows(look: Look) -> None:
+    page = look(data({"sampling.eta": [0.0, 0.5, 1.0], "sampling.seed": [1, 2]}))
+    assert texts(page, "#heads .head") == ["0.0", "0.5", "1.0"]
+    assert texts(page, "#sides .head") == ["1", "2"]
+    assert figures(page) == 6
+
+
 def test_a_menu_moves_an_axis_and_hides_values(look: Look) -> None:
     page = look(data(), "#size=64")
     page.click("[data-key=axis-3-menu]")
