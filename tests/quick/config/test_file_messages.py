@@ -90,6 +90,17 @@ class TestFiles:
         assert problem.what.endswith(what)
         assert problem.place == f"{mine}/experiment/mine.yaml:2"
 
+    @pytest.mark.parametrize(
+        ("text", "what"), [("prompt: [a fox\nbase: x\n", "is not valid YAML"), ("- a\n", "must hold keys with values")]
+    )
+    def test_a_file_that_cannot_be_read_is_named_by_its_path(self, text: str, what: str, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": "prompt: a\n", "other.yaml": text, "experiment/bad.yaml": text})
+        for composer, name in ((Composer(mine, experiment=mine / "other.yaml"), "other"), (Composer(mine), "bad")):
+            (problem,) = problems(composer, f"experiment={name}")
+            where = mine / ("other.yaml" if name == "other" else "experiment/bad.yaml")
+            assert str(problem).startswith(f"{where}: {what}")
+            assert str(problem).count(".yaml") == 1
+
 
 class TestDefaultsLists:
     """Mistakes of a list of defaults, which Hydra answers with its own classes, and one at a time."""
