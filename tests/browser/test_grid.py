@@ -39,6 +39,14 @@ def test_of_two_axes_one_stands_in_rows(look: Look) -> None:
     assert figures(page) == 6
 
 
+def test_an_axis_is_called_by_its_group_where_its_last_word_says_nothing(look: Look) -> None:
+    values = [0, 1]
+    keys = ["scheduler.name", "loras.tcd.weight", "loras.ink.weight", "base.source, sampling.steps", "sampling.eta"]
+    page = look(data(dict.fromkeys(keys, values)), f"#rows={','.join(keys[:3])}&cols={keys[4]}")
+    assert texts(page, "#corner .axis") == ["eta", "scheduler", "tcd.weight", "ink.weight"]
+    assert "base, steps" in page.inner_text("#bar")
+
+
 def test_a_menu_moves_an_axis_and_hides_values(look: Look) -> None:
     page = look(data(), "#size=64")
     page.click("[data-key=axis-3-menu]")
