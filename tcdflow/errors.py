@@ -55,7 +55,8 @@ class Problem:
         origin: the override or file that set it.
         nearest: a known name close to a misspelt one.
         fetchable: whether what is missing could be downloaded, were it allowed to.
-        place: path and line of a user's file that set it, which is shown in place of the origin.
+        place: path and line of a user's file that set it, which is shown in place of the origin; where there is none,
+            the whole file is what is wrong, and its path is shown in place of the key.
         kind: which kind of problem it is, where more depends on that than the text.
         misfit: which families do not fit, where that is what is wrong.
     """
@@ -71,10 +72,11 @@ class Problem:
     misfit: Misfit | None = None
 
     def __str__(self) -> str:
-        key = shortened(unsigned(self.key), 200) or "''"
+        whole = self.place if not self.origin else None
+        key = shortened(unsigned(whole or self.key), 400 if whole else 200) or "''"
         subject = key if self.value is None else f"{key} = {_shown(self.value)}"
         meant = f"; did you mean '{self.nearest}'?" if self.nearest else ""
-        place = self.place or self.origin
+        place = None if whole else self.place or self.origin
         where = f" [{shortened(unsigned(place), 400)}]" if place else ""
         return one_line(f"{subject}: {shortened(unsigned(self.what), 1000)}{meant}{where}")
 

@@ -12,9 +12,9 @@ from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.errors import RecordError
 from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Launcher
-from tcdflow.record.data import is_directory
+from tcdflow.record.data import is_directory, is_there
 from tcdflow.record.document import is_distillation
-from tcdflow.text import one_line
+from tcdflow.text import about, one_line
 
 EXAMPLES = (
     ("tcdflow resume outputs/sweeps/demo", "run the cells that are not done"),
@@ -24,11 +24,11 @@ EXAMPLES = (
 
 def parser() -> Arguments:
     """Return the parser of its arguments."""
-    about = (
+    meaning = (
         "Finish an interrupted sweep from its frozen plan, or a distillation from its latest checkpoint. Configs are "
         "not read again; what is done stays."
     )
-    parser = Arguments("resume", about, EXAMPLES)
+    parser = Arguments("resume", meaning, EXAMPLES)
     parser.add_argument("directory", type=Path, metavar="DIR", help="directory of a sweep or distillation")
     parser.add_argument("--retry-failed", action="store_true", help="run failed cells again")
     parser.add_argument(*FETCH[0], **FETCH[1], help=FETCH[2])
@@ -45,6 +45,8 @@ def main(argv: Sequence[str]) -> int:
     """Finish a sweep."""
     args = parser().read(argv)
     allow_pickle, others = permitted(args.overrides)
+    if is_there(args.directory) and not is_directory(args.directory):
+        raise RecordError(about(args.directory, "is a file; name the directory that it lies in"))
     if not is_directory(args.directory):
         raise RecordError(f"sweep directory not found: {one_line(str(args.directory))}")
     if is_distillation(args.directory):

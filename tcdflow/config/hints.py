@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from tcdflow.config.places import LISTS, files, groups
+from tcdflow.config.places import EXPERIMENT, LISTS, files, groups
 from tcdflow.config.references import overlap
 from tcdflow.errors import Problem
 
@@ -100,11 +100,13 @@ def _short(file: Path) -> Path:
 def _preset(problem: Problem) -> Problem:
     """Say how a file chooses a preset, where it gave a name in place of a group's settings."""
     key, value = problem.key, problem.value
-    if problem.kind != "no mapping" or key not in groups() or not isinstance(value, str):
+    if problem.kind != "no mapping" or key not in groups() or not isinstance(value, str) or value == "null":
         return problem
     name = value if value.startswith("[") or key not in LISTS else f"[{value}]"
     name = name.replace("'", "")
     what = f"is a group of settings; a file chooses a preset with 'defaults: [override /{key}: {name}]'"
+    if key == EXPERIMENT:
+        what = f"an experiment takes another by its name alone, first in its list: 'defaults: [{name}]'"
     return replace(problem, what=what, kind=None)
 
 

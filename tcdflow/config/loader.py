@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from tcdflow.config.defaults_list import DefaultsList
 from tcdflow.config.guard import check_content, check_defaults, check_file, no_yaml
 from tcdflow.config.named_file import NamedFile
 from tcdflow.config.personal import CONFIG as PERSONAL
-from tcdflow.config.places import groups, within
+from tcdflow.config.places import EXPERIMENT, LISTS, groups, within
 from tcdflow.config.shipped import Shipped, stamp
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import Loader, Repository
@@ -121,6 +121,8 @@ class GuardedRepository(Repository):
             self.loaded[config_path] = result
             if package is not None:
                 result.header["package"] = package
+            elif own is not None and config_path.startswith(f"{EXPERIMENT}/") and not result.header.get("package"):
+                result.header["package"] = "_global_"  # as where it is named by its path
             if not _trusted(result):
                 check_defaults(result.defaults_list or (), f"{config_path}.yaml")
                 listed = DefaultsList(config_path, self).mended(result.defaults_list or (), self.mistakes)
@@ -209,7 +211,7 @@ class GuardedLoader(Loader):
         """Remember a file, and refuse it if it is more than data where it lands."""
         self.merged[path] = result
         if not _trusted(result) and isinstance(result.config, DictConfig):
-            self.repository.mistakes += _lists_for_mappings(result.config, f"{path}.yaml")
+            self.repository.mistakes += _no_mappings(result.config, f"{path}.yaml", self.merged)
         hydras = path in ("config", "distillation") or path.startswith("hydra/")
         if not OmegaConf.is_dict(result.config):
             raise ConfigError([Problem(f"{path}.yaml", "must hold keys with values")])
@@ -217,14 +219,24 @@ class GuardedLoader(Loader):
             check_content(OmegaConf.to_container(result.config, resolve=False), f"{path}.yaml")
 
 
-def _lists_for_mappings(config: DictConfig, shown: str) -> list[Problem]:
-    """Take out lists that stand where a group's settings do, which Hydra cannot merge."""
+def _no_mappings(config: DictConfig, shown: str, merged: Iterable[str]) -> list[Problem]:
+    """Take out what stands where a group's settings do: Hydra cannot merge a list, and a value would take their place.
+
+    Then what others say of these settings is judged by those that are there.
+    """
     problems = []
+    chosen = {path.partition("/")[0] for path in merged}
     for name in groups():
-        if name in config and not OmegaConf.is_interpolation(config, name) and OmegaConf.is_list(config.get(name)):
-            listed = OmegaConf.to_container(config[name], resolve=False)
+        if name not in config or OmegaConf.is_interpolation(config, name):
+            continue
+        value = config.get(name)
+        if OmegaConf.is_list(value):
+            listed = OmegaConf.to_container(value, resolve=False)
             value = f"[{', '.join(map(str, listed if isinstance(listed, list) else ()))}]"
-            problems.append(Problem(name, "must be a mapping", value, shown, kind="no mapping"))
-            with open_dict(config):
-                del config[name]
+        elif OmegaConf.is_dict(value) or name not in chosen or (value is None and name in LISTS):
+            continue
+        value = "null" if value is None else value
+        problems.append(Problem(name, "must be a mapping", value, shown, kind="no mapping"))
+        with open_dict(config):
+            del config[name]
     return problems

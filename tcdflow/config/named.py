@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tcdflow.config.overrides import quoted
-from tcdflow.config.places import conf_dir, groups
+from tcdflow.config.places import EXPERIMENT, conf_dir, groups
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.nearest import nearest
 from tcdflow.spec.paths import at_home
 
-EXPERIMENT = "experiment"
 SUFFIXES = (".yaml", ".yml")
 
 

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 
 _ADDRESS = re.compile(r"https?://[^\s'\",\]}]+")
+EXPERIMENT = "experiment"
+"""The group whose options hold keys of the whole config."""
 LISTS = ("loras", "embeddings", "adapters", "tracker")
 """Groups of which several options are chosen, by a list."""
 

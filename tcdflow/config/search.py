@@ -9,10 +9,10 @@ from hydra import version
 from hydra.core.plugins import Plugins
 
 from tcdflow.config.loader import GuardedLoader
-from tcdflow.config.named import EXPERIMENT, SUFFIXES
+from tcdflow.config.named import SUFFIXES
 from tcdflow.config.named_file import NamedFile
 from tcdflow.config.personal import CONFIG as PERSONAL
-from tcdflow.config.places import conf_dir, groups
+from tcdflow.config.places import EXPERIMENT, conf_dir, groups
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.hydra import search_path
 

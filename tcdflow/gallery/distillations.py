@@ -37,7 +37,8 @@ def read(directory: Path) -> Iterator[Run]:
     trained = [(place, one) for place, one in found if one.step is not None]
     words = ("distill", *runs.own(record.overrides))
     if not trained:
-        reason = "a distillation without validations so far (distill.validation.every)"
+        so_far = "" if record.status == "done" else " so far"
+        reason = f"a distillation without validations{so_far} (distill.validation.every)"
         yield Run(directory, "missing", reason, settings=common, overrides=words, again=False)
         return
     for place, one in trained:

@@ -75,4 +75,4 @@ def parse(text: bytes) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"]) or "it"
-        raise ValueError(f"{where}: {first['msg']}") from None
+        raise ValueError(f"is not a recipe of schema 1: {where}: {first['msg']}") from None

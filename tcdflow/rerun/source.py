@@ -33,6 +33,7 @@ from tcdflow.spec.problems import problems_of
 from tcdflow.text import about, one_line, shortened
 
 CELLS = "cells"
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,11 @@ def find(path: Path, *, unlocked: bool = False) -> Recorded:
         try:
             record = document.read_file(path)
         except RecordError:
-            return _of_image(path, _image_beside(path))
+            image = _image_beside(path)
+            if path.name == PLAN and image is None:
+                sweep = f"name one of the {CELLS}/ beside it; tcdflow resume and gallery take its directory"
+                raise RecordError(about(path, f"is the plan of a sweep; {sweep}")) from None
+            return _of_image(path, image)
         return _of_record(path, path.parent, record, unlocked=unlocked)
     return _of_image(path, path)
 

@@ -87,8 +87,13 @@ class Condition:
             raise ConfigError([Problem(ABOUT, what, f"{self.key}{self.sign}{self.text}")]) from None
 
 
-def check_key(images: Sequence[ImageResult], key: str) -> None:
+def check_key(images: Sequence[ImageResult], key: str, about: str = ABOUT) -> None:
     """Say so if no image has a key.
+
+    Args:
+        images: any.
+        key: a setting, a metric or a fact.
+        about: what was asked for it.
 
     Raises:
         ConfigError: if it is neither a setting nor a metric of one of them.
@@ -96,9 +101,9 @@ def check_key(images: Sequence[ImageResult], key: str) -> None:
     if not images or key in _FACTS or any(key in image for image in images):
         return
     varying = dict.fromkeys(name for image in images for name in (*image.varying, *image.metrics))
-    near = unknown(ABOUT, key, list(dict.fromkeys(name for image in images for name in image)), "").nearest
+    near = unknown(about, key, list(dict.fromkeys(name for image in images for name in image)), "").nearest
     what = f"is no setting and no metric; what varies is {', '.join(varying) or 'nothing'}"
-    raise ConfigError([Problem(ABOUT, what, key, nearest=near)])
+    raise ConfigError([Problem(about, what, key, nearest=near)])
 
 
 def value_of(image: ImageResult, key: str) -> Any:

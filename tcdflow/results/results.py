@@ -98,7 +98,7 @@ class Results(Sequence[ImageResult]):
         Raises:
             ConfigError: if there is no such key.
         """
-        check_key(self._images, key)
+        check_key(self._images, key, "sorted_by")
         having = [image for image in self._images if value_of(image, key) is not None]
         values = [value_of(image, key) for image in having]
         numeric = all(isinstance(value, int | float) for value in values)

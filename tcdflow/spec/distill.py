@@ -148,7 +148,7 @@ class Distillation(Settings):
     @property
     def validates(self) -> bool:
         """Whether there is any validation."""
-        return 0 < self.validation.every <= self.steps
+        return self.validation.every > 0
 
     def validates_after(self, step: int) -> bool:
         """Say whether a validation follows a step, from 1 on."""

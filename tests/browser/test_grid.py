@@ -32,6 +32,21 @@ def test_the_fragment_says_which_axis_stands_where_and_a_key_swaps_them(look: Lo
     assert fragment(page) == "rows=prompt,sampling.seed&cols=sampling.eta"
 
 
+def test_of_two_axes_one_stands_in_rows(look: Look) -> None:
+    page = look(data({"sampling.eta": [0.0, 0.5, 1.0], "sampling.seed": [1, 2]}))
+    assert texts(page, "#heads .head") == ["0.0", "0.5", "1.0"]
+    assert texts(page, "#sides .head") == ["1", "2"]
+    assert figures(page) == 6
+
+
+def test_an_axis_is_called_by_its_group_where_its_last_word_says_nothing(look: Look) -> None:
+    values = [0, 1]
+    keys = ["scheduler.name", "loras.tcd.weight", "loras.ink.weight", "base.source, sampling.steps", "sampling.eta"]
+    page = look(data(dict.fromkeys(keys, values)), f"#rows={','.join(keys[:3])}&cols={keys[4]}")
+    assert texts(page, "#corner .axis") == ["eta", "scheduler", "tcd.weight", "ink.weight"]
+    assert "base, steps" in page.inner_text("#bar")
+
+
 def test_a_menu_moves_an_axis_and_hides_values(look: Look) -> None:
     page = look(data(), "#size=64")
     page.click("[data-key=axis-3-menu]")

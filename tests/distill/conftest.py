@@ -11,7 +11,10 @@ from tcdflow.config.distill import DistillComposer
 from tcdflow.distill.prepare import DistillRequest, PreparedDistillation, prepare, with_files
 from tcdflow.distill.record import DistillRecord
 
-SMALL = ("distill.rank=2", "distill.batch=2", "distill.steps=4", "distill.checkpoint.every=2", "data.steps=1")
+SMALL = (
+    *("distill.rank=2", "distill.batch=2", "distill.steps=4", "distill.checkpoint.every=2"),
+    *("distill.validation.every=0", "data.steps=1"),
+)
 
 Prepare = Callable[..., PreparedDistillation]
 Distil = Callable[..., DistillRecord]

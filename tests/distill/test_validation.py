@@ -86,6 +86,12 @@ def test_numbers_and_the_best(whole: Path) -> None:
         assert listed[f"best/{LORA}"] == listed[f"lora/{LORA}"]
 
 
+def test_the_last_step_makes_one(prepare_small: Prepare, tmp_path: Path) -> None:
+    run(tmp_path / "out", prepare_small, *ON, "distill.validation.every=500", "distill.steps=1")
+    assert [line["step"] for line in lines(tmp_path / "out") if "validation" in line] == [1]
+    assert (tmp_path / "out/best" / LORA).is_file()
+
+
 def test_a_sheet_has_a_row_a_prompt_and_a_column_a_number_of_steps(whole: Path) -> None:
     with Image.open(whole / "validation/00000004/sheet.webp") as sheet:
         assert sheet.width > 3 * 192 and sheet.height > 2 * 192
@@ -142,5 +148,8 @@ def test_what_is_damaged_is_a_reason(whole: Path, tmp_path: Path) -> None:
     (cell,) = page_data(gallery([tmp_path / "out"]).page)["cells"]
     assert cell["status"] == "missing" and "validation" in (cell["reason"] or "")
     shutil.rmtree(tmp_path / "out/validation")
-    (cell,) = page_data(gallery([tmp_path / "out"]).page)["cells"]
-    assert "without validations" in (cell["reason"] or "")
+    record = json.loads((whole / "run.json").read_text("utf-8"))
+    for status, says in (("done", "without validations ("), ("interrupted", "without validations so far (")):
+        (tmp_path / "out/run.json").write_text(json.dumps({**record, "status": status}), "utf-8")
+        (cell,) = page_data(gallery([tmp_path / "out"]).page)["cells"]
+        assert says in (cell["reason"] or "")

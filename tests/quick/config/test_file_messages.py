@@ -57,11 +57,49 @@ class TestFiles:
         found = problems(composer, "~base.size")
         assert [(p.key, p.what) for p in found] == [("base.size", "is required and set nowhere")]
 
-    def test_an_experiment_without_its_first_line(self, configs: Write) -> None:
-        mine = configs({"experiment/mine.yaml": "prompt: a fox\n"})
+    @pytest.mark.parametrize("name", ["mine", "sub/mine"])
+    def test_an_experiment_needs_no_first_line(self, name: str, configs: Write) -> None:
+        mine = configs({f"experiment/{name}.yaml": "defaults: [override /base: icons]\nprompt: a fox\n"})
+        spec = Composer(mine).compose([f"experiment={name}"]).spec
+        assert (spec.prompt, spec.base.source) == ("a fox", "embedded:icons")
+
+    def test_an_experiment_with_another_first_line(self, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": "# @package experiment\nprompt: a fox\n"})
         (problem,) = problems(Composer(mine), "experiment=mine")
         assert (problem.key, problem.origin) == ("experiment", "experiment/mine.yaml")
         assert "'# @package _global_'" in problem.what
+
+    @pytest.mark.parametrize(
+        ("text", "key", "what"),
+        [
+            ("base: icons", "base", "a file chooses a preset with 'defaults: [override /base: icons]'"),
+            ("base: 3", "base", "must be a mapping"),
+            ("base: null", "base", "must be a mapping"),
+            ("base: [icons]", "base", "a file chooses a preset with 'defaults: [override /base: [icons]]'"),
+            ("scheduler: ddim", "scheduler", "a file chooses a preset with 'defaults: [override /scheduler: ddim]'"),
+            ("loras: tcd", "loras", "a file chooses a preset with 'defaults: [override /loras: [tcd]]'"),
+            ("experiment: quickstart", "experiment", "by its name alone, first in its list: 'defaults: [quickstart]'"),
+        ],
+    )
+    def test_a_value_in_place_of_a_group_is_all_that_is_wrong(
+        self, text: str, key: str, what: str, configs: Write
+    ) -> None:
+        mine = configs({"experiment/mine.yaml": f"{GLOBAL}{text}\nnegative_prompt: ${{base.source}}\n"})
+        (problem,) = problems(Composer(mine), "experiment=mine")
+        assert problem.key == key
+        assert problem.what.endswith(what)
+        assert problem.place == f"{mine}/experiment/mine.yaml:2"
+
+    @pytest.mark.parametrize(
+        ("text", "what"), [("prompt: [a fox\nbase: x\n", "is not valid YAML"), ("- a\n", "must hold keys with values")]
+    )
+    def test_a_file_that_cannot_be_read_is_named_by_its_path(self, text: str, what: str, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": "prompt: a\n", "other.yaml": text, "experiment/bad.yaml": text})
+        for composer, name in ((Composer(mine, experiment=mine / "other.yaml"), "other"), (Composer(mine), "bad")):
+            (problem,) = problems(composer, f"experiment={name}")
+            where = mine / ("other.yaml" if name == "other" else "experiment/bad.yaml")
+            assert str(problem).startswith(f"{where}: {what}")
+            assert str(problem).count(".yaml") == 1
 
 
 class TestDefaultsLists:

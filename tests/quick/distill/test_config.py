@@ -123,6 +123,15 @@ def test_check_says_what_it_takes(capfd: pytest.CaptureFixture[str]) -> None:
     assert "memory      44.0 MB" in out
 
 
+@pytest.mark.parametrize(("steps", "times"), [(3, "1 time"), (500, "1 time"), (501, "2 times"), (1000, "2 times")])
+def test_the_last_step_validates_too(steps: int, times: str, capfd: pytest.CaptureFixture[str]) -> None:
+    wanted = [f"distill.steps={steps}", "distill.warmup=0"]
+    assert dispatch(["distill", "--check", *wanted]) == 0
+    assert f"validation  {times} 8 prompts in 1, 2, 4, 8 steps" in capfd.readouterr().out
+    assert dispatch(["distill", "--check", *wanted, "distill.validation.every=0"]) == 0
+    assert "validation" not in capfd.readouterr().out
+
+
 def test_no_sweep(capfd: pytest.CaptureFixture[str]) -> None:
     assert dispatch(["distill", "-m", "distill.rank=1,2"]) == 2
     assert "--multirun: a distillation is no sweep" in capfd.readouterr().err

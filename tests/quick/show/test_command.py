@@ -80,6 +80,17 @@ def test_a_sweep_is_named_by_its_cells(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "is a sweep; name one of its cells/" in said(capfd, "show", str(tmp_path), status=2)
 
 
+def test_a_plan_is_a_sweeps(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plan.json").write_text('{"cells": []}')
+    for verb in ("show", "rerun"):
+        told = said(capfd, verb, str(tmp_path / "plan.json"), status=2)
+        assert "plan.json: is the plan of a sweep; name one of the cells/ beside it" in told
+    assert "plan.json: is a file; name the directory" in said(capfd, "resume", str(tmp_path / "plan.json"), status=2)
+    (tmp_path / "other.json").write_text("{}")
+    told = said(capfd, "show", str(tmp_path / "other.json"), status=2)
+    assert "other.json: is not a recipe of schema 1: schema_version: Field required" in told
+
+
 class TestInit:
     """``tcdflow init``."""
 

@@ -30,10 +30,16 @@ addImages();
 for (const cell of cells) [cell.file, cell.thumb] = [local(cell.file), local(cell.thumb)];
 const placed = new Map(cells.map((cell) => [cell.at.join(), cell]));
 
-const last = (axis) => axis.key.split('.').pop();
+/** A key as tcdflow evaluate has it: the last word, or the group, or an entry's own name where that word says nothing alone. */
+const short = (key) => {
+  const [group, ...rest] = key.split('.');
+  if (['loras', 'adapters', 'embeddings'].includes(group)) return rest.join('.') || group;
+  return ['name', 'source', 'kind'].includes(rest.join('.')) ? group : key.split('.').pop();
+};
+const called = (axis) => axis.key.split(', ').map(short).join(', ');
 axes.forEach((axis, n) => {
   axis.n = n;
-  axis.label = axes.some((other) => other !== axis && last(other) === last(axis)) ? axis.key : last(axis);
+  axis.label = axes.some((other) => other !== axis && called(other) === called(axis)) ? axis.key : called(axis);
 });
 /** The axes on which there is something to choose. */
 const wide = axes.filter((axis) => axis.values.length > 1);

@@ -6,7 +6,7 @@ const ORDER = -1; // stands for an axis: the order of the wall
 const NO_FILTER = { where: new Map(), find: '', favourites: false, status: '' };
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
-/** Prompts in rows and numbers in columns; seeds and what is left are chosen by selectors. */
+/** Prompts in rows and numbers in columns, one of two axes in either; seeds and what is left are chosen by selectors. */
 function defaults() {
   const rank = (axis) => (axis.key === 'image' ? 2 : axis.key.endsWith('seed') ? 1 : 0);
   const order = [...wide].sort((a, b) => rank(a) - rank(b));
@@ -14,7 +14,7 @@ function defaults() {
   const cols = [];
   for (const axis of order.filter((one) => !rows.includes(one))) {
     const count = cols.reduce((all, one) => all * one.values.length, axis.values.length);
-    if (!cols.length || (cols.length === 1 && count <= 8)) cols.push(axis);
+    if (!cols.length || (cols.length === 1 && order.length > 2 && count <= 8)) cols.push(axis);
   }
   if (!rows.length) rows.push(...order.filter((axis) => !cols.includes(axis)).slice(0, 1));
   const places = wide.reduce((all, axis) => all * axis.values.length, 1);
