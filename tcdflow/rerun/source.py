@@ -33,7 +33,6 @@ from tcdflow.spec.problems import problems_of
 from tcdflow.text import about, one_line, shortened
 
 CELLS = "cells"
-PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def find(path: Path, *, unlocked: bool = False) -> Recorded:
             record = document.read_file(path)
         except RecordError:
             image = _image_beside(path)
-            if path.name == PLAN and image is None:
+            if path.name == document.PLAN and image is None:
                 sweep = f"name one of the {CELLS}/ beside it; tcdflow resume and gallery take its directory"
                 raise RecordError(about(path, f"is the plan of a sweep; {sweep}")) from None
             return _of_image(path, image)
