@@ -16,7 +16,8 @@ from hydra.errors import HydraException
 from tcdflow.config import file_axis, prompt_axis
 from tcdflow.config.axis_warnings import displaced, split_at_commas
 from tcdflow.config.compose import Composer
-from tcdflow.config.overrides import FREE_TEXT, parse, quoted
+from tcdflow.config.guard import walk, without_escaped
+from tcdflow.config.overrides import FREE_TEXT, literal, parse, quoted, unescaped
 from tcdflow.config.permission import GROUP
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.spec.free_text import place_of
@@ -112,6 +113,8 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     parsed = list({o.get_key_element(): (o, text) for o, text in (_parsed(composer, t) for t in overrides)}.values())
     sweep = composer.sweep_of([_single(override, text) for override, text in parsed if not _is_axis(override)])
     named = {override.key_or_group for override, _ in parsed}
+    if numbers := list(_numbers(sweep)):
+        raise ConfigError(numbers)
     declared = [
         composer.seeds.override(f"{key}={_sweep_text(value)}") for key, value in sweep.axes.items() if key not in named
     ]
@@ -156,14 +159,10 @@ def ends(composer: Composer, overrides: Sequence[str]) -> list[tuple[str, ...]]:
 def _end(override: Override, text: str, number: int) -> str:
     if not _is_axis(override):
         return _single(override, text)
-    key, value = override.get_key_element(), override.value()
+    value = override.value()
     if isinstance(value, IntervalSweep):
-        return f"{key}={value.start if number == 0 else value.end}"
-    values = _values(override)
-    if not values:
-        raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
-    end = f"{key}={values[number]}"
-    return _single(parse(end, sweeping=True), end)
+        return f"{override.get_key_element()}={value.start if number == 0 else value.end}"
+    return _alone(_cells(override, text)[number])
 
 
 def _refuse(composer: Composer, overrides: Sequence[str]) -> None:
@@ -199,32 +198,34 @@ def _axis(composer: Composer, override: Override, text: str, place: int) -> Axis
     values = override.value()
     if isinstance(values, RangeSweep) and _is_endless(values):
         raise ConfigError([Problem(override.key_or_group, f"has more than {MAX_VALUES} values", origin=text)])
+    return tuple((_point(composer, parse(cell), place),) for cell in _cells(override, text))
+
+
+def _cells(override: Override, text: str) -> list[str]:
+    """Return an axis as overrides, one for each of its values."""
+    values = _paths(override)
     try:
         with _shuffled_by(text):
-            cells = [f"{override.get_key_element()}={value}" for value in _values(override)]
+            values = list(override.sweep_string_iterator()) if values is None else values
     except (HydraException, ValueError, ArithmeticError) as error:
         raise ConfigError([Problem(override.key_or_group, reason(error, 1000), origin=text)]) from None
-    if not cells:
+    if not values:
         raise ConfigError([Problem(override.key_or_group, "has no value to sweep over", origin=text)])
-    return tuple((_point(composer, parse(cell, sweeping=True), place),) for cell in cells)
+    return [f"{override.get_key_element()}={value}" for value in values]
 
 
 def spelled_out(composer: Composer, text: str) -> str:
-    """Return an override as Hydra's own sweepers can read it: a glob() of files as a choice() of their paths.
+    """Return an override as Hydra's own sweepers can read it: texts in quotes, a glob() of files as their paths.
 
     Raises:
         ConfigError: if it cannot be read.
     """
     _refuse(composer, [text])
     override, _ = _parsed(composer, text)
-    paths = _paths(override)
-    return text if paths is None else f"{override.get_key_element()}=choice({','.join(paths)})"
-
-
-def _values(override: Override) -> list[str]:
-    """Return the values of an axis as they are written in an override."""
-    paths = _paths(override)
-    return list(override.sweep_string_iterator()) if paths is None else paths
+    if override.key_or_group not in FREE_TEXT or not override.is_discrete_sweep():
+        return text
+    values = [_alone(cell).partition("=")[2] for cell in _cells(override, text)]
+    return f"{override.get_key_element()}={','.join(values)}"
 
 
 def _paths(override: Override) -> list[str] | None:
@@ -233,7 +234,7 @@ def _paths(override: Override) -> list[str] | None:
     loader = override.config_loader
     if not isinstance(chosen, Glob) or (loader is not None and loader.get_group_options(override.key_or_group)):
         return None
-    return [quoted(path) for path in file_axis.files(override.key_or_group, chosen, MAX_VALUES)]
+    return [quoted(literal(path)) for path in file_axis.files(override.key_or_group, chosen, MAX_VALUES)]
 
 
 def _is_endless(values: RangeSweep) -> bool:
@@ -263,6 +264,8 @@ def _point(composer: Composer, override: Override, place: int) -> Point:
         and not composer.options(override.key_or_group)
         and _is_literal(value)
     )
+    if plain and isinstance(value, str):
+        value = unescaped(value)
     return Point(place, override.key_or_group, _single(override, override.input_line or ""), value, plain)
 
 
@@ -271,8 +274,12 @@ def _is_literal(value: object) -> bool:
     if isinstance(value, list):
         return all(_is_literal(item) for item in value)
     if isinstance(value, str):
-        return "${" not in value and value != "???"
+        return "${" not in without_escaped(value) and value != "???"
     return not isinstance(value, dict)
+
+
+def _alone(cell: str) -> str:
+    return _single(parse(cell), cell)
 
 
 def _single(override: Override, text: str) -> str:
@@ -285,6 +292,7 @@ def _single(override: Override, text: str) -> str:
 def _prompts(composer: Composer, sweep: SweepSpec, found: dict[str, Axis], fixed: Sequence[Fixed]) -> Axis | None:
     """Return the axis of prompts that a file or wildcards make; None if neither does."""
     place = MAX_VALUES  # behind all overrides
+    live = False
     if sweep.prompts_from is not None:
         positions = prompt_axis.of_file(sweep.prompts_from)
         taken = {key: None for key in positions[0] if key in found or any(key == item.key for item in fixed)}
@@ -295,16 +303,26 @@ def _prompts(composer: Composer, sweep: SweepSpec, found: dict[str, Axis], fixed
         return None
     elif "prompt" in found:
         positions = [{point.key: point.value for point in points} for points in found["prompt"]]
+        live = not all(point.plain for points in found["prompt"] for point in points)
     else:
         positions = [{"prompt": composer.value("prompt", [item.text for item in fixed]) or ""}]
     if sweep.wildcards is not None:
         positions = prompt_axis.filled(positions, sweep.wildcards, MAX_VALUES)
-    return tuple(tuple(_set(key, value, place) for key, value in values.items()) for values in positions)
+    return tuple(tuple(_set(key, value, place, live=live) for key, value in values.items()) for values in positions)
 
 
-def _set(key: str, value: str | int | None, place: int) -> Point:
-    text = "" if value is None else f"{key}={quoted(value) if isinstance(value, str) else value}"
-    return Point(place, key, text, value, _is_literal(value))
+def _set(key: str, value: str | int | None, place: int, *, live: bool) -> Point:
+    """Return what sets a value that a file says: nothing in it is interpolated, unless it is ``live``."""
+    shown = quoted(value if live else literal(value)) if isinstance(value, str) else value
+    return Point(place, key, "" if value is None else f"{key}={shown}", value, not live)
+
+
+def _numbers(sweep: SweepSpec) -> Iterator[Problem]:
+    """Yield the numbers and truth values that are declared for keys of text: how they were written is lost by now."""
+    for key, values in sweep.axes.items():
+        for _, value in walk([values]) if key.lstrip("+") in FREE_TEXT else ():
+            if isinstance(value, int | float):
+                yield Problem(key, "must be text; put quotes around it", value, "sweep.axes")
 
 
 def _sweep_text(value: object) -> str:

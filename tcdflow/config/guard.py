@@ -17,6 +17,8 @@ from tcdflow.errors import ConfigError, Problem
 from tcdflow.text import has_half_character, joined, reason
 
 _HEADER = re.compile(r"\ufeff\s*#\s*@package\s+(\S+)")
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\\$\{")
+"""What OmegaConf takes for the text ``${``: an odd number of backslashes stands before it."""
 _PLAIN_INTERPOLATION = re.compile(r"\$\{[^${}:]*\}")
 _INTERPOLATION_DEPTH = 4
 _FORBIDDEN_KEYS = frozenset({"_target_", "_args_", "_partial_", "_recursive_", "_convert_"})
@@ -32,6 +34,11 @@ _FORBIDDEN_HYDRA = (
 )
 _LONGEST_NUMBER = 64
 _NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxobeE_.:+-]*")
+_BASES = {
+    8: re.compile(r"[-+]?0[0-7_]+"),
+    60: re.compile(r"[-+]?(?:[1-9][0-9_]*(?::[0-5]?[0-9])+|[0-9]+(?:_[0-9]+)*(?::[0-5]?[0-9])+\.[0-9_]*)"),
+}
+"""Numbers of YAML 1.1 that nobody means: ``010`` is 8, and ``1:30`` is 90."""
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_NODES = 20_000
@@ -80,11 +87,20 @@ def _suspicious(events: Iterator[yaml.Event]) -> Iterator[str]:
             yield f"YAML tags are not allowed: {tag}"
         if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _is_huge(event.value):
             yield f"a number of {len(event.value)} characters; quote it if it is text"
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and (base := _base_of(event.value)):
+            where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
+            instead = "write a number in decimal, without leading zeros, and put quotes around text"
+            yield f"{where}YAML reads {event.value} in base {base}; {instead}"
 
 
 def _is_huge(text: str) -> bool:
     """Say whether a plain scalar is a number longer than any setting: some are of base 60, and grow with each digit."""
     return len(text) > _LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
+
+
+def _base_of(text: str) -> int | None:
+    """Return the base in which YAML would read a plain scalar that looks like something else."""
+    return next((base for base, number in _BASES.items() if number.fullmatch(text)), None)
 
 
 def no_yaml(shown: str, error: Exception) -> ConfigError:
@@ -166,11 +182,17 @@ def forbidden(key: str, value: object) -> str | None:
 
 def _interpolates_keys_only(text: str) -> bool:
     """Say whether each ``${`` opens the name of a key; the name of a resolver may itself be interpolated."""
+    text = without_escaped(text)
     for _ in range(_INTERPOLATION_DEPTH):
         if "${" not in text:
             return True
         text = _PLAIN_INTERPOLATION.sub("x", text)
     return "${" not in text
+
+
+def without_escaped(text: str) -> str:
+    """Return a text in which each ``${`` that is left opens an interpolation."""
+    return _ESCAPED.sub("x", text)
 
 
 def walk(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -19,7 +19,7 @@ from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, OverrideType, QuotedString, Sweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, OverrideType, Quote, QuotedString, Sweep
 from hydra.errors import HydraException
 
 from tcdflow.config.guard import forbidden, walk
@@ -31,8 +31,8 @@ from tcdflow.spec.nearest import nearest
 from tcdflow.spec.scheduler import called_elsewhere
 from tcdflow.text import first_line
 
-_OF_THE_WHOLE = ("hydra.run.dir", "hydra.sweep.dir", "lock", "sweep.prompts_from")
-"""Paths that are one for all cells of a sweep: their commas separate nothing."""
+_OF_THE_WHOLE = ("hydra.run.dir", "hydra.sweep.dir", "lock", "sweep.name", "sweep.prompts_from")
+"""Texts that are one for all cells of a sweep: their commas separate nothing."""
 
 
 class _FreeText(Container[str]):
@@ -48,6 +48,13 @@ _USER_HYDRA = re.compile(
 
 _CALL = re.compile(r"\s*(choice|range|glob|interval|sort|shuffle|tag)\(")
 """What makes several values in a sweep."""
+
+_WORD = re.compile(
+    r"""(?P<text> \\. | '(?:\\.|[^'\\])*' | "(?:\\.|[^"\\])*" )
+    | (?P<before> (?: ^ | [,(\[] )\s* ) (?P<word> (?!null\b) [\w.+-]+ ) (?: (?= \s*[,)\]] ) | \s*$ )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A value that is a bare word, which Hydra's grammar may read as a number; what lies in ``text`` is none."""
 
 _SOURCES = {"base": "base.source", **{group: f"{group}.NAME.source" for group in ("loras", "adapters", "embeddings")}}
 _SOURCE = re.compile(r"[/\\]|\.(safetensors|ckpt|pt|bin)$")
@@ -75,7 +82,7 @@ def _parser() -> OverridesParser:
 def parse(text: str, *, sweeping: bool = False) -> Override:
     """Parse one override, taking free text literally where Hydra's grammar would not.
 
-    In a sweep, where commas separate values, only what has none and Hydra's grammar cannot read is taken literally.
+    In a sweep, where commas separate values, each of them is text: ``1e5`` is no number there.
 
     Raises:
         ValueError: with a one-line reason, if the text is not an override.
@@ -90,15 +97,46 @@ def parse(text: str, *, sweeping: bool = False) -> Override:
         if not free or (splits and ("," in value or _CALL.match(value))) or _is_list(key, value):
             raise ValueError(_syntax(text, error, splits=splits)) from None
     else:
-        if not free or splits or _is_read(key, value, parsed):
+        chosen = parsed.value() if splits or not free else None
+        if isinstance(chosen, ChoiceSweep):
+            _check_choice(key, value, chosen)
+        if free and (isinstance(chosen, ChoiceSweep | int | float) or _is_list(key, value)):
+            return _texts(name, value)
+        if not free or splits or _is_read(parsed, value):
             return parsed
     return _parser().parse_override(f"{name}={quoted(value)}")
 
 
-def _is_read(key: str, value: str, parsed: Override) -> bool:
-    """Say whether free text was meant as Hydra's grammar has read it: no value, a whole in quotes, a list."""
+def _check_choice(key: str, value: str, choice: ChoiceSweep) -> None:
+    """Refuse what Hydra would write into a value, or fail over.
+
+    Raises:
+        ValueError: with a one-line reason.
+    """
+    as_text = f"; as one text it is written {as_typed(key, value)}" if key in FREE_TEXT else ""
+    if any(isinstance(item, Sweep | Glob) for item in choice.list):
+        raise ValueError(f"mixes choice(), range() or glob() with other values; write the values one by one{as_text}")
+    if as_text and any(isinstance(item, dict) for item in choice.list):
+        raise ValueError(f"mixes texts with a mapping{as_text}")
+
+
+def _texts(name: str, value: str) -> Override:
+    """Parse free text again, so that each of its values stays as it is written."""
+    override = _parser().parse_override(f"{name}={_WORD.sub(_in_quotes, value)}")
+    choice = override.value()
+    if isinstance(choice, ChoiceSweep):  # of which Hydra's choice() drops the quotes
+        choice.list = [QuotedString(item, Quote.single) if isinstance(item, str) else item for item in choice.list]
+    return override
+
+
+def _in_quotes(piece: re.Match[str]) -> str:
+    return piece["text"] or f"{piece['before']}'{piece['word']}'"
+
+
+def _is_read(parsed: Override, value: str) -> bool:
+    """Say whether free text was meant as Hydra's grammar has read it: no value, or a whole in quotes."""
     read = parsed.value()
-    return read is None or (isinstance(read, str) and value.lstrip()[:1] in ("'", '"')) or _is_list(key, value)
+    return read is None or (isinstance(read, str) and value.lstrip()[:1] in ("'", '"'))
 
 
 def _is_list(key: str, value: str) -> bool:
@@ -110,6 +148,16 @@ def quoted(text: str) -> str:
     escaped = re.sub(r"(\\*)'", lambda m: m.group(1) * 2 + r"\'", text)
     escaped = re.sub(r"(\\+)\Z", lambda m: m.group(1) * 2, escaped)
     return f"'{escaped}'"
+
+
+def literal(text: str) -> str:
+    """Escape text so that OmegaConf interpolates nothing in it."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+
+
+def unescaped(text: str) -> str:
+    """Return what OmegaConf makes of text in which nothing is interpolated."""
+    return re.sub(r"(\\+)\$\{", lambda m: m[1][: len(m[1]) // 2] + "${", text)
 
 
 def as_typed(key: str, *values: str) -> str:

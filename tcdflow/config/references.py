@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from omegaconf import DictConfig, OmegaConf
 
-from tcdflow.config.guard import walk
+from tcdflow.config.guard import walk, without_escaped
 
 MAX_EXPANSION = 1_000
 _STATIC = re.compile(r"\$\{\s*(\.*)([\w.-]*)")
@@ -43,7 +43,7 @@ def multiplying(config: DictConfig) -> list[str]:
 def _named(config: DictConfig) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for key, value in walk(OmegaConf.to_container(config, resolve=False)):
-        for dots, name in _STATIC.findall(value) if isinstance(value, str) else ():
+        for dots, name in _STATIC.findall(without_escaped(value)) if isinstance(value, str) else ():
             parents = key.split(".")[: -len(dots)] if dots else []
             found.setdefault(key, []).append(".".join([*parents, name.strip(".")]).strip("."))
     return found

@@ -132,7 +132,8 @@ def _describe(item: dict[str, Any]) -> str:
     message: str = item["msg"]
     for old, new in _WORDS:
         message = re.sub(old, new, message)
-    return message
+    number = item["type"] == "string_type" and isinstance(item.get("input"), int | float)
+    return f"{message}; put quotes around it" if number else message
 
 
 _MAPPINGS = ("dict_type", "model_type", "model_attributes_type")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tcdflow.spec.metrics import METRICS
 from tcdflow.spec.registry import NamesOf
-from tcdflow.spec.types import Float, Int, Settings, SourceText
+from tcdflow.spec.types import Float, FreeText, Int, Settings, SourceText
 
 
 class SampleSpec(Settings):
@@ -56,9 +56,8 @@ class SweepSpec(Settings):
     What the command line says of a key takes the place of an axis that a YAML declares for it.
     """
 
-    name: str | None = Field(
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.=+-]{0,99}$"), FreeText] | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][\w.=+-]{0,99}$",
         description="name of the sweep's directory; null makes one from what varies",
     )
     axes: dict[str, Any] = Field(

@@ -21,7 +21,6 @@ class Settings(BaseModel):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
-        coerce_numbers_to_str=True,
         validate_default=True,
         defer_build=True,  # until a registry can be asked for its parts
     )

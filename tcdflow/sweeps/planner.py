@@ -244,7 +244,9 @@ class _Planner:
     def _compose(self, points: Points) -> int | None:
         texts = tuple(point.text for point in points)
         try:
-            draft = self._composer.draft(self._axes.overrides_of(points))
+            # OmegaConf has no escape for the text "???", which is set on what the others compose to.
+            told = [point for point in points if point.key not in self._free or point.value != "???"]
+            draft = self._composer.draft(self._axes.overrides_of(told))
         except ConfigError:
             self._problems.add(self._all_problems(points), texts)
             return None

@@ -49,6 +49,19 @@ def test_numbers_that_grow(number: str, key: str, refused: Refused) -> None:
     assert problem.what == f"a number of {len(number)} characters; quote it if it is text"
 
 
+@pytest.mark.parametrize(
+    ("number", "base"), [("010", 8), ("-0_7", 8), ("1:30", 60), ("16:9", 60), ("1:30.5", 60), ("0:30.5", 60)]
+)
+def test_numbers_that_yaml_reads_in_another_base(number: str, base: int, refused: Refused) -> None:
+    (problem,) = refused({EVIL: f"{GLOBAL}sampling:\n  seed: {number}\n"})
+    assert problem.what.startswith(f"line 3: YAML reads {number} in base {base}; write a number in decimal")
+
+
+@pytest.mark.parametrize("text", ["0:30", "08:00", "1:60", "'010'", '"1:30"', "0.5:1"])
+def test_what_yaml_reads_as_text_is_text(text: str, configs: Write) -> None:
+    assert Composer(configs({EVIL: f"{GLOBAL}prompt: {text}\n"})).compose(["experiment=evil"]).spec.prompt
+
+
 def test_a_syntax_error_shows_no_line_of_the_file(refused: Refused) -> None:
     (problem,) = refused({EVIL: f"{GLOBAL}prompt: x\n{SECRET}\n"})
     assert problem.what.startswith("is not valid YAML: ")

@@ -59,7 +59,7 @@ PATHS = ["task.image", "loras.tcd.source", "base.source", "runtime.tiny_vae", "h
         ("runtime.device", None),
         ("output.format", None),
         ("loras.any.weight", None),
-        ("sweep.name", None),
+        ("sweep.name", "text"),
         ("sweep.axes", None),
         ("no.such.key", None),
         ("", None),

@@ -6,6 +6,7 @@ import pytest
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError
+from tcdflow.show.experiment import of_run
 from tests.helpers import Write
 
 
@@ -21,6 +22,15 @@ def test_a_ring_is_refused(configs: Write) -> None:
     ring = "# @package _global_\nprompt: ${negative_prompt}\nnegative_prompt: ${prompt}\n"
     with pytest.raises(ConfigError, match="lead back"):
         Composer(configs({"experiment/ring.yaml": ring})).compose(["experiment=ring"])
+
+
+def test_what_is_escaped_leads_nowhere(composer: Composer, configs: Write) -> None:
+    assert composer.compose([r"prompt=a \${prompt} b"]).spec.prompt == "a ${prompt} b"
+    shown = of_run(composer.compose([r"prompt=a \\\${prompt} b"]).spec, (), ())
+    spec = Composer(configs({"experiment/shown.yaml": shown})).compose(["experiment=shown"]).spec
+    assert spec.prompt == "a \\${prompt} b"
+    with pytest.raises(ConfigError, match="lead back"):
+        composer.compose([r"prompt=a \\${prompt} b"])
 
 
 def test_interpolations_of_a_usual_kind_are_resolved(configs: Write) -> None:
