@@ -224,11 +224,12 @@ class _Planner:
 
     def _how(self, spec: RunSpec) -> str:
         parts = (spec.runtime, spec.output)
-        if (how := self._hows.get(parts)) is None:
-            # Earlier plans do not know these.
+        partial = tuple(name for name, lora in spec.loras.items() if lora.partial)
+        if (how := self._hows.get((parts, partial))) is None:
+            # Earlier plans do not know these, nor which LoRAs may fit in part.
             new = {name for name in ("name", "gallery") if getattr(spec.output, name) == _OUTPUT[name].default}
-            text = "\n".join(part.model_dump_json(exclude=new) for part in parts)
-            how = self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
+            text = "\n".join([*(part.model_dump_json(exclude=new) for part in parts), *partial])
+            how = self._hows[parts, partial] = hashlib.sha256(text.encode()).hexdigest()[:16]
         return how
 
     def _template(self, points: Points) -> int | None:

@@ -153,6 +153,12 @@ class TestCells:
         plan = planner.make(composer, ["output=png,jpeg"]).plan
         assert len(plan.cells) == 2 and plan.cells[0].key == plan.cells[1].key
 
+    def test_a_lora_that_may_fit_in_part_is_no_duplicate(self, composer: Composer) -> None:
+        """One of the two may be refused, and a plan with it is no other way to go on with one without."""
+        plan = planner.make(composer, ["++loras.tcd.partial=true,false"]).plan
+        assert len(plan.cells) == 2 and plan.cells[0].key == plan.cells[1].key
+        assert plan.cells[1].how == planner.make(composer, ["sampling.seed=0"]).plan.cells[0].how
+
     def test_every_bad_cell_is_listed_with_its_overrides(self, composer: Composer) -> None:
         said = wrong(composer, "sampling.steps=4,60", "sampling.eta=0,2", "sampling.seed=range(2)", "base=emoji,sd15")
         assert "sampling.eta = 2" in said and "sampling.steps = 60" in said
