@@ -108,7 +108,7 @@ class _Planner:
         self._problems = ProblemCollector()
         self._warnings: dict[str, None] = {}
         self._warned: set[tuple[str, ...]] = set()
-        self._hows: dict[tuple[RuntimeSpec, OutputSpec], str] = {}
+        self._hows: dict[tuple[RuntimeSpec, OutputSpec, tuple[str, ...]], str] = {}
 
     def plan(self, overrides: Sequence[str]) -> Planned:
         points, excluded = self._cells()
@@ -179,7 +179,7 @@ class _Planner:
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
         warnings = [*unused, *plan.warnings, *self._warnings]
         folded = (_folded(len(points), len(cells), *twin),) if twin else ()
-        runtimes = tuple(dict.fromkeys(runtime for runtime, _ in self._hows))
+        runtimes = tuple(dict.fromkeys(runtime for runtime, *_ in self._hows))
         return Planned(plan, warnings, self._files.artifacts, self._drafts[0].tracking, folded, runtimes)
 
     def _cell(self, points: Points) -> _Sketch | None:
@@ -223,13 +223,13 @@ class _Planner:
             self._warnings |= dict.fromkeys(prepared.warnings)
 
     def _how(self, spec: RunSpec) -> str:
-        parts = (spec.runtime, spec.output)
         partial = tuple(name for name, lora in spec.loras.items() if lora.partial)
-        if (how := self._hows.get((parts, partial))) is None:
+        parts = (spec.runtime, spec.output, partial)
+        if (how := self._hows.get(parts)) is None:
             # Earlier plans do not know these, nor which LoRAs may fit in part.
             new = {name for name in ("name", "gallery") if getattr(spec.output, name) == _OUTPUT[name].default}
-            text = "\n".join([*(part.model_dump_json(exclude=new) for part in parts), *partial])
-            how = self._hows[parts, partial] = hashlib.sha256(text.encode()).hexdigest()[:16]
+            text = "\n".join([*(part.model_dump_json(exclude=new) for part in parts[:2]), *partial])
+            how = self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
         return how
 
     def _template(self, points: Points) -> int | None:
