@@ -27,7 +27,6 @@ from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Prepared, network_of
 from tcdflow.spec.model import RunSpec, RuntimeSpec
 from tcdflow.spec.output import OutputSpec
-from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.sweeps import order
 from tcdflow.sweeps.files import SweepFiles
 from tcdflow.sweeps.names import cell_names, sweep_name
@@ -46,14 +45,14 @@ Texts = tuple[str, ...]
 
 @dataclass
 class Planned:
-    """A plan, what a person should be told of it, the files of all its cells, some of which may be absent, what is told
-    of the sweep, which cells were folded, in a line, and the runtime options of the cells, each once.
+    """A plan, the draft of its first cell, what a person should be told of it, the files of all its cells, some of
+    which may be absent, which cells were folded, in a line, and the runtime options of the cells, each once.
     """
 
     plan: Plan
+    draft: Draft
     warnings: list[str] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
-    tracking: Tracking = UNTRACKED
     folded: tuple[str, ...] = ()
     runtimes: tuple[RuntimeSpec, ...] = ()
 
@@ -180,7 +179,7 @@ class _Planner:
         warnings = [*unused, *plan.warnings, *self._warnings]
         folded = (_folded(len(points), len(cells), *twin),) if twin else ()
         runtimes = tuple(dict.fromkeys(runtime for runtime, *_ in self._hows))
-        return Planned(plan, warnings, self._files.artifacts, self._drafts[0].tracking, folded, runtimes)
+        return Planned(plan, self._drafts[0], warnings, self._files.artifacts, folded, runtimes)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RecordError
 from tcdflow.multirun.launcher import Launcher, Process
-from tcdflow.multirun.planned import directory_of
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
 from tcdflow.sweeps import plan as plans
@@ -230,10 +229,6 @@ class TestCells:
         assert sweep_name(["a.eta"], told) == sweep_name(["a.eta"], [*told, "hydra.sweep.dir=x"])
         assert re.fullmatch(r"eta-seed_[0-9a-f]{8}", sweep_name(["a.eta", "b.seed"], told))
         assert re.fullmatch(r"[\w.=+-]{1,80}", sweep_name(["ä/ö," * 50], told), re.ASCII)
-
-    @pytest.mark.parametrize("text", ["hydra.sweep.dir=my sweep", "hydra.sweep.dir='my sweep'"])
-    def test_the_directory_is_as_said(self, text: str, composer: Composer) -> None:
-        assert directory_of(planner.make(composer, ["sampling.seed=1,2", text]).plan) == Path("my sweep")
 
 
 class TestFrozen:
