@@ -32,7 +32,7 @@ from tcdflow.config.personal import CONFIG as PERSONAL
 from tcdflow.config.personal import PersonalDefaults
 from tcdflow.config.places import LISTS, is_group
 from tcdflow.config.references import multiplying, referenced
-from tcdflow.config.resolved import resolved, without_hydra
+from tcdflow.config.resolved import resolved, selected, without_hydra
 from tcdflow.config.search import config_loader
 from tcdflow.config.seeds import RandomSeeds
 from tcdflow.errors import ConfigError, Problem
@@ -42,7 +42,6 @@ from tcdflow.spec.model import RunSpec
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.spec.types import Settings
-from tcdflow.text import first_line, joined
 
 Whole = TypeVar("Whole", bound=Settings)
 
@@ -215,10 +214,7 @@ class Composer:
         Raises:
             ConfigError: if Hydra cannot compose, or the key's interpolation cannot be resolved.
         """
-        try:
-            return OmegaConf.select(self.load(overrides), key)
-        except OmegaConfBaseException as error:
-            raise ConfigError([Problem(key, joined(first_line(error)))]) from None
+        return selected(self.load(overrides), key)
 
     def judge(self, plain: dict[str, Any], parsed: Sequence[ParsedOverride], problems: list[Problem]) -> RunSpec | None:
         """Validate the resolved config of a run, also by the rules; ``problems`` collects what is wrong."""

@@ -1,4 +1,4 @@
-"""A composed config with its interpolations resolved, all that cannot be resolved told at once."""
+"""A composed config with its interpolations resolved, all that cannot be resolved told at once; or a key of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from tcdflow.errors import Problem
+from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.omegaconf import taken_out
 from tcdflow.text import first_line, joined
 
@@ -28,6 +28,18 @@ def resolved(node: DictConfig | ListConfig, prefix: str, problems: list[Problem]
         container = isinstance(value, DictConfig | ListConfig)
         found.append((name, resolved(value, key, problems) if container else value))
     return [value for _, value in found] if isinstance(node, ListConfig) else dict(found)
+
+
+def selected(config: DictConfig, key: str) -> Any:
+    """Return what a key is; None if there is none.
+
+    Raises:
+        ConfigError: if its interpolation cannot be resolved.
+    """
+    try:
+        return OmegaConf.select(config, key)
+    except OmegaConfBaseException as error:
+        raise ConfigError([Problem(key, joined(first_line(error)))]) from None
 
 
 def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: OmegaConfBaseException) -> Problem:

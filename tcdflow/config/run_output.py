@@ -1,4 +1,4 @@
-"""Where a run writes, by Hydra's settings, and the files of ``.hydra/``."""
+"""Where a run or sweep writes, by Hydra's settings, and the files of ``.hydra/``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tcdflow.config.compose import Composer
+from tcdflow.config.resolved import selected
 from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.spec.paths import at_home
 
@@ -37,17 +38,14 @@ class RunOutput:
         """Read a composed config.
 
         Raises:
-            ConfigError: if the directory is empty, or ``hydra.verbose`` is not what it can be.
+            ConfigError: if the directory is empty or cannot be resolved, or ``hydra.verbose`` is not what it can be.
         """
         hydra = config.hydra
-        chosen = any(text.lstrip("+").startswith("hydra.run.dir=") for text in hydra.overrides.hydra)
-        if chosen and not hydra.run.dir:  # a variable that the shell does not know
-            raise ConfigError([Problem("hydra.run.dir", "must not be empty; '.' is the working directory")])
         return cls(
-            directory=at_home(str(hydra.run.dir)),
-            chosen=chosen,
+            directory=_directory(config, "hydra.run.dir"),
+            chosen=_is_chosen(config, "hydra.run.dir"),
             log_name=f"{hydra.job.name}.log",
-            verbose=tuple(_verbose(hydra.verbose)),
+            verbose=_verbose(config),
             subdir=hydra.output_subdir,
             _config=config,
         )
@@ -94,11 +92,48 @@ class RunOutput:
         return {f"{name}.yaml": OmegaConf.to_yaml(part) for name, part in parts.items()}
 
 
-def _verbose(value: object) -> list[str]:
+@dataclass(frozen=True)
+class SweepOutput:
+    """Where a sweep writes.
+
+    Attributes:
+        directory: that the user named; None for one of the sweep's own.
+        verbose: as of :class:`RunOutput`.
+    """
+
+    directory: Path | None
+    verbose: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: DictConfig) -> SweepOutput:
+        """Read the composed config of the first cell.
+
+        Raises:
+            ConfigError: as of :meth:`RunOutput.of`.
+        """
+        key = "hydra.sweep.dir"
+        return cls(_directory(config, key) if _is_chosen(config, key) else None, _verbose(config))
+
+
+def _is_chosen(config: DictConfig, key: str) -> bool:
+    overrides = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)  # they may name what is not there
+    assert isinstance(overrides, list)
+    return any(text.lstrip("+").startswith(f"{key}=") for text in overrides)
+
+
+def _directory(config: DictConfig, key: str) -> Path:
+    text = selected(config, key)
+    if not text:  # a variable that the shell does not know
+        raise ConfigError([Problem(key, "must not be empty; '.' is the working directory")])
+    return at_home(str(text))
+
+
+def _verbose(config: DictConfig) -> tuple[str, ...]:
     """Return the loggers that ``hydra.verbose`` names; ``true`` means the root."""
+    value = selected(config, "hydra.verbose")
     if isinstance(value, bool):
-        return [""] if value else []
-    names = list(value) if isinstance(value, ListConfig) else [value]
+        return ("",) if value else ()
+    names = tuple(value) if isinstance(value, ListConfig) else (value,)
     if not all(isinstance(name, str) for name in names):
         raise ConfigError([Problem("hydra.verbose", "must be true, false, or the names of loggers", value)])
-    return [str(name) for name in names]
+    return names

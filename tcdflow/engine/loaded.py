@@ -39,7 +39,8 @@ class Needs(NamedTuple):
     def of(cls, spec: RunSpec, artifacts: Artifacts, where: torch.device, dtype: torch.dtype) -> Needs:
         """Return what a run needs of its files as they are now."""
         config, vae = artifacts.base_config, artifacts.by_role.get("base.vae")
-        stack = tuple((name, fingerprint(artifacts.lora(name))) for name in spec.loras)
+        # One that fits in part is refused unless that is allowed, whatever was attached before.
+        stack = tuple((name, fingerprint(artifacts.lora(name)), lora.partial) for name, lora in spec.loras.items())
         return cls(
             base=(
                 fingerprint(artifacts.base),

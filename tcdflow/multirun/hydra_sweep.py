@@ -21,6 +21,7 @@ from tcdflow.config.composition import Composition
 from tcdflow.config.overrides import ParsedOverride, quoted
 from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.config.plugins import BASIC, Drive
+from tcdflow.config.run_output import SweepOutput
 from tcdflow.engine.result import Result
 from tcdflow.engine.warm import WarmEngine
 from tcdflow.errors import ConfigError, Problem, RunError, SourceError
@@ -37,7 +38,6 @@ from tcdflow.request.prepare import Preparer, prepare
 from tcdflow.request.request import Request
 from tcdflow.request.run import opened
 from tcdflow.spec.metrics import METRICS, ImageMetric
-from tcdflow.spec.paths import at_home
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.sweeps import planner
 from tcdflow.sweeps.metrics import asked, measure, objectives
@@ -150,7 +150,7 @@ class HydraSweep:
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
         artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]
         artifacts = [*artifacts, *_scorers(settings, jobs[0].request.pins)]
-        directory = _directory(composed[0], settings)
+        directory = _directory(composed[0].config, settings)
         parsed, _ = composer.parsed([spelled_out(composer, text) for text in overrides], sweeping=True)
         chosen, _ = composer.parsed(first)
         config = composer.load([item.text for item in chosen if item.is_group])
@@ -274,12 +274,11 @@ def _directions(hydra: DictConfig) -> list[str]:
     return [str(getattr(one, "name", one or "minimize")) for one in several]
 
 
-def _directory(composition: Composition, settings: SweepSpec) -> Path:
+def _directory(config: DictConfig, settings: SweepSpec) -> Path:
     """Return where to: as given, else after the sweep's name, else where Hydra would."""
-    chosen = any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in composition.overrides)
-    named = settings.name is not None and not chosen
-    text = f"outputs/sweeps/{settings.name}" if named else str(composition.config.hydra.sweep.dir)
-    return at_home(text)
+    if (chosen := SweepOutput.of(config).directory) is not None:
+        return chosen
+    return Path(f"outputs/sweeps/{settings.name}" if settings.name is not None else str(config.hydra.sweep.dir))
 
 
 def _is_linked(path: Path) -> bool:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tcdflow.config.compose import Composer
-from tcdflow.config.overrides import parse
 from tcdflow.config.permission import permitted
 from tcdflow.config.plugins import Drive
+from tcdflow.config.run_output import SweepOutput
 from tcdflow.errors import OutputError
 from tcdflow.files.artifact import Artifact, refuse_pickles
 from tcdflow.files.pins import Pins
@@ -24,7 +24,6 @@ from tcdflow.record.log import log_file
 from tcdflow.request import timings
 from tcdflow.request.prepare import Preparer
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.paths import at_home
 from tcdflow.spec.tracker import Tracking
 from tcdflow.sweeps import directory as sweeps
 from tcdflow.sweeps import flat, planner, results
@@ -67,6 +66,7 @@ class PlannedSweep:
         composer: of its cells.
         plan: of them.
         directory: of the sweep.
+        verbose: loggers that log debug messages too.
         launcher: runs the cells.
         warnings: what is probably not meant.
         artifacts: files of all cells; what is absent is to be fetched before it runs.
@@ -77,6 +77,7 @@ class PlannedSweep:
     composer: Composer
     plan: Plan
     directory: Path
+    verbose: tuple[str, ...]
     launcher: Launcher
     warnings: tuple[str, ...]
     artifacts: tuple[Artifact, ...]
@@ -107,14 +108,16 @@ class PlannedSweep:
         launcher = Launcher.of(composer, overrides, by)
         planned = planner.make(composer, overrides, pins, preparer if launcher.ray is None else None)
         launcher.check(planned.runtimes)
+        output = SweepOutput.of(planned.draft.config)
         return cls(
             composer,
             planned.plan,
-            directory_of(planned.plan),
+            output.directory or Path("outputs") / "sweeps" / planned.plan.name,  # the same for the same words
+            output.verbose,
             launcher,
             (*planned.folded, *planned.warnings),
             tuple(planned.artifacts),
-            planned.tracking,
+            planned.draft.tracking,
             permitted(overrides)[0],
         )
 
@@ -150,7 +153,7 @@ class PlannedSweep:
             fetch = self.composer.fetch or plan.files == self.plan.files
             allowed = plan.allowing(pickles=self.allow_pickle, fetch=fetch)
             remember(self.directory, self.tracking)
-            running = _Running(allowed, self.directory, self.launcher, watcher, self.tracking)
+            running = _Running(allowed, self.directory, self.launcher, watcher, self.tracking, self.verbose)
             return running.run(process, retry_failed=False, warned=self.warnings)
 
 
@@ -188,13 +191,6 @@ def resume(
         return running.run(process, retry_failed=retry_failed)
 
 
-def directory_of(plan: Plan) -> Path:
-    """Return the directory of a sweep: as given, else one named after the sweep, the same for the same words."""
-    given = [text for text in plan.overrides if text.partition("=")[0].lstrip("+") == "hydra.sweep.dir"]
-    listed = [str(parse(text, sweeping=True).value()) for text in given]
-    return at_home(listed[-1]) if listed else Path("outputs") / "sweeps" / plan.name
-
-
 @dataclass(frozen=True)
 class _Running:
     """A frozen plan in its directory, which the caller holds."""
@@ -204,6 +200,7 @@ class _Running:
     launcher: Launcher
     watcher: Watcher
     tracking: Tracking
+    verbose: tuple[str, ...] = ()
 
     def run(self, process: Process, *, retry_failed: bool, warned: Sequence[str] = ()) -> Finished:
         """Run the cells that are not done, and write down what became of them.
@@ -234,7 +231,8 @@ class _Running:
         finished: list[Outcome] = []
         done = sum(outcome.status != "left" for outcome in before)
         try:
-            with log_file(self.directory / sweeps.LOG), self.watcher.over(self.directory, len(before), done):
+            log = log_file(self.directory / sweeps.LOG, self.verbose)
+            with log, self.watcher.over(self.directory, len(before), done):
                 page.begin(before)
                 share = Sharing()
                 for outcome in runner.run(before):

@@ -40,14 +40,18 @@ def cell_path(directory: Path, cell: Cell) -> Path:
 def freeze(directory: Path, plan: Plan) -> Plan:
     """Write a plan into a new sweep directory, or return the one that is there if it makes the same cells.
 
+    Its settings are then those of ``plan``, which change no cell: what to do on failure, where the images go.
+
     Raises:
         ConfigError: if there is another plan, with the difference.
     """
     there = frozen(directory, plan)
-    if there is None:
-        plan.write(directory)
-        return plan
-    return there
+    if there is not None:
+        if there.settings == plan.settings:
+            return there
+        plan = there.model_copy(update={"settings": plan.settings})
+    plan.write(directory)
+    return plan
 
 
 def frozen(directory: Path, plan: Plan) -> Plan | None:

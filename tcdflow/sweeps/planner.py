@@ -27,7 +27,6 @@ from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Prepared, network_of
 from tcdflow.spec.model import RunSpec, RuntimeSpec
 from tcdflow.spec.output import OutputSpec
-from tcdflow.spec.tracker import UNTRACKED, Tracking
 from tcdflow.sweeps import order
 from tcdflow.sweeps.files import SweepFiles
 from tcdflow.sweeps.names import cell_names, sweep_name
@@ -46,14 +45,14 @@ Texts = tuple[str, ...]
 
 @dataclass
 class Planned:
-    """A plan, what a person should be told of it, the files of all its cells, some of which may be absent, what is told
-    of the sweep, which cells were folded, in a line, and the runtime options of the cells, each once.
+    """A plan, the draft of its first cell, what a person should be told of it, the files of all its cells, some of
+    which may be absent, which cells were folded, in a line, and the runtime options of the cells, each once.
     """
 
     plan: Plan
+    draft: Draft
     warnings: list[str] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
-    tracking: Tracking = UNTRACKED
     folded: tuple[str, ...] = ()
     runtimes: tuple[RuntimeSpec, ...] = ()
 
@@ -108,7 +107,7 @@ class _Planner:
         self._problems = ProblemCollector()
         self._warnings: dict[str, None] = {}
         self._warned: set[tuple[str, ...]] = set()
-        self._hows: dict[tuple[RuntimeSpec, OutputSpec], str] = {}
+        self._hows: dict[tuple[RuntimeSpec, OutputSpec, tuple[str, ...]], str] = {}
 
     def plan(self, overrides: Sequence[str]) -> Planned:
         points, excluded = self._cells()
@@ -179,8 +178,8 @@ class _Planner:
         unused = [f"sweep.exclude.{number} leaves out nothing" for number in sorted(self._unused)]
         warnings = [*unused, *plan.warnings, *self._warnings]
         folded = (_folded(len(points), len(cells), *twin),) if twin else ()
-        runtimes = tuple(dict.fromkeys(runtime for runtime, _ in self._hows))
-        return Planned(plan, warnings, self._files.artifacts, self._drafts[0].tracking, folded, runtimes)
+        runtimes = tuple(dict.fromkeys(runtime for runtime, *_ in self._hows))
+        return Planned(plan, self._drafts[0], warnings, self._files.artifacts, folded, runtimes)
 
     def _cell(self, points: Points) -> _Sketch | None:
         number = self._template(points)
@@ -223,11 +222,12 @@ class _Planner:
             self._warnings |= dict.fromkeys(prepared.warnings)
 
     def _how(self, spec: RunSpec) -> str:
-        parts = (spec.runtime, spec.output)
+        partial = tuple(name for name, lora in spec.loras.items() if lora.partial)
+        parts = (spec.runtime, spec.output, partial)
         if (how := self._hows.get(parts)) is None:
-            # Earlier plans do not know these.
+            # Earlier plans do not know these, nor which LoRAs may fit in part.
             new = {name for name in ("name", "gallery") if getattr(spec.output, name) == _OUTPUT[name].default}
-            text = "\n".join(part.model_dump_json(exclude=new) for part in parts)
+            text = "\n".join([*(part.model_dump_json(exclude=new) for part in parts[:2]), *partial])
             how = self._hows[parts] = hashlib.sha256(text.encode()).hexdigest()[:16]
         return how
 

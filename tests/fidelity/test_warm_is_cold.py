@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tcdflow.config.compose import Composer
 from tcdflow.engine.engine import Engine
+from tcdflow.errors import ConfigError
 from tests.fidelity.conftest import Thin
 from tests.fidelity.same import equal
 from tests.helpers import prepared
@@ -175,6 +176,16 @@ def test_a_lora_that_was_trained_on_is_loaded_again(
     after = warm(run)
     assert differ(before, after)
     assert not differ(after, make(composer, Engine(), run))
+
+
+def test_a_lora_that_fits_in_part_is_refused_after_a_run_that_allowed_it(
+    warm: Callable[[list[str]], Frames], standins: StandIns
+) -> None:
+    file = standins.lora_file("sd15", "partial")
+    run = ["base=sd15", "base.size=64", f"base.source={standins.sd15}", "sampling.steps=1", f"loras.tcd.source={file}"]
+    warm([*run, "++loras.tcd.partial=true"])
+    with pytest.raises(ConfigError, match="matches 138 of its 277 modules"):
+        warm(run)
 
 
 def test_a_image_that_was_painted_over_is_read_again(

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tcdflow.config.plugins import Drive
 from tcdflow.errors import ConfigError
+from tcdflow.multirun.launcher import Process
+from tcdflow.multirun.planned import PlannedSweep
+from tcdflow.multirun.watcher import Watcher
+from tcdflow.spec.model import RunSpec
 from tcdflow.sweeps import directory as sweeps
 from tcdflow.sweeps.directory import cell_path
 from tests.helpers import cli
@@ -25,6 +30,35 @@ def test_what_is_done_is_skipped(sweep: Sweep) -> None:
     before = pictures(sweep.directory)
     assert statuses(sweep.resume()) == statuses(sweep.run(*AXES)) == ["skipped"] * 6
     assert len(sweep.engine.runs) == 6 and pictures(sweep.directory) == before and len(before) == 6
+
+
+def test_what_is_said_anew_of_the_sweep_counts(sweep: Sweep) -> None:
+    """What to do on failure, and where the images go, change no cell."""
+
+    def run(*overrides: str) -> list[str]:
+        words = (*AXES, *overrides, f"hydra.sweep.dir={sweep.directory}")
+        return statuses([*PlannedSweep.prepare(sweep.composer, words, Drive()).run(process, Watcher()).outcomes])
+
+    process = Process(sweep.engine)
+    failing = {2, 3}  # the seeds of which a cell fails once
+
+    def fail(spec: RunSpec) -> Exception | None:
+        if spec.sampling.seed not in failing:
+            return None
+        failing.discard(spec.sampling.seed)
+        return ValueError("no")
+
+    sweep.engine.fail = fail
+    assert run("sweep.on_error=stop") == ["done", "done", "failed", "left", "left", "left"]
+    again = ("sweep.retry=1", "sweep.retry_pause=0")
+    assert run(*again) == ["skipped", "skipped", "failed", "done", "done", "done"] and not failing
+    settings = sweep.plan_there().settings
+    assert (settings.on_error, settings.flat, settings.retry) == ("continue", False, 1)
+    before = (sweep.directory / "plan.json").stat().st_ino
+    run(*again)
+    assert (sweep.directory / "plan.json").stat().st_ino == before
+    run("sweep.flat=true")  # with nothing left to make
+    assert len(list(sweep.directory.glob("images/*.png"))) == 5
 
 
 def edit(**changes: object) -> Callable[[Path], None]:

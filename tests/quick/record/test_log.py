@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 from tcdflow.config.compose import Composer
+from tcdflow.config.plugins import Drive
+from tcdflow.config.run_output import RunOutput
 from tcdflow.errors import ConfigError, OutputError
+from tcdflow.multirun.launcher import Process
+from tcdflow.multirun.planned import PlannedSweep
+from tcdflow.multirun.watcher import Watcher
 from tcdflow.record.log import log_file
 from tests.helpers import run_composed
+from tests.sweep.fake import FakeEngine
 
 NAMES = ("", "tcdflow.a", "other")
 
@@ -79,6 +85,21 @@ class TestOfARun:
         composition = Composer().compose([f"hydra.verbose={said}", f"hydra.run.dir={tmp_path}"])
         run_composed(composition, lambda: pytest.fail("not needed"), logs=True)
         assert ("in detail" in (tmp_path / "run.log").read_text()) is debug
+
+    @pytest.mark.parametrize(("said", "debug"), [("true", True), ("other", False)])
+    def test_verbose_of_a_sweep(self, said: str, debug: bool, tmp_path: Path) -> None:
+        engine = FakeEngine(fail=lambda spec: logging.getLogger("tcdflow").debug("in detail"))
+        words = [f"hydra.verbose={said}", f"hydra.sweep.dir={tmp_path}", "sampling.seed=1,2"]
+        PlannedSweep.prepare(Composer(), words, Drive()).run(Process(engine), Watcher())
+        assert ("in detail" in (tmp_path / "sweep.log").read_text()) is debug
+
+    @pytest.mark.parametrize(("key", "said"), [("run.dir", "${nope}"), ("verbose", "${nope}"), ("run.dir", "")])
+    def test_where_to_is_told_before_a_directory_is_made(self, key: str, said: str) -> None:
+        composition = Composer().compose([f"hydra.{key}={said}"])
+        with pytest.raises(
+            ConfigError, match=rf"^hydra\.{key}: (Interpolation key 'nope' not found|must not be empty)"
+        ):
+            RunOutput.of(composition.config)
 
     def test_another_value_is_refused_before_a_directory_is_made(self, tmp_path: Path) -> None:
         composition = Composer().compose(["hydra.verbose=3", f"hydra.run.dir={tmp_path / 'made'}"])

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tcdflow.config.compose import Composer
 from tcdflow.errors import ConfigError, RecordError
 from tcdflow.multirun.launcher import Launcher, Process
-from tcdflow.multirun.planned import directory_of
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
 from tcdflow.sweeps import plan as plans
@@ -153,6 +152,12 @@ class TestCells:
         plan = planner.make(composer, ["output=png,jpeg"]).plan
         assert len(plan.cells) == 2 and plan.cells[0].key == plan.cells[1].key
 
+    def test_a_lora_that_may_fit_in_part_is_no_duplicate(self, composer: Composer) -> None:
+        """One of the two may be refused, and a plan with it is no other way to go on with one without."""
+        plan = planner.make(composer, ["++loras.tcd.partial=true,false"]).plan
+        assert len(plan.cells) == 2 and plan.cells[0].key == plan.cells[1].key
+        assert plan.cells[1].how == planner.make(composer, ["sampling.seed=0"]).plan.cells[0].how
+
     def test_every_bad_cell_is_listed_with_its_overrides(self, composer: Composer) -> None:
         said = wrong(composer, "sampling.steps=4,60", "sampling.eta=0,2", "sampling.seed=range(2)", "base=emoji,sd15")
         assert "sampling.eta = 2" in said and "sampling.steps = 60" in said
@@ -224,10 +229,6 @@ class TestCells:
         assert sweep_name(["a.eta"], told) == sweep_name(["a.eta"], [*told, "hydra.sweep.dir=x"])
         assert re.fullmatch(r"eta-seed_[0-9a-f]{8}", sweep_name(["a.eta", "b.seed"], told))
         assert re.fullmatch(r"[\w.=+-]{1,80}", sweep_name(["ä/ö," * 50], told), re.ASCII)
-
-    @pytest.mark.parametrize("text", ["hydra.sweep.dir=my sweep", "hydra.sweep.dir='my sweep'"])
-    def test_the_directory_is_as_said(self, text: str, composer: Composer) -> None:
-        assert directory_of(planner.make(composer, ["sampling.seed=1,2", text]).plan) == Path("my sweep")
 
 
 class TestFrozen:

@@ -53,6 +53,12 @@ def test_what_a_run_takes_is_taken(
         ((*RAY, "runtime.device=cuda:1"), "runtime.device = 'cuda:1': each of Ray's workers has one GPU"),
         ((*OPTUNA, RAY[0], "runtime.device=cuda:1"), "runtime.device = 'cuda:1': each of Ray's workers has one GPU"),
         ((OPTUNA[2],), "sampling.eta: interval() needs a sweeper"),
+        (("sampling.eta=0,1", "hydra.sweep.dir="), "hydra.sweep.dir: must not be empty; '.' is the working directory"),
+        ((*JOBLIB, "hydra.sweep.dir="), "hydra.sweep.dir: must not be empty; '.' is the working directory"),
+        (("sampling.eta=0,1", "hydra.sweep.dir=${nope}"), "hydra.sweep.dir: Interpolation key 'nope' not found"),
+        ((*JOBLIB, "hydra.sweep.dir=${nope}"), "hydra.sweep.dir: Interpolation key 'nope' not found"),
+        (("sampling.eta=0,1", "hydra.verbose=nan"), "hydra.verbose = nan: must be true, false, or the names of"),
+        ((*JOBLIB, "hydra.verbose=nan"), "hydra.verbose = nan: must be true, false, or the names of loggers"),
         (("sampling.seed=random(0)",), "sampling.seed: random(N) draws 1 to 10000 seeds"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
@@ -152,6 +158,24 @@ def test_a_run_is_no_sweep_to_be_resumed(at: Path, capfd: pytest.CaptureFixture[
     assert dispatch(["resume", "a run"]) == 2
     told = "a run: is the directory of a run, which has no plan.json; tcdflow rerun 'a run' makes it again"
     assert capfd.readouterr().err == f"tcdflow: {told}\n"
+
+
+@pytest.mark.parametrize("words", [JOBLIB, JOBLIB[1:]])
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("my sweep", "my sweep"),
+        ("'my sweep'", "my sweep"),
+        ("a,b", "a,b"),
+        ("of ${base.size}", "of 64"),
+        ("eta ${sampling.eta}", "eta 0"),  # the first cell's
+    ],
+)
+def test_the_directory_is_as_said(
+    words: tuple[str, ...], said: str, where: str, at: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert dispatch(["check", "-m", *words, f"hydra.sweep.dir={said}"]) == 0
+    assert f"2 cells in {where}\n" in capfd.readouterr().out
 
 
 def test_the_directory_that_is_shown_is_the_sweepers(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
