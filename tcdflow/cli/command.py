@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,7 +18,7 @@ from tcdflow.cli.signals import INTERRUPTED, STOPPED, interrupted
 from tcdflow.cli.streams import guard, printable_output
 from tcdflow.cli.verbs import HELP, VERBS
 from tcdflow.errors import ConfigError, Problem, RequestError, TcdflowError, by_interrupt
-from tcdflow.text import joined, one_line, printable, unsigned
+from tcdflow.text import joined, one_line, printable, shortened, unsigned
 from tcdflow.warm.client import VARIABLE as WARM
 
 DEBUG = "TCDFLOW_DEBUG"
@@ -61,6 +62,9 @@ def dispatch(argv: Sequence[str]) -> int:
             return 1
         if os.environ.get(DEBUG):
             raise
+        if isinstance(error, OSError) and error.errno == ENAMETOOLONG:  # as any path may have that the user gives
+            where = shortened(one_line(str(error.filename)), 80)
+            error = RequestError(f"{where}: has a name that is too long for a file or folder")
         print(message(error), file=sys.stderr)
         if isinstance(error, ConfigError) and any(problem.fetchable for problem in error.problems):
             print(f"tcdflow: this fetches what is missing: {_fetching(argv)}", file=sys.stderr)

@@ -34,10 +34,11 @@ def selected(config: DictConfig, key: str) -> Any:
     """Return what a key is; None if there is none.
 
     Raises:
-        ConfigError: if its interpolation cannot be resolved.
+        ConfigError: if an interpolation in it cannot be resolved.
     """
     try:
-        return OmegaConf.select(config, key)
+        found = OmegaConf.select(config, key)
+        return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
     except OmegaConfBaseException as error:
         raise ConfigError([Problem(key, joined(first_line(error)))]) from None
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from errno import ENAMETOOLONG
 from pathlib import Path
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tcdflow.config.compose import Composer
 from tcdflow.config.resolved import selected
@@ -125,7 +126,14 @@ def _directory(config: DictConfig, key: str) -> Path:
     text = selected(config, key)
     if not text:  # a variable that the shell does not know
         raise ConfigError([Problem(key, "must not be empty; '.' is the working directory")])
-    return at_home(str(text))
+    path = at_home(str(text))
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == ENAMETOOLONG:
+            what = "has a name that is too long for a file or folder"
+            raise ConfigError([Problem(key, what, str(path))]) from None
+    return path
 
 
 def _verbose(config: DictConfig) -> tuple[str, ...]:
@@ -133,7 +141,7 @@ def _verbose(config: DictConfig) -> tuple[str, ...]:
     value = selected(config, "hydra.verbose")
     if isinstance(value, bool):
         return ("",) if value else ()
-    names = tuple(value) if isinstance(value, ListConfig) else (value,)
+    names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) for name in names):
         raise ConfigError([Problem("hydra.verbose", "must be true, false, or the names of loggers", value)])
-    return names
+    return tuple(names)

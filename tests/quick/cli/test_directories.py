@@ -61,3 +61,28 @@ def test_nothing_is_made_beside_another(
 def test_a_run_may_follow_one_of_its_own_directory(there: Path) -> None:
     make("run", there)
     assert kind_of(there) == "run" and dispatch(["check", f"hydra.run.dir={there}"]) == 0
+
+
+@pytest.mark.parametrize("verb", [(), ("check",)], ids=["made", "checked"])
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("hydra.run.dir=", "hydra.run.dir: must not be empty; '.' is the working directory"),
+        ("hydra.run.dir=${nope}", "hydra.run.dir: Interpolation key 'nope' not found"),
+        ("hydra.verbose=nan", "hydra.verbose = nan: must be true, false, or the names of loggers"),
+        ("hydra.verbose={a: b}", "hydra.verbose = {'a': 'b'}: must be true, false, or the names of loggers"),
+        ("hydra.verbose=['${nope}']", "hydra.verbose: Interpolation key 'nope' not found"),
+        (
+            "hydra.run.dir=there",
+            "hydra.run.dir = 'there': holds 000.png, which no run has made and this one may replace",
+        ),
+    ],
+)
+def test_where_a_run_cannot_go(
+    said: str, what: str, verb: tuple[str, ...], there: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (there / "000.png").touch()
+    assert dispatch([*verb, said]) == 2
+    found = capfd.readouterr()
+    assert re.sub("'/.*/there'", "'there'", found.err).startswith(f"tcdflow: {what}") and found.out == ""
+    assert left_behind(there) == ["000.png"] and left_behind(there.parent) == ["there", "there/000.png"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tcdflow.cli.command import dispatch
@@ -51,3 +54,28 @@ from tcdflow.cli.command import dispatch
 def test_a_wrong_command_is_answered(argv: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert dispatch(argv) == 2
     assert said in capfd.readouterr().err
+
+
+LONG = "y" * 300
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["check", f"hydra.run.dir={LONG}"],
+        ["-m", f"hydra.sweep.dir={LONG}", "sampling.seed=1,2"],
+        [f"{LONG}.yaml"],
+        ["show", LONG],
+        ["lock", "--output", LONG],
+        ["init", LONG],
+        ["check", "-m", "task=image_to_image", f"task.image=glob({LONG}/*)"],
+    ],
+)
+def test_a_name_that_no_file_can_have(
+    argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert dispatch(argv) == 2
+    told = r"tcdflow: .*yyy\.\.\.'?: has a name that is too long for a file or folder\n"
+    assert re.fullmatch(told, capfd.readouterr().err)
+    assert not list(tmp_path.iterdir())
