@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -218,6 +218,36 @@ class GuardedLoader(Loader):
         if not _trusted(result) or ("hydra" in result.config and not hydras):
             check_content(OmegaConf.to_container(result.config, resolve=False), f"{path}.yaml")
 
+    def composed(self, config: DictConfig) -> None:
+        """Leave open what a user's file leaves open by ``???``, where merging has kept an earlier file's value."""
+        if not all(map(_trusted, self.merged.values())):
+            for key in _gaps(self.merged.values()):
+                OmegaConf.update(config, key, "???", merge=False)
+
+
+def _gaps(files: Iterable[ConfigResult]) -> list[str]:
+    """Return the keys that users' files leave open and that no later file sets."""
+    gaps: list[str] = []
+    for file in files:
+        leaves = dict(_leaves(OmegaConf.to_container(file.config, resolve=False)))
+        gaps = [gap for gap in gaps if not any(_overlap(gap, key) for key in leaves)]
+        gaps += [key for key, value in leaves.items() if value == "???" and not _trusted(file)]
+    return gaps
+
+
+def _overlap(key: str, other: str) -> bool:
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+
+
+def _leaves(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the dotted keys of nested mappings that hold no mapping, each with its value."""
+    for name, value in node.items() if isinstance(node, dict) else ():
+        key = f"{prefix}.{name}" if prefix else str(name)
+        if isinstance(value, dict):
+            yield from _leaves(value, key)
+        else:
+            yield key, value
+
 
 def _no_mappings(config: DictConfig, shown: str, merged: Iterable[str]) -> list[Problem]:
     """Take out what stands where a group's settings do: Hydra cannot merge a list, and a value would take their place.
@@ -227,9 +257,10 @@ def _no_mappings(config: DictConfig, shown: str, merged: Iterable[str]) -> list[
     problems = []
     chosen = {path.partition("/")[0] for path in merged}
     for name in groups():
-        if name not in config or OmegaConf.is_interpolation(config, name):
+        missing = OmegaConf.is_missing(config, name)
+        if not missing and (name not in config or OmegaConf.is_interpolation(config, name)):
             continue
-        value = config.get(name)
+        value = "???" if missing else config.get(name)
         if OmegaConf.is_list(value):
             listed = OmegaConf.to_container(value, resolve=False)
             value = f"[{', '.join(map(str, listed if isinstance(listed, list) else ()))}]"

@@ -87,9 +87,9 @@ class Split:
 class Loader(ConfigLoaderImpl):
     """Hydra's config loader, which shows each file's content as it is about to be merged.
 
-    Private: ``ConfigLoaderImpl``, its ``_load_single_config`` and ``_apply_overrides_to_config``, and
-    ``get_overrides_dirname``. In their place: a public hook between reading and merging, and one between merging and
-    setting values; there are none.
+    Private: ``ConfigLoaderImpl``, its ``_load_single_config``, ``_compose_config_from_defaults_list`` and
+    ``_apply_overrides_to_config``, and ``get_overrides_dirname``. In their place: a public hook between reading and
+    merging, and one between merging and setting values; there are none.
     """
 
     def merging(self, path: str, result: ConfigResult) -> None:
@@ -98,6 +98,13 @@ class Loader(ConfigLoaderImpl):
         Args:
             path: of the config, such as ``base/sdxl``.
             result: its content and provider.
+        """
+
+    def composed(self, config: DictConfig) -> None:
+        """Look at what all files are merged to, before values are set.
+
+        Args:
+            config: Hydra's own node included.
         """
 
     def split(self, overrides: Sequence[str]) -> Split | None:
@@ -133,6 +140,11 @@ class Loader(ConfigLoaderImpl):
         result = super()._load_single_config(default, repo)
         self.merging(str(default.config_path), result)
         return result
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        config = super()._compose_config_from_defaults_list(defaults, repo)
+        self.composed(config)
+        return config
 
 
 def said(error: BaseException) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from tcdflow.config.compose import Composer
 from tcdflow.errors import Problem
+from tcdflow.sweeps.planner import make
 from tests.helpers import GLOBAL, Write, problems
 from tests.quick.config.test_messages import WEIGHT
 
@@ -100,6 +103,44 @@ class TestFiles:
             where = mine / ("other.yaml" if name == "other" else "experiment/bad.yaml")
             assert str(problem).startswith(f"{where}: {what}")
             assert str(problem).count(".yaml") == 1
+
+
+class TestValuesLeftOpen:
+    """``???`` in a user's file is a gap that something later fills, and never the value of an earlier file."""
+
+    FILES: ClassVar = {
+        "sampling/mine.yaml": "steps: 4\neta: ???\nguidance_scale: 0\n",
+        "experiment/open.yaml": GLOBAL + "prompt: ???\nsampling: {seed: '???'}\nloras: {tcd: {weight: '???'}}\n",
+        "experiment/fills.yaml": GLOBAL + "defaults: [override /sampling: mine]\nsampling: {eta: 0.2}\n",
+        "experiment/group.yaml": GLOBAL + "sampling: ???\n",
+    }
+    GIVEN = ("prompt=a cat", "sampling.seed=3", "loras.tcd.weight=0.5")
+
+    def test_each_is_told(self, configs: Write) -> None:
+        found = problems(Composer(configs(self.FILES)), "experiment=open")
+        assert sorted(str(p) for p in found) == [
+            "loras.tcd.weight: must be given, as loras.tcd.weight=...",
+            "prompt: must be given, as prompt=...",
+            "sampling.seed: must be given, as sampling.seed=...",
+        ]
+
+    def test_an_override_fills_it(self, configs: Write) -> None:
+        spec = Composer(configs(self.FILES)).compose(["experiment=open", *self.GIVEN]).spec
+        assert (spec.prompt, spec.sampling.seed, spec.loras["tcd"].weight) == ("a cat", 3, 0.5)
+
+    def test_an_axis_fills_it(self, configs: Write) -> None:
+        planned = make(Composer(configs(self.FILES)), ["experiment=open", *self.GIVEN[1:], "prompt=a cat,a dog"])
+        assert [cell.values["prompt"] for cell in planned.plan.cells] == ["a cat", "a dog"]
+
+    def test_a_later_file_fills_it(self, configs: Write) -> None:
+        composer = Composer(configs(self.FILES))
+        assert [p.key for p in problems(composer, "sampling=mine")] == ["sampling.eta"]
+        assert composer.compose(["experiment=fills"]).spec.sampling.eta == 0.2
+
+    def test_a_group_is_no_value(self, configs: Write) -> None:
+        (problem,) = problems(Composer(configs(self.FILES)), "experiment=group")
+        assert str(problem).startswith("sampling = '???': is a group of settings")
+        assert problem.origin == "experiment/group.yaml"
 
 
 class TestDefaultsLists:

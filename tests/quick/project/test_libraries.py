@@ -18,6 +18,7 @@ LIBRARIES = ROOT / "tcdflow" / "libraries"
 PRIVATE = {
     "hydra._internal.config_loader_impl.ConfigLoaderImpl": "a loader that looks at each file before it is merged",
     "hydra._internal.config_loader_impl.ConfigLoaderImpl._load_single_config": "the moment between reading and merging",
+    "hydra._internal.config_loader_impl.ConfigLoaderImpl._compose_config_from_defaults_list": "values left open (???)",
     "hydra._internal.config_loader_impl.ConfigLoaderImpl._apply_overrides_to_config": "setting values on a copy",
     "hydra._internal.config_loader_impl.get_overrides_dirname": "setting values on a copy",
     "hydra._internal.config_repository.ConfigRepository": "refusing files that are more than data",
