@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+import itertools
+import os
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from PIL import Image
 
 from tcdflow.errors import OutputError
+from tcdflow.files.hashes import has_hash
 from tcdflow.record.atomic import write_bytes
 from tcdflow.record.document import InputImage, Output, Sheet
 from tcdflow.record.pixels import frames_sha256, pixel_sha256, plain
@@ -20,9 +23,17 @@ from tcdflow.text import about, reason
 
 SHEETS = "png"
 """Format of sheets and of the inputs of a run, which keeps every pixel."""
+SIDECAR = ".json"
 
 
-def save_image(sample: Sample, directory: Path, stem: str, output: OutputSpec, texts: Texts | None) -> Output:
+def save_image(
+    sample: Sample,
+    directory: Path,
+    stem: str,
+    output: OutputSpec,
+    texts: Texts | None,
+    taken: Collection[str] | None = None,
+) -> Output:
     """Write one still atomically, in the format and quality asked for; other modes than RGB are written as RGB.
 
     Args:
@@ -32,6 +43,8 @@ def save_image(sample: Sample, directory: Path, stem: str, output: OutputSpec, t
         output: format and quality.
         texts: to put inside, or None to put in nothing. A recipe that the format cannot hold goes into a file of the
             same name that ends in ``.json``.
+        taken: names of files that a number is added for, as it is for any file there that holds something else. None
+            writes over what is there.
 
     Raises:
         OutputError: if it cannot be encoded or written.
@@ -40,10 +53,17 @@ def save_image(sample: Sample, directory: Path, stem: str, output: OutputSpec, t
     path = directory / (stem + format.suffix)
     encoded = _encoded(path, lambda: format.encode(rgb, texts, output.quality))
     written = [rgb] if format.lossless else _read_back(path, format, encoded)
-    return _saved(path, sample, texts, encoded, written)
+    return _saved(path, sample, texts, encoded, written, taken)
 
 
-def save_animation(sample: Sample, directory: Path, stem: str, output: OutputSpec, texts: Texts | None) -> Output:
+def save_animation(
+    sample: Sample,
+    directory: Path,
+    stem: str,
+    output: OutputSpec,
+    texts: Texts | None,
+    taken: Collection[str] | None = None,
+) -> Output:
     """Write one animation atomically, as :func:`save_image` does.
 
     ``frames`` of the result counts those that the file stores: some formats keep equal neighbours as one that is
@@ -58,7 +78,7 @@ def save_animation(sample: Sample, directory: Path, stem: str, output: OutputSpe
         path, lambda: format.encode(frames, texts, fps=output.fps, loop=output.loop, quality=output.quality)
     )
     written = _read_back(path, format, encoded)
-    return _saved(path, sample, texts, encoded, written).model_copy(update={"frames": len(written)})
+    return _saved(path, sample, texts, encoded, written, taken).model_copy(update={"frames": len(written)})
 
 
 def save_input(image: Image.Image, directory: Path, name: str, file: str) -> InputImage:
@@ -104,17 +124,46 @@ def _read_back(path: Path, format: FileFormat, encoded: Encoded) -> list[Image.I
         raise OutputError(about(path, f"what was encoded cannot be read back: {reason(error)}")) from error
 
 
-def _saved(path: Path, sample: Sample, texts: Texts | None, encoded: Encoded, written: list[Image.Image]) -> Output:
+def _saved(
+    path: Path,
+    sample: Sample,
+    texts: Texts | None,
+    encoded: Encoded,
+    written: list[Image.Image],
+    taken: Collection[str] | None,
+) -> Output:
+    sidecar = texts.recipe.encode("utf-8") if texts is not None and not encoded.has_recipe else None
+    digest = hashlib.sha256(encoded.data).hexdigest()
+    if taken is not None:
+        beside = {SIDECAR: hashlib.sha256(sidecar).hexdigest()} if sidecar is not None else {}
+        path = _free(path, {path.suffix: digest, **beside}, taken)
     write_bytes(path, encoded.data)
-    sidecar = None if texts is None or encoded.has_recipe else path.with_suffix(".json")
-    if texts is not None and sidecar is not None:
-        write_bytes(sidecar, texts.recipe.encode("utf-8"))
+    if sidecar is not None:
+        write_bytes(path.with_suffix(SIDECAR), sidecar)
     return Output(
         file=path.name,
-        sha256=hashlib.sha256(encoded.data).hexdigest(),
+        sha256=digest,
         pixel_sha256=frames_sha256(written),
         width=written[0].width,
         height=written[0].height,
         seed=sample.seed,
-        sidecar=sidecar and sidecar.name,
+        sidecar=path.with_suffix(SIDECAR).name if sidecar is not None else None,
     )
+
+
+def _free(path: Path, hashes: Mapping[str, str], taken: Collection[str]) -> Path:
+    """Return a path that is nobody else's file: not there, or left there, as it is to be, by a process that was killed.
+
+    Args:
+        path: as it is without a number.
+        hashes: of what is to be written, by suffix.
+        taken: names that are not to be given.
+    """
+    stems = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
+    paths = (path.with_name(stem + path.suffix) for stem in stems)
+    return next(one for one in paths if one.name not in taken and _is_free(one, hashes))
+
+
+def _is_free(path: Path, hashes: Mapping[str, str]) -> bool:
+    files = (path, path.with_suffix(SIDECAR))
+    return all(not os.path.lexists(file) or has_hash(file, hashes.get(file.suffix, "")) for file in files)

@@ -26,7 +26,6 @@ from tcdflow.record.room import Room, Rooms
 from tcdflow.record.sample import Sample
 from tcdflow.spec import output_name
 from tcdflow.spec.batch import Batch
-from tcdflow.spec.formats import ANIMATION_FORMATS, IMAGE_FORMATS
 from tcdflow.spec.model import RunSpec
 from tcdflow.text import unsigned
 
@@ -177,18 +176,12 @@ class RunDirectory:
         output = self._spec.output
         shared = batch.of_image(place) if batch is not None else None
         texts = texts_of(self._spec, self.record.lock, sample.seed, shared) if output.metadata == "full" else None
+        taken = None
         if output.name is not None:
-            stem = self._free(output_name.stem(self._spec, place, sample.seed), sample)
+            stem = output_name.stem(self._spec, place, sample.seed)
+            taken = [one.file for one in self.record.outputs]
         save = save_image if sample.still else save_animation
-        self.record.outputs.append(save(sample, self.path, stem, output, texts))
-
-    def _free(self, stem: str, sample: Sample) -> str:
-        """Return the name of a file that is not there yet: this run's, or anybody's."""
-        output = self._spec.output
-        format = IMAGE_FORMATS[output.format] if sample.still else ANIMATION_FORMATS[output.animation]
-        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        ends = (format.suffix, ".json")
-        return next(name for name in names if not any(os.path.lexists(self.path / (name + end)) for end in ends))
+        self.record.outputs.append(save(sample, self.path, stem, output, texts, taken))
 
     def _save_inputs(self, inputs: Mapping[str, Image.Image]) -> None:
         for name in inputs:

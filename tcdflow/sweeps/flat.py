@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import secrets
 import shutil
@@ -40,7 +41,7 @@ def write(directory: Path, outcomes: Sequence[Outcome]) -> None:
         made = {_identity(path) for path in ours}
         names: set[str] = set()
         for source, name in ours.items():
-            target = _free(folder, name, names, made)
+            target = _free(folder, name, names, made, source)
             names.add(target.name)
             _put(source, target)
         for path in folder.iterdir():
@@ -66,15 +67,22 @@ def _images(directory: Path, outcomes: Sequence[Outcome]) -> Iterator[tuple[Path
                 yield path, path.name if named else f"{outcome.cell.name}{more}{path.suffix}"
 
 
-def _free(folder: Path, name: str, names: set[str], made: set[tuple[int, int]]) -> Path:
-    """Return a path that is no other image's of this sweep, nor a file of somebody else's."""
+def _free(folder: Path, name: str, names: set[str], made: set[tuple[int, int]], source: Path) -> Path:
+    """Return a path that is no other image's of this sweep, nor a file of somebody else's.
+
+    A file with the bytes of the image is its own, from before: a copy, or of a cell that was made again.
+    """
     first = Path(name)
     number = 1
     while True:
         path = folder / (name if number == 1 else f"{first.stem}-{number}{first.suffix}")
-        if path.name not in names and (not os.path.lexists(path) or _identity(path) in made):
+        if path.name not in names and (not os.path.lexists(path) or _identity(path) in made or _same(path, source)):
             return path
         number += 1
+
+
+def _same(path: Path, source: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode) and filecmp.cmp(path, source, shallow=False)
 
 
 def _put(source: Path, target: Path) -> None:

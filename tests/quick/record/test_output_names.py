@@ -93,6 +93,36 @@ class TestFiles:
         assert written(tmp_path, spec("{prompt}"), 10) == ["a-fox-3.png"]
         assert (tmp_path / "a-fox.png").read_bytes() == b"mine"
 
+    @pytest.mark.parametrize("kept", [["a-fox.png"], ["a-fox.png", "a-fox-2.png"]])
+    def test_what_a_killed_process_left_takes_its_name_again(self, kept: list[str], tmp_path: Path) -> None:
+        run = spec("{prompt}", grid=False)
+        names = written(tmp_path, run, 10, 20)
+        content = {name: (tmp_path / name).read_bytes() for name in names}
+        for name in set(names) - set(kept):
+            (tmp_path / name).unlink()
+        Record(started="", spec={}, status="running").write(tmp_path)  # killed before it lists its images
+        assert written(tmp_path, run, 10, 20) == names
+        assert {name: (tmp_path / name).read_bytes() for name in names} == content
+        assert left_behind(tmp_path) == [*sorted(names), "run.json"]
+
+    def test_so_does_an_animation_with_its_recipe_beside_it(self, tmp_path: Path) -> None:
+        frames = tuple(Image.new("RGB", (16, 16), (c, c, c)) for c in (0, 99))
+        for _ in range(2):
+            with RunDirectory.open(tmp_path, spec("{prompt}", animation="mp4")) as made:
+                made.save([Sample(frames, 0, animated=True)])
+            assert left_behind(tmp_path) == ["a-fox.json", "a-fox.mp4", "run.json"]
+            Record(started="", spec={}, status="running").write(tmp_path)
+
+    def test_equal_images_of_one_run_have_two_names(self, tmp_path: Path) -> None:
+        run = spec("{prompt}", grid=False, metadata="none")
+        assert written(tmp_path, run, 10, 10) == ["a-fox.png", "a-fox-2.png"]
+
+    def test_a_link_to_equal_bytes_is_somebody_elses(self, tmp_path: Path) -> None:
+        written(tmp_path / "one", spec("{prompt}"), 10)
+        (tmp_path / "two").mkdir()
+        (tmp_path / "two" / "a-fox.png").symlink_to(tmp_path / "one" / "a-fox.png")
+        assert written(tmp_path / "two", spec("{prompt}"), 10) == ["a-fox-2.png"]
+
     def test_a_record_removes_only_what_it_knows(self, tmp_path: Path) -> None:
         (tmp_path / "thesis.png").write_bytes(b"mine")
         output = Output(file="thesis.png", sha256="0" * 64, pixel_sha256="", width=1, height=1, seed=0)
@@ -124,6 +154,16 @@ class TestSideBySide:
             flat.write(tmp_path, outcomes)
             assert left_behind(tmp_path / "images") == ["a-fox-2.png", "a-fox-3.png", "a-fox.png"]
         assert (tmp_path / "images" / "a-fox.png").read_bytes() == b"mine"
+
+    def test_copies_and_cells_made_again_keep_their_names(self, tmp_path: Path) -> None:
+        outcomes = self.outcomes(tmp_path, spec("{prompt}"), spec("{prompt}"))
+        flat.write(tmp_path, outcomes)
+        for path in (tmp_path / "images").iterdir():
+            content = path.read_bytes()
+            path.unlink()
+            path.write_bytes(content)
+        flat.write(tmp_path, outcomes)
+        assert left_behind(tmp_path / "images") == ["a-fox-2.png", "a-fox.png"]
 
     def test_a_cell_that_comes_later(self, tmp_path: Path) -> None:
         outcomes = self.outcomes(tmp_path, spec("{prompt}"), spec("{prompt}"))
