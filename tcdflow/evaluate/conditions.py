@@ -7,7 +7,7 @@ compared on the same prompts, and the spread over sets says how much chance ther
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -24,6 +24,8 @@ from tcdflow.text import about, counted, joined
 
 _VARIED = ("prompt", "sampling.seed", "sampling.num_images")
 """What is averaged over."""
+_WRITTEN = ("output.format", "output.quality", "output.animation")
+"""What changes the pixels of a file after they are made."""
 _SHOWN = 3
 _LONGEST = 160
 
@@ -133,9 +135,9 @@ def grouped(images: Iterable[Shown], over: Sequence[str] = ()) -> tuple[list[Pla
     there, lacking = [], 0
     for found in groups.values():
         unmade = found.pop((), []) if len(found) > 1 else []  # cells without a record say no files
-        for shown in found.values():
+        for shown in _parted([(*one, *unmade) for one in found.values()], over):
             places: Places = {}
-            for image in (*shown, *unmade):
+            for image in shown:
                 seed = seed_of(image)
                 seeds = places.setdefault(case_of(image.run, over), {})
                 if seed not in seeds or seeds[seed].output is None:  # a run that was made twice
@@ -154,6 +156,33 @@ def _settings(run: Run, varied: Sequence[str]) -> tuple[object, ...]:
 
 def _counts(key: str, varied: Sequence[str]) -> bool:
     return key not in varied and effect(key) in ("pixels", "files")
+
+
+def _is_how(key: str) -> bool:
+    """Say whether a key says how an image is computed or written, and is not in the run key."""
+    return key in _WRITTEN or effect(key) == "bits"
+
+
+def apart(run: Run, other: Run) -> set[str]:
+    """Return the settings by which two runs are computed or written in other ways; what one does not say is none."""
+    mine, theirs = run.settings, other.settings
+    return {key for key in mine.differing(theirs) if key in mine and key in theirs and _is_how(key)}
+
+
+def _parted(groups: Iterable[Sequence[Shown]], over: Sequence[str]) -> Iterator[list[Shown]]:
+    """Part images of the same prompt and seed that are computed or written in other ways.
+
+    Where no two are of the same prompt and seed they stay together: machines share the prompts of one condition.
+    """
+    for images in groups:
+        first: dict[tuple[str, int], Run] = {}
+        keys: set[str] = set()
+        for image in images:
+            keys |= apart(first.setdefault((case_of(image.run, over), seed_of(image)), image.run), image.run)
+        parts: dict[tuple[str | None, ...], list[Shown]] = {}
+        for image in images:
+            parts.setdefault(tuple(image.run.settings.get(key) for key in sorted(keys)), []).append(image)
+        yield from parts.values()
 
 
 def case_of(run: Run, over: Sequence[str]) -> str:
@@ -211,9 +240,20 @@ def _varying(groups: Sequence[Places], over: Sequence[str]) -> list[dict[str, st
     """Return the settings of conditions in which they differ."""
     varied = (*_VARIED, *over)
     runs = [next(image for seeds in places.values() for image in seeds.values()).run for places in groups]
-    keys = dict.fromkeys(key for run in runs for key in run.settings if _counts(key, varied))
-    differing = [key for key in keys if len({run.settings.get(key, "null") for run in runs}) > 1]
-    return [{key: run.settings[key] for key in differing if key in run.settings} for run in runs]
+    settings = _differing([{key: text for key, text in run.settings.items() if _counts(key, varied)} for run in runs])
+    if all(settings.count(one) == 1 for one in settings):
+        return settings
+    hows = _differing(
+        [{key: text for key, text in run.settings.items() if key not in varied and _is_how(key)} for run in runs]
+    )
+    return [one | how if settings.count(one) > 1 else one for one, how in zip(settings, hows, strict=True)]
+
+
+def _differing(settings: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Return what is not the same in all of these."""
+    keys = dict.fromkeys(key for one in settings for key in one)
+    kept = [key for key in keys if len({one.get(key, "null") for one in settings}) > 1]
+    return [{key: one[key] for key in kept if key in one} for one in settings]
 
 
 def _labels(settings: Sequence[dict[str, str]]) -> list[str]:

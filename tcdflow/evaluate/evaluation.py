@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -12,6 +13,7 @@ from tcdflow.evaluate.distance import Array, Components, Gaussian, frechet, near
 from tcdflow.evaluate.features import Chosen, of_shown
 from tcdflow.evaluate.reference import Reference, caption
 from tcdflow.gallery.images import Shown
+from tcdflow.gallery.measured import name_of
 from tcdflow.gallery.numbers import EVALUATED
 from tcdflow.spec.metrics import metric_of
 
@@ -70,7 +72,7 @@ class Evaluation:
         reference: that they were held against; None without.
         features: that the distance was computed on.
         rows: numbers of each condition, in order.
-        right: of each image that has a caption to be right by, whether it is, by features and run key.
+        right: of each image that has a caption to be right by, whether it is, by features and :func:`name_of` its run.
         warnings: what is to be known of it.
     """
 
@@ -82,17 +84,24 @@ class Evaluation:
     warnings: Sequence[str]
 
     def of_runs(self) -> dict[str, dict[str, float]]:
-        """Return what the gallery shows of each run, by its key: its condition's distance, its own accuracy."""
+        """Return what the gallery shows of each run: its condition's distance, its own accuracy.
+
+        They are by run key; where several runs have one key, by :func:`name_of`.
+        """
         found: dict[str, dict[str, float]] = {}
         for row in self.rows:
             distances = {name: rounded(mean) for name, mean in row.means.items() if name.startswith(FRECHET)}
             found |= {
-                image.run.key: dict(distances) for images in row.condition.sets for image in images if image.run.key
+                name_of(image.run): dict(distances)
+                for images in row.condition.sets
+                for image in images
+                if image.run.key
             }
         for name, runs in self.right.items():
-            for key, hits in runs.items():
-                found[key][f"{ACCURACY}_{name}"] = rounded(fmean(hits))
-        return found
+            for run, hits in runs.items():
+                found[run][f"{ACCURACY}_{name}"] = rounded(fmean(hits))
+        keys = Counter(run.partition("-")[0] for run in found)
+        return {run if keys[key] > 1 else key: found[run] for run in found for key in [run.partition("-")[0]]}
 
 
 def lower_is_better(name: str) -> bool:
@@ -180,7 +189,7 @@ class _Distances:
             if prompt in self._known:
                 found.append(self._captions[near] == prompt)
                 if image.run.key:
-                    self.right.setdefault(image.run.key, []).append(found[-1])
+                    self.right.setdefault(name_of(image.run), []).append(found[-1])
         return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from tcdflow.errors import RecordError
+from tcdflow.gallery.measured import name_of
 from tcdflow.gallery.numbers import EVALUATED
 from tcdflow.gallery.runs import Run
 from tcdflow.record.data import read_model
@@ -25,7 +26,7 @@ class EvaluatedFile(BaseModel):
     """What the page reads of the file, which may be untrusted.
 
     Attributes:
-        runs: numbers by name, by run key.
+        runs: numbers by name, by run key; where several runs have one key, by :func:`name_of`.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -42,7 +43,7 @@ def with_evaluation(runs: Sequence[Run], folder: Path) -> tuple[Sequence[Run], l
         found = read_model(folder / FILE_NAME, EvaluatedFile, most=_MAX_BYTES, what="evaluation")
     except RecordError as error:
         return runs, [first_line(error)]
-    return [_with(run, found.runs.get(run.key or "", {})) for run in runs], []
+    return [_with(run, found.runs.get(name_of(run), found.runs.get(run.key or "", {}))) for run in runs], []
 
 
 def _with(run: Run, numbers: Mapping[str, Any]) -> Run:

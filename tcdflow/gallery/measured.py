@@ -55,7 +55,7 @@ class Measures(BaseModel):
         source: of its model.
         files: of its model.
         against: words that chose the reference.
-        runs: by run key.
+        runs: by run key; further ones of a key, whose images are computed or written in other ways, by key and hash.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -65,6 +65,18 @@ class Measures(BaseModel):
     files: list[LockedFile] = Field(default=[])
     against: list[str] | None = None
     runs: dict[str, Measure]
+
+    def of(self, run: Run) -> Measure | None:
+        """Return what was measured of the images that a run has now."""
+        pixels = pixels_of(run.outputs)
+        named = (self.runs.get(name) for name in (run.key or "", name_of(run)))
+        return next((one for one in named if one is not None and one.pixels == pixels), None)
+
+    def put(self, run: Run, measure: Measure) -> None:
+        """Set what was measured of a run."""
+        key = run.key or ""
+        held = self.runs.get(key, measure)
+        self.runs[key if held.pixels == measure.pixels else name_of(run)] = measure
 
 
 class MeasuresFile(BaseModel):
@@ -96,6 +108,11 @@ def read(folder: Path) -> MeasuresFile | None:
 def pixels_of(outputs: Sequence[Output]) -> str:
     """Return the hash over the pixels of images, which tells whether numbers are of them."""
     return hashlib.sha256("\n".join(one.pixel_sha256 for one in outputs).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def name_of(run: Run) -> str:
+    """Return what tells the images of a run from those of its key that are computed or written in other ways."""
+    return f"{run.key}-{pixels_of(run.outputs)}"
 
 
 @dataclass(frozen=True)
@@ -170,7 +187,7 @@ def _with(run: Run, numbers: Mapping[str, Number]) -> Run:
 
 def _values(column: str, measures: Measures, run: Run) -> Sequence[float]:
     """Return the numbers of a run's images, if they are of the images that the run has now."""
-    metric, found = metric_of(column), measures.runs.get(run.key or "")
+    metric, found = metric_of(column), measures.of(run)
     if metric is None or found is None or not found.is_sound or len(found.images) != len(run.outputs):
         return ()
-    return [round(value, metric.digits) for value in found.images] if found.pixels == pixels_of(run.outputs) else ()
+    return [round(value, metric.digits) for value in found.images]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tcdflow.errors import ConfigError, Problem, RecordError
-from tcdflow.evaluate.conditions import Places, case_of, grouped, labels, of_runs, seed_of
+from tcdflow.evaluate.conditions import Places, apart, case_of, grouped, labels, of_runs, seed_of
 from tcdflow.gallery.images import Shown
 from tcdflow.record.data import is_directory
 from tcdflow.results.conditions import Condition
@@ -38,13 +38,21 @@ class Reference:
 
     def of(self, image: Shown) -> Shown | None:
         """Return the image that another one is held against; None if there is none, or it is that image itself."""
-        found = self.places.get(case_of(image.run, self.over), {}).get(seed_of(image))
-        return None if found is None or found.output is None or found.run.key == image.run.key else found
+        found = self._own(image)
+        return None if found is None or found.output is None or _same(found, image) else found
 
     def holds(self, image: Shown) -> bool:
         """Say whether an image is of the reference itself."""
-        own = self.places.get(case_of(image.run, self.over), {}).get(seed_of(image))
-        return own is not None and own.run.key == image.run.key
+        own = self._own(image)
+        return own is not None and _same(own, image)
+
+    def _own(self, image: Shown) -> Shown | None:
+        return self.places.get(case_of(image.run, self.over), {}).get(seed_of(image))
+
+
+def _same(one: Shown, other: Shown) -> bool:
+    """Say whether images are of one condition, computed and written in one way."""
+    return one.run.key == other.run.key and not apart(one.run, other.run)
 
 
 def read(words: Sequence[str], results: Results, over: Sequence[str] = ()) -> Reference:

@@ -98,16 +98,14 @@ def measure(
         RequestError: if the metric's model cannot be loaded.
         RunError: if it gives no numbers.
     """
-    known = before.runs if before is not None and before.identity == chosen.identity else {}
+    known = before if before is not None and before.identity == chosen.identity else None
     tasks = []
-    for run, shown in _runs(images):
-        if reference is not None and all(map(reference.holds, shown)):
-            continue
+    for run, shown in _runs(images, reference):
         task = _task(run, shown, reference)
         if task is None:
             found.leave_out("the reference has no image of the prompt and seed")
-        elif (same := _same(known.get(run.key or ""), task.measure)) is not None:
-            found.measures.runs[run.key or ""] = same
+        elif (same := _same(known, run, task.measure)) is not None:
+            found.measures.put(run, same)
             found.known += len(same.images)
         else:
             tasks.append(task)
@@ -134,18 +132,22 @@ def _score(tasks: Sequence[_Task], scorer: Scorer, digits: int, found: Found) ->
     numbers = iter(scorer(subjects) if subjects else ())
     for task in readable:
         values = [round(one, digits) for one in islice(numbers, len(task.images))]
-        found.measures.runs[task.run.key or ""] = task.measure.model_copy(update={"images": values})
+        found.measures.put(task.run, task.measure.model_copy(update={"images": values}))
 
 
-def _runs(images: Iterable[Shown]) -> Iterator[tuple[Run, list[Shown]]]:
-    """Yield the runs that have all their images, each key once."""
-    runs: dict[str, dict[str, list[Shown]]] = {}
+def _runs(images: Iterable[Shown], reference: Reference | None) -> Iterator[tuple[Run, list[Shown]]]:
+    """Yield the runs that have all their images, the same images of one key once, and none of the reference itself."""
+    directories: dict[str, list[Shown]] = {}
     for image in of_runs(images):
         if image.run.key is not None and image.output is not None:
-            runs.setdefault(image.run.key, {}).setdefault(str(image.run.directory), []).append(image)
-    for directories in runs.values():
-        shown = next(iter(directories.values()))
-        yield shown[0].run, shown
+            directories.setdefault(str(image.run.directory), []).append(image)
+    seen = set()
+    for shown in directories.values():
+        run = shown[0].run
+        name = (run.key, pixels_of(run.outputs))
+        if name not in seen and (reference is None or not all(map(reference.holds, shown))):
+            seen.add(name)
+            yield run, shown
 
 
 def _task(run: Run, images: Sequence[Shown], reference: Reference | None) -> _Task | None:
@@ -161,9 +163,10 @@ def _task(run: Run, images: Sequence[Shown], reference: Reference | None) -> _Ta
     return _Task(run, images, held, measure.model_copy(update={"reference": keys, "against": pixels_of(outputs)}))
 
 
-def _same(known: Measure | None, wanted: Measure) -> Measure | None:
+def _same(before: Measures | None, run: Run, wanted: Measure) -> Measure | None:
     """Return what is known of a run, if it is of the same images held against the same ones."""
-    if known is None or (known.pixels, known.against) != (wanted.pixels, wanted.against) or not known.is_sound:
+    known = before.of(run) if before is not None else None
+    if known is None or known.against != wanted.against or not known.is_sound:
         return None
     return known.model_copy(update={"reference": wanted.reference})
 

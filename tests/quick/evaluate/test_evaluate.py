@@ -80,6 +80,16 @@ def test_the_gallery_shows_the_numbers(at: Path) -> None:
     assert "frechet_pixels" not in {metric["name"] for metric in shown(Path("steps"))["metrics"]}
 
 
+def test_formats_and_qualities_have_their_own_numbers(at: Path) -> None:
+    quality = ("output=jpeg", "output.quality=5,95", "sampling.steps=2")
+    Sweep(at / "written", FakeEngine()).run(*OVER, *quality)
+    found = evaluated("written", "--reference", "teacher", "--features", "pixels", folder="written")
+    assert {one["condition"] for one in found["conditions"]} == {"quality=5", "quality=95"}
+    means = {one["mean"]["frechet_pixels"] for one in found["conditions"]}
+    assert len(means) == 2
+    assert {cell["metrics"]["frechet_pixels"] for cell in shown(Path("written"))["cells"]} == means
+
+
 def test_a_folder_with_captions_is_a_reference(at: Path) -> None:
     folder = Path("images")
     folder.mkdir()

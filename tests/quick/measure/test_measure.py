@@ -188,6 +188,35 @@ def test_another_reference_takes_the_place_of_the_first(at: Path) -> None:
         assert {key for run in runs for key in run["reference"]} == wanted
 
 
+def test_qualities_are_conditions_of_their_own(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Sweep(at / "q", FakeEngine()).run("output=jpeg", "output.quality=10,50,100", "sampling.seed=0,1")
+    for said in ("4 numbers measured", "0 numbers measured, 4 kept"):
+        assert dispatch(["measure", "q", "psnr", "--against", "output.quality=100"]) == 0
+        out, err = capsys.readouterr()
+        assert said in err and all(f"quality={quality}" in out for quality in (10, 50, 100))
+    found = Results.of([Path("q")])
+    worst, better = ([one.metrics["psnr"] for one in found.filter(f"output.quality={q}")] for q in (10, 50))
+    assert len(worst) == len(better) == 2 and max(worst) < min(better)
+    assert not any("psnr" in one.metrics for one in found.filter("output.quality=100"))
+    assert len(measures("q")["psnr"]["runs"]) == 4, "two runs have a key, and numbers, of their own"
+
+
+def test_ways_of_computing_are_conditions_where_they_share_prompts_and_seeds(at: Path) -> None:
+    Sweep(at / "ways", FakeEngine()).run("runtime.channels_last=false,true", "sampling.seed=0,1")
+    found = compared(collect([Path("ways")]).images)
+    assert [one.label for one in found.conditions] == ["channels_last=false", "channels_last=true"]
+    assert dispatch(["measure", "ways", "psnr", "--against", "runtime.channels_last=false"]) == 0
+    numbers = [one.metrics["psnr"] for one in Results.of([Path("ways")]).filter("runtime.channels_last=true")]
+    assert len(numbers) == 2 and min(numbers) > 300, "of identical images"
+
+
+def test_machines_share_the_prompts_of_one_condition(at: Path) -> None:
+    Sweep(at / "one", FakeEngine()).run("runtime.batch_size=1", "prompt=a fox")
+    Sweep(at / "two", FakeEngine()).run("runtime.batch_size=4", "prompt=a panda")
+    (one,) = compared(collect([Path("one"), Path("two")]).images).conditions
+    assert [len(images) for images in one.sets] == [2]
+
+
 def test_what_has_no_reference_is_left_out(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Sweep(at / "other", FakeEngine()).run("sampling.width=64,72", "sampling.seed=0,7", "prompt=a fox")
     assert dispatch(["measure", "other", "psnr", "--against", "teacher", "sampling.steps=50"]) == 0
