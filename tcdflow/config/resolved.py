@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from tcdflow.config.overrides import FREE_TEXT
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.libraries.omegaconf import taken_out
 from tcdflow.text import first_line, joined
@@ -25,8 +26,11 @@ def resolved(node: DictConfig | ListConfig, prefix: str, problems: list[Problem]
         except OmegaConfBaseException as error:
             problems.append(_unresolved(node, str(name), key, error))
             continue
-        container = isinstance(value, DictConfig | ListConfig)
-        found.append((name, resolved(value, key, problems) if container else value))
+        if isinstance(value, DictConfig | ListConfig):
+            value = resolved(value, key, problems)
+        elif isinstance(value, int | float) and key in FREE_TEXT and OmegaConf.is_interpolation(node, name):
+            value = str(value)  # of another key, and not a number that somebody wrote for text
+        found.append((name, value))
     return [value for _, value in found] if isinstance(node, ListConfig) else dict(found)
 
 

@@ -206,3 +206,16 @@ def test_a_displaced_axis_is_told(tmp_path_factory: pytest.TempPathFactory) -> N
 def test_a_grammar_error_of_another_key_keeps_its_words(composer: Composer) -> None:
     with pytest.raises(ConfigError, match=r"^sampling\.eta: cannot be read: "):
         composer.compose(["sampling.eta=(1"])
+
+
+def test_a_number_of_another_key_is_text_where_one_is_wanted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One that stands there itself may have been written otherwise, such as 1_000, before YAML read it."""
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "experiment").mkdir()
+    file = folder / "experiment" / "mine.yaml"
+    file.write_text("# @package _global_\nprompt: ${sampling.steps}\noutput: {name: '${sampling.seed}'}\n")
+    spec = Composer(folder).compose(["experiment=mine", "sampling.steps=7", "sampling.seed=3"]).spec
+    assert (spec.prompt, spec.output.name) == ("7", "3")
+    file.write_text("# @package _global_\nprompt: 1_000\n")
+    (wrong,) = problems(Composer(folder), "experiment=mine")
+    assert wrong.key == "prompt" and "put quotes around it" in wrong.what
