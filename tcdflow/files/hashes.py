@@ -11,11 +11,14 @@ import re
 import stat
 import tempfile
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from tcdflow.files.scratch import scratch
 from tcdflow.files.stamp import Stamp
 
+_AT_ONCE = 16 << 20
+"""Bytes of a file that are hashed at once."""
 _LINE = re.compile(r"(?P<stamp>[0-9-]+) (?P<digest>[0-9a-f]{64}) (?P<check>[0-9a-f]{16})", re.ASCII)
 
 
@@ -40,14 +43,27 @@ def hashed(path: Path) -> tuple[str, Stamp]:
     stamp = Stamp.of(path)
     if known := _recall(memory, str(stamp)):
         return known, stamp
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         stamp = Stamp.of_open(file.fileno())
         settled = stamp.settled
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = _digest(file, stamp.size)
         unchanged = Stamp.of_open(file.fileno()) == stamp
     if settled and unchanged:
         _remember_digest(memory, stamp, digest)
     return digest, stamp
+
+
+def _digest(file: FileIO, size: int) -> str:
+    """Return the hex SHA-256 of an open file.
+
+    Between two parts a thread waits for the interpreter's lock, for milliseconds where another one imports: the parts
+    of :func:`hashlib.file_digest` would take longer to wait for than to hash.
+    """
+    digest = hashlib.sha256()
+    part = memoryview(bytearray(max(1, min(size, _AT_ONCE))))
+    while count := file.readinto(part):
+        digest.update(part[:count])
+    return digest.hexdigest()
 
 
 def has_hash(path: Path, sha256: str) -> bool:

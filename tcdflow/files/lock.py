@@ -37,7 +37,17 @@ def lock(artifacts: Iterable[Artifact]) -> tuple[LockedFile, ...]:
     """
     entries = [(artifact, name) for artifact in artifacts for name in artifact.files]
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="sha256") as pool:
-        return tuple(pool.map(lambda entry: _locked(*entry), entries))
+        # The largest one sets the time.
+        hashed = {entry: pool.submit(_locked, *entry) for entry in sorted(entries, key=_size, reverse=True)}
+        return tuple(hashed[entry].result() for entry in entries)
+
+
+def _size(entry: tuple[Artifact, str]) -> int:
+    artifact, name = entry
+    try:
+        return (artifact.root / name).stat().st_size
+    except OSError:  # it has yet to be fetched, or is told below
+        return 0
 
 
 def _locked(artifact: Artifact, name: str) -> LockedFile:
