@@ -46,21 +46,21 @@ def hashed(path: Path) -> tuple[str, Stamp]:
     with path.open("rb", buffering=0) as file:
         stamp = Stamp.of_open(file.fileno())
         settled = stamp.settled
-        digest = _digest(file, stamp.size)
+        digest = sha256_of(file)
         unchanged = Stamp.of_open(file.fileno()) == stamp
     if settled and unchanged:
         _remember_digest(memory, stamp, digest)
     return digest, stamp
 
 
-def _digest(file: FileIO, size: int) -> str:
-    """Return the hex SHA-256 of an open file.
+def sha256_of(file: FileIO) -> str:
+    """Return the hex SHA-256 of an open file's bytes, which is not remembered.
 
     Between two parts a thread waits for the interpreter's lock, for milliseconds where another one imports: the parts
     of :func:`hashlib.file_digest` would take longer to wait for than to hash.
     """
     digest = hashlib.sha256()
-    part = memoryview(bytearray(max(1, min(size, _AT_ONCE))))
+    part = memoryview(bytearray(max(1, min(os.fstat(file.fileno()).st_size, _AT_ONCE))))
     while count := file.readinto(part):
         digest.update(part[:count])
     return digest.hexdigest()

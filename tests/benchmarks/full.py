@@ -27,6 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 from PIL import Image, ImageChops
 
 from tcdflow.engine.threads import SPINS
+from tcdflow.files.hashes import sha256_of
 from tests.benchmarks.spend import Spent, spend
 from tests.benchmarks.table import Figure, Row, compare
 from tests.helpers import environment
@@ -109,7 +110,7 @@ def run_hash(base: Size = "sd15", rounds: int = ROUNDS) -> list[Row | Figure]:
         largest = max(path.stat().st_size for path in files)
 
         def hashed() -> float:
-            return _on_threads(lambda path: path.open("rb"), files, lambda file: hashlib.file_digest(file, "sha256"))
+            return _on_threads(lambda path: path.open("rb", buffering=0), files, sha256_of)
 
         def read() -> float:
             return _on_threads(lambda path: path.open("rb", buffering=0), files, _drain)

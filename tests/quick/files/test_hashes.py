@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from io import BufferedReader
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from tcdflow.errors import SourceError
+from tcdflow.files import hashes
 from tcdflow.files.artifact import Artifact
 from tcdflow.files.hashes import cache_dir, sha256_file
 from tcdflow.files.lock import LockedFile, lock
@@ -30,13 +31,13 @@ def file(tmp_path: Path) -> Path:
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     reads: list[str] = []
-    real = hashlib.file_digest
+    real = hashes.sha256_of
 
-    def watch(file: BufferedReader, kind: str) -> object:
-        reads.append(file.name)
-        return real(file, kind)
+    def watch(file: FileIO) -> str:
+        reads.append(str(file.name))
+        return real(file)
 
-    monkeypatch.setattr(hashlib, "file_digest", watch)
+    monkeypatch.setattr(hashes, "sha256_of", watch)
     return reads
 
 
@@ -161,3 +162,11 @@ def test_a_locked_file_reads_back_and_holds_a_hash() -> None:
     assert LockedFile.model_validate_json(entry.model_dump_json()) == entry
     with pytest.raises(ValueError, match="sha256"):
         LockedFile.model_validate({**entry.model_dump(), "sha256": "no hash"})
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1001, 4096])
+def test_a_file_is_hashed_whatever_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(hashes, "_AT_ONCE", 1000)
+    path = tmp_path / "weights"
+    path.write_bytes(content := os.urandom(size))
+    assert sha256_file(path) == digest(content)
