@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Any, TextIO, cast
 
 SECRET = re.compile(r"token|secret|passw|signature|credential|auth|api[-_]?key|session|^(sig|key|pwd|jwt|sas)$", re.I)
 """Names of parameters of a URL whose values are secret."""
@@ -109,3 +110,25 @@ class PrintableFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's text."""
         return printable(super().format(record))
+
+
+def rewritten(stream: TextIO, change: Callable[[str], str]) -> TextIO:
+    """Return a stream that writes into another one what ``change`` makes of each text."""
+    return cast("TextIO", _Rewritten(stream, change))
+
+
+class _Rewritten:
+    def __init__(self, stream: TextIO, change: Callable[[str], str]) -> None:
+        self._stream = stream
+        self._change = change
+
+    def write(self, text: str) -> int:
+        self._stream.write(self._change(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

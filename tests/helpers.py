@@ -61,6 +61,19 @@ class Writer:
         return self.root
 
 
+INTERRUPTING = """
+import signal, sys
+when = sys.argv.pop()
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == when:
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+"""
+"""Code of a process that gets a Ctrl-C as it imports the module that its last argument names."""
+
+
 def examples(share: float) -> int:
     """How many examples a property gets that is dearer, or wants more of them, than those of the profile."""
     return max(1, round(share * settings().max_examples))

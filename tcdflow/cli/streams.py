@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, TextIO
 
 from tcdflow.errors import OutputError
-from tcdflow.text import printable
+from tcdflow.text import printable, rewritten
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -38,24 +38,12 @@ def open_output() -> tuple[TextIO, io.FileIO]:
 @contextmanager
 def printable_output() -> Iterator[None]:
     """Escape control and bidirectional characters in whatever is printed meanwhile: names and values of others."""
-    with redirect_stdout(cast("TextIO", _Printable(sys.stdout))):
+    with redirect_stdout(rewritten(sys.stdout, _printable)):
         yield
 
 
-class _Printable:
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.write(text if text.isprintable() else "\t".join(map(printable, text.split("\t"))))
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "\t".join(map(printable, text.split("\t")))
 
 
 class _Output(io.FileIO):

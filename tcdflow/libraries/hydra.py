@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import ConfigRepository, IConfigRepository
@@ -28,7 +28,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
 from tcdflow.libraries.omegaconf import without_types
-from tcdflow.text import joined
+from tcdflow.text import joined, rewritten
 
 JOB_LINE = "Error executing job with overrides"
 """What Hydra says of a job that failed, when somebody asks for its result."""
@@ -182,16 +182,5 @@ def without_job_lines() -> Iterator[None]:
 
     Private: the text of the line (``JobReturn.return_value`` writes it). In its place: a switch of Hydra's.
     """
-    with redirect_stderr(cast("TextIO", _WithoutJobLines(sys.stderr))):
+    with redirect_stderr(rewritten(sys.stderr, lambda text: "" if text.startswith(JOB_LINE) else text)):
         yield
-
-
-class _WithoutJobLines:
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        return len(text) if text.startswith(JOB_LINE) else self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)

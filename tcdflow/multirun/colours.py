@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from typing import Any, TextIO, cast
+
+from tcdflow.text import rewritten
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -18,17 +19,5 @@ def on_terminals_alone() -> Iterator[None]:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         yield
         return
-    with redirect_stderr(cast("TextIO", _Plain(sys.stderr))):
+    with redirect_stderr(rewritten(sys.stderr, lambda text: _COLOUR.sub("", text))):
         yield
-
-
-class _Plain:
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.write(_COLOUR.sub("", text))
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)

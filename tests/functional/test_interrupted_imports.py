@@ -8,19 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import environment
+from tests.helpers import INTERRUPTING, environment
 
-TWICE = """
-import signal, sys
+TWICE = f"""
+import signal
 import tcdflow
 signal.signal(signal.SIGINT, signal.default_int_handler)
-when = sys.argv.pop()
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == when:
-            sys.meta_path.remove(self)
-            signal.raise_signal(signal.SIGINT)
-sys.meta_path.insert(0, Interrupting())
+{INTERRUPTING}
 for _ in range(2):
     try:
         print(tcdflow.run("sampling.steps=1", progress=False).record.status)

@@ -14,7 +14,7 @@ import pytest
 
 from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.engine.interrupts import Delayed, Interrupts
-from tests.helpers import environment
+from tests.helpers import INTERRUPTING, environment
 
 
 @pytest.fixture(autouse=True)
@@ -175,15 +175,7 @@ except KeyboardInterrupt:
     print("heard")
 """
 
-EARLY = """
-import signal, sys
-when = sys.argv.pop()
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == when:
-            sys.meta_path.remove(self)
-            signal.raise_signal(signal.SIGINT)
-sys.meta_path.insert(0, Interrupting())
+EARLY = f"""{INTERRUPTING}
 from tcdflow.cli import main
 main()
 """
