@@ -29,10 +29,11 @@ browser: $(STAMP)  ## run the tests that drive Chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m browser tests/browser
 
 # GPU_PYTHON=python3 takes a Python that has what is needed already, where there is no network to set up .venv with; it
-# needs none of pytest's plug-ins. The benchmark runs whatever the tests say, and make fails if they did.
-gpu: $(if $(GPU_PYTHON),,$(STAMP))  ## run the tests and benchmarks of a GPU; without one the tests run in small
-	python=$(or $(GPU_PYTHON),$(BIN)/python); \
-	$$python -m pytest -o addopts= -ra -m gpu tests/gpu; failed=$$?; \
+# needs none of pytest's plug-ins. GPU_ARGS are pytest's own. The benchmark runs whatever the tests say, and make fails
+# if they did.
+gpu: $(if $(GPU_PYTHON),,$(STAMP))  ## run the tests and benchmarks of a GPU; without one the tests on a stand-in
+	python=$(or $(GPU_PYTHON),$(BIN)/python); card=$$($$python -m tests.standins.card) || exit 1; \
+	PYTHONPATH="$${card:+$$card:}$$PYTHONPATH" $$python -m pytest -o addopts= -ra -m gpu $(GPU_ARGS) tests/gpu; failed=$$?; \
 	$$python -m tests.benchmarks gpu && exit $$failed
 
 nightly: $(STAMP)  ## run all tests, long-running ones too, with many more examples of each property

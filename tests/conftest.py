@@ -31,7 +31,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Nothing that collecting imports is garbage, and looking for it takes a tenth of the time.
 gc.disable()
 
-pytest_plugins = ["tests.standins.fixtures"]
+pytest_plugins = ["tests.standins.fixtures", "tests.standins.images"]
 
 # HYPOTHESIS_PROFILE chooses one. No deadline in either, since the machine may be busy.
 _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -138,8 +138,9 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a process that tests start."""
     import tcdflow
 
-    root = str(Path(tcdflow.__file__).parents[1])
-    return {**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8", **(extra or {})}
+    path = [str(Path(tcdflow.__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    python_path = os.pathsep.join(filter(None, path))
+    return {**os.environ, "PYTHONPATH": python_path, "PYTHONIOENCODING": "utf-8", **(extra or {})}
 
 
 def until(there: Callable[[], bool], pause: float = 0.01) -> None:

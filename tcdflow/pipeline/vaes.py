@@ -57,7 +57,12 @@ def load_tiny(found: Artifact, dtype: torch.dtype) -> Any:
 
     with one_line("runtime.tiny_vae", found.source, "cannot be loaded"):
         vae, info = AutoencoderTiny.from_pretrained(
-            str(found.path), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+            str(found.path),
+            dtype=dtype,
+            variant=found.variant,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
         )
     if missing := info["missing_keys"]:
         what = f"is not an AutoencoderTiny: {len(missing)} of its weights are missing, e.g. {min(missing)}"

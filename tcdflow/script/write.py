@@ -115,10 +115,10 @@ def _pipeline(spec: RunSpec, files: Files, takes: Signature, lines: Lines) -> It
             raise cannot_write("base.source", "a base in a folder of a repository")
         yield from call(f"pipe = {takes.name}.from_pretrained", place | weights(base) | options)
     yield from lines.attach
-    if "runtime.tiny_vae" in files.run.files.by_role:
+    if (tiny := "runtime.tiny_vae") in files.run.files.by_role:
         lines.use("diffusers", "AutoencoderTiny")
-        tiny = files.place("runtime.tiny_vae") | {"dtype": "dtype", "use_safetensors": "True"}
-        yield from call("pipe.vae = AutoencoderTiny.from_pretrained", tiny)
+        chosen = weights(files.artifact(tiny))
+        yield from call("pipe.vae = AutoencoderTiny.from_pretrained", files.place(tiny) | chosen)
 
 
 def _vae(files: Files, lines: Lines) -> dict[str, str]:

@@ -124,7 +124,7 @@ def loading(case: Case) -> Rows:
 def images(case: Case, batches: Sequence[int], *, compiled: bool = False) -> Rows:
     """Images with new prompts, a warm engine against a loaded pipeline; what the UNet reaches of the card."""
     script, how = Script(case), [case.compiled] if compiled else []
-    flops, rate = script.unet_flops(), matmul_rate(case, 8192 if case.device == "cuda" else 64)
+    flops, rate = script.unet_flops(), matmul_rate(case)
     if compiled:
         script.compile()
     with Ours(case) as engine:

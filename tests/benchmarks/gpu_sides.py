@@ -37,6 +37,7 @@ class Case:
         side: of an image, in pixels.
         steps: of an image.
         backend: that compiles.
+        product: side of the square matrices whose product shows the device's rate.
     """
 
     base: Path
@@ -46,6 +47,7 @@ class Case:
     side: int = 1024
     steps: int = 4
     backend: str = "inductor"
+    product: int = 8192
 
     @property
     def where(self) -> torch.device:
@@ -165,9 +167,9 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def matmul_rate(case: Case, side: int = 8192) -> float:
-    """Return what the card reaches in a large matrix product, FLOP a second."""
-    dtype = getattr(torch, case.dtype)
+def matmul_rate(case: Case) -> float:
+    """Return what the device reaches in a large matrix product, FLOP a second."""
+    side, dtype = case.product, getattr(torch, case.dtype)
     one, other = (torch.randn(side, side, device=case.where, dtype=dtype) for _ in range(2))
     for _ in range(3):
         one @ other

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from tcdflow.errors import ConfigError
 from tests.fidelity import scripts
 from tests.fidelity.conftest import Run
+from tests.fidelity.from_record import assert_script_makes
 from tests.fidelity.same import assert_same, equal
 from tests.standins import AdapterFamily, Family, StandIns
 
@@ -97,6 +98,12 @@ def test_a_tiny_vae_takes_its_place(run: Run, standins: StandIns) -> None:
     made = run(*asked(standins, "sd15", base_vae=standins.other_vae("sd15")), tiny)
     assert equal(made.images[0], run(*asked(standins, "sd15"), tiny).images[0])
     assert any("base.vae has no effect" in line for line in made.record.warnings)
+
+
+def test_a_tiny_vae_in_half_precision(run: Run, standins: StandIns) -> None:
+    """Its folder has weights of both kinds, as the hub's have."""
+    tiny = f"runtime.tiny_vae={standins.tiny_vae}"
+    assert_script_makes(run(*asked(standins, "sd15"), tiny, "runtime.dtype=bfloat16"))
 
 
 def test_a_checkpoint_without_a_vae(run: Run, standins: StandIns, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What a GPU changes: run on one, and in small on a CPU, by ``make gpu``."""
+"""What a GPU changes: run by ``make gpu`` on one, and without CUDA on the stand-in of a card."""

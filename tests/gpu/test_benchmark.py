@@ -19,7 +19,7 @@ pytestmark = pytest.mark.gpu
 def case(standins: StandIns, device: str) -> Case:
     loras = [standins.lora_file("sdxl", "tcd"), standins.lora_file("sdxl", "style")]
     dtype = "float16" if device == "cuda" else "float32"
-    return Case(standins.sdxl, loras, device, dtype, side=64, steps=2, backend="eager")
+    return Case(standins.sdxl, loras, device, dtype, side=64, steps=2, backend="eager", product=64)
 
 
 def test_all_parts_measure(case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

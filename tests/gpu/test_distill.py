@@ -1,0 +1,48 @@
+"""A LoRA distilled on the card: near to the one that the CPU makes, also when a checkpoint is gone on from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.distill.conftest import SMALL
+from tests.distill.test_shared import EMOJI, LORA, distance
+from tests.helpers import cli
+
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("card")]
+
+CLOSE = {"float32": 0.02, "bfloat16": 0.5, "float16": 0.5}
+"""Most that the LoRA may differ from the CPU's in float32, in shares of what training has changed in four steps."""
+
+
+@pytest.fixture(scope="module")
+def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return distilled(tmp_path_factory.mktemp("cpu"), "distill.device=cpu")
+
+
+def distilled(folder: Path, *more: str) -> Path:
+    done = cli("distill", *SMALL, *EMOJI, "distill.checkpoint.every=2", *more, "hydra.run.dir=out", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+def record(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "run.json").read_text("utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("precision", CLOSE)
+def test_near_to_the_cpu(precision: str, on_cpu: Path, tmp_path: Path) -> None:
+    validation = [f"distill.validation.{setting}" for setting in ("every=4", "count=1", "steps=[1]")]
+    made = distilled(tmp_path, "distill.device=cuda", f"distill.precision={precision}", *validation)
+    assert record(made)["environment"]["device"] == "cuda"
+    assert distance(made, on_cpu) < CLOSE[precision], distance(made, on_cpu)
+    assert [path.name for path in (made / "validation").glob("*/*.webp")] == ["sheet.webp"]
+    (made / LORA).unlink()
+    (made / "checkpoints/00000004.safetensors").unlink()
+    done = cli("resume", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert distance(made, on_cpu) < CLOSE[precision], distance(made, on_cpu)

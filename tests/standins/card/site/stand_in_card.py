@@ -1,0 +1,115 @@
+"""What ``torch.cuda`` says of the card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+NAME = "stand-in of a card"
+MEMORY = 16 << 30
+"""Bytes that it says to have."""
+
+
+class Event:
+    """A moment in a queue that is always empty."""
+
+    def __init__(self, **options: bool) -> None:
+        self._seconds = 0.0
+
+    def record(self, stream: Stream | None = None) -> None:
+        self._seconds = time.perf_counter()
+
+    def elapsed_time(self, later: Event) -> float:
+        """Return milliseconds."""
+        return 1000 * (later._seconds - self._seconds)
+
+    def synchronize(self) -> None: ...
+
+    def wait(self, stream: Stream | None = None) -> None: ...
+
+
+class Stream:
+    """A queue that is always empty."""
+
+    def __init__(self, device: object = None, priority: int = 0) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+    def wait_stream(self, stream: Stream) -> None: ...
+
+    def wait_event(self, event: Event) -> None: ...
+
+    def record_event(self, event: Event | None = None) -> Event:
+        event = event or Event()
+        event.record()
+        return event
+
+
+@dataclass(frozen=True)
+class Properties:
+    """Of the card, by the names that torch gives them."""
+
+    name: str = NAME
+    major: int = 9
+    minor: int = 0
+    total_memory: int = MEMORY
+    multi_processor_count: int = 1
+
+
+def answer(library: Path) -> None:
+    """Have ``torch.cuda`` tell of the card.
+
+    Args:
+        library: that has its kernels.
+    """
+    torch.ops.load_library(library)  # type: ignore[no-untyped-call]
+    card, stream = torch.ops.card, Stream()
+
+    def always(value: Any) -> Callable[..., Any]:
+        return lambda *args, **options: value
+
+    def counted(tell: Callable[[], Any]) -> Callable[..., Any]:
+        return lambda device=None: tell()
+
+    answers: dict[str, Any] = {
+        "Event": Event,
+        "Stream": Stream,
+        "_exchange_device": always(0),
+        "_lazy_init": always(None),
+        "_maybe_exchange_device": always(0),
+        "current_device": always(0),
+        "current_stream": always(stream),
+        "default_generators": (torch.Generator("cuda"),),
+        "default_stream": always(stream),
+        "device_count": always(1),
+        "empty_cache": always(None),
+        "get_device_properties": always(Properties()),
+        "is_available": always(True),
+        "is_initialized": always(True),
+        "manual_seed": always(None),
+        "manual_seed_all": always(None),
+        "max_memory_allocated": counted(card.peak),
+        "mem_get_info": counted(lambda: (MEMORY - card.held(), MEMORY)),
+        "memory_allocated": counted(card.held),
+        "memory_reserved": counted(card.held),
+        "reset_peak_memory_stats": counted(card.forget_peak),
+        "set_device": always(None),
+        "stream": lambda given: given or stream,
+        "synchronize": always(None),
+    }
+    for name, value in answers.items():
+        assert hasattr(torch.cuda, name), f"torch.cuda.{name} is gone"
+        setattr(torch.cuda, name, value)
+    torch._C._cuda_getDevice = always(0)
+    torch.Tensor.pin_memory = lambda self, *args: self  # type: ignore[method-assign]
+    torch.Tensor.record_stream = always(None)  # type: ignore[method-assign]
