@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,11 +13,12 @@ pytestmark = pytest.mark.gpu
 
 def test_tensors_of_two_places_do_not_mix(card: torch.device) -> None:
     here, there = torch.ones(3), torch.ones(3, device=card)
-    for mixed in (
+    mixtures: list[Callable[[], torch.Tensor]] = [
         lambda: here + there,
         lambda: torch.nn.functional.linear(there, here),
         lambda: torch.cat([here, there]),
-    ):
+    ]
+    for mixed in mixtures:
         with pytest.raises(RuntimeError, match="same device"):
             mixed()
     with pytest.raises(TypeError, match="cuda"):
