@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcdflow.cli.command import dispatch
+from tcdflow.cli.command import dispatch, message
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,14 @@ def test_it_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch, capfd
     out, err = capfd.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("tcdflow: failed: out of memory (")
+
+
+def test_of_a_card_it_says_what_takes_less() -> None:
+    error = type("OutOfMemoryError", (RuntimeError,), {})(
+        "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has " * 9
+    )
+    told = message(error)
+    assert told.startswith(
+        "tcdflow: failed: out of memory on the card (CUDA out of memory. Tried to allocate 20.00 GiB."
+    )
+    assert told.endswith("...); runtime=low_memory, a smaller runtime.batch_size or a smaller image takes less")

@@ -30,10 +30,15 @@ using c10::Stream;
 constexpr auto kind = c10::DeviceType::CUDA;
 const Device card(kind, 0);
 
-std::atomic<int64_t> held{0}, peak{0};
+constexpr int64_t size = int64_t{16} << 30;
+std::atomic<int64_t> held{0}, peak{0}, most{size};
 
 void take(int64_t bytes) {
   const int64_t now = held += bytes;
+  if (bytes > 0 && now > most) {
+    held -= bytes;
+    TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ", bytes, " bytes.");
+  }
   int64_t before = peak;
   while (before < now && !peak.compare_exchange_weak(before, now)) {
   }
@@ -310,6 +315,8 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
 }
 
 TORCH_LIBRARY(card, m) {
+  m.def("size() -> int", []() -> int64_t { return size; });
+  m.def("limit(int bytes) -> ()", [](int64_t bytes) { most = bytes; });
   m.def("held() -> int", []() -> int64_t { return held; });
   m.def("peak() -> int", []() -> int64_t { return peak; });
   m.def("forget_peak() -> ()", []() { peak = held.load(); });

@@ -11,8 +11,6 @@ from typing import Any, Self
 import torch
 
 NAME = "stand-in of a card"
-MEMORY = 16 << 30
-"""Bytes that it says to have."""
 
 
 class Event:
@@ -59,10 +57,10 @@ class Stream:
 class Properties:
     """Of the card, by the names that torch gives them."""
 
+    total_memory: int
     name: str = NAME
     major: int = 9
     minor: int = 0
-    total_memory: int = MEMORY
     multi_processor_count: int = 1
 
 
@@ -74,6 +72,7 @@ def answer(library: Path) -> None:
     """
     torch.ops.load_library(library)  # type: ignore[no-untyped-call]
     card, stream = torch.ops.card, Stream()
+    size = card.size()
 
     def always(value: Any) -> Callable[..., Any]:
         return lambda *args, **options: value
@@ -93,17 +92,18 @@ def answer(library: Path) -> None:
         "default_stream": always(stream),
         "device_count": always(1),
         "empty_cache": always(None),
-        "get_device_properties": always(Properties()),
+        "get_device_properties": always(Properties(size)),
         "is_available": always(True),
         "is_initialized": always(True),
         "manual_seed": always(None),
         "manual_seed_all": always(None),
         "max_memory_allocated": counted(card.peak),
-        "mem_get_info": counted(lambda: (MEMORY - card.held(), MEMORY)),
+        "mem_get_info": counted(lambda: (size - card.held(), size)),
         "memory_allocated": counted(card.held),
         "memory_reserved": counted(card.held),
         "reset_peak_memory_stats": counted(card.forget_peak),
         "set_device": always(None),
+        "set_per_process_memory_fraction": lambda fraction, device=None: card.limit(int(fraction * size)),
         "stream": lambda given: given or stream,
         "synchronize": always(None),
     }
