@@ -56,7 +56,7 @@ class SweepSpec(Settings):
     What the command line says of a key takes the place of an axis that a YAML declares for it.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.=+-]{0,99}$"), FreeText] | None = Field(
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.=+-]*$", max_length=100), FreeText] | None = Field(
         None,
         description="name of the sweep's directory; null makes one from what varies",
     )

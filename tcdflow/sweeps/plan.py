@@ -103,7 +103,7 @@ class Cell(_Data):
         batch: number of the batch that it is made in; None alone. Neighbours of one number share the UNet's calls.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\p{L}\p{M}\p{N}_.=+-]{0,127}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\p{L}\p{M}\p{N}_.=+-]*$", max_length=128)
     template: int = Field(ge=0)
     values: dict[str, Any]
     overrides: tuple[str, ...]
