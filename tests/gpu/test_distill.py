@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from tests.helpers import cli
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("card")]
 
-CLOSE = {"float32": 0.02, "bfloat16": 0.5, "float16": 0.5}
-"""Most that the LoRA may differ from the CPU's in float32, in shares of what training has changed in four steps."""
+CLOSE = {"float32": 0.3, "bfloat16": 0.8, "float16": 0.8}
+"""Most that two LoRAs may differ, in shares of what training has changed in four steps; two of no relation do by 1.4.
+
+A card rounds convolutions to TF32 in float32, too, and Adam turns the rounding of gradients near 0 into steps.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +50,11 @@ def test_goes_on_from_a_checkpoint(on_cpu: Path, tmp_path: Path) -> None:
     validation = [f"distill.validation.{setting}" for setting in ("every=4", "count=1", "steps=[1]")]
     made = distilled(tmp_path, "distill.device=cuda", "distill.precision=float16", *validation)
     assert [path.name for path in (made / "validation").glob("*/*.webp")] == ["sheet.webp"]
-    whole = distance(made, on_cpu)
+    whole = made.rename(tmp_path / "whole")
+    shutil.copytree(whole, made)
     (made / LORA).unlink()
     (made / "checkpoints/00000004.safetensors").unlink()
     done = cli("resume", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert whole < CLOSE["float16"]
-    assert distance(made, on_cpu) == pytest.approx(whole, rel=0.05)
+    assert distance(whole, on_cpu) < CLOSE["float16"]
+    assert distance(made, whole) < CLOSE["float32"]
