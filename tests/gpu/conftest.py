@@ -64,3 +64,32 @@ def process(standins: StandIns, device: str, tmp_path: Path) -> Process:
         return document.read(where)
 
     return runs
+
+
+@pytest.fixture(scope="session")
+def paths(standins: StandIns, photo: Path, mask: Path, edges: Path) -> dict[str, Path]:
+    """What stands in capitals in the overrides of workflows."""
+    return {
+        "SDXL": standins.sdxl,
+        "SD15": standins.sd15,
+        "SD21": standins.sd21_base,
+        "NINE_CHANNELS": standins.sdxl_inpainting,
+        "CHECKPOINT": standins.single_file("sd15"),
+        "TCD_SDXL": standins.thin_lora_file("sdxl", "tcd"),
+        "TCD_SD15": standins.thin_lora_file("sd15", "tcd"),
+        "TCD_SD21": standins.lora("sd21", "tcd"),
+        "STYLE": standins.lora("sdxl", "style"),
+        "DEPTH": standins.controlnet("sdxl", "depth"),
+        "CANNY": standins.controlnet("sdxl", "canny"),
+        "ESTIMATOR": standins.depth_estimator,
+        "IP_ADAPTER": standins.ip_adapter,
+        "MOTION": standins.motion_adapter("v1-5"),
+        "ZOOM": standins.motion_lora,
+        "GREY": standins.t2i_adapter("sd15", grey=True),
+        "COLOUR": standins.t2i_adapter("sd15"),
+        "VAE": standins.other_vae("sd15"),
+        "TINY": standins.tiny_vae,
+        "PHOTO": photo,
+        "MASK": mask,
+        "EDGES": edges,
+    }

@@ -58,3 +58,16 @@ def test_gradients_are_where_their_weights_are(card: torch.device) -> None:
     layer(torch.ones(1, 3, device=card)).sum().backward()
     assert layer.weight.grad is not None
     assert layer.weight.grad.device == layer.weight.device
+
+
+def test_a_second_card_is_a_place_of_its_own(card: torch.device) -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("there is one card")
+    first, second = (torch.ones(3, device=f"cuda:{number}") for number in (0, 1))
+    with pytest.raises(RuntimeError, match="same device"):
+        first + second
+    assert (second + 1).device == torch.device("cuda:1")
+    assert torch.equal(second.to(first.device) + first, first * 2)
+    with torch.cuda.device(1):
+        assert torch.ones(1, device="cuda").device.index == 1
+    assert torch.ones(1, device="cuda").device.index == 0

@@ -5,13 +5,13 @@ On a CPU `tests/fidelity` shows the same, against scripts of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 import tcdflow
 from tests.fidelity.from_record import assert_script_makes
-from tests.standins import StandIns
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("card")]
 
@@ -84,39 +84,16 @@ WORKFLOWS = {
 """By name their overrides. Paths stand in capitals."""
 
 
-@pytest.fixture(scope="session")
-def paths(standins: StandIns, photo: Path, mask: Path, edges: Path) -> dict[str, Path]:
-    return {
-        "SDXL": standins.sdxl,
-        "SD15": standins.sd15,
-        "SD21": standins.sd21_base,
-        "NINE_CHANNELS": standins.sdxl_inpainting,
-        "CHECKPOINT": standins.single_file("sd15"),
-        "TCD_SDXL": standins.thin_lora_file("sdxl", "tcd"),
-        "TCD_SD15": standins.thin_lora_file("sd15", "tcd"),
-        "TCD_SD21": standins.lora("sd21", "tcd"),
-        "STYLE": standins.lora("sdxl", "style"),
-        "DEPTH": standins.controlnet("sdxl", "depth"),
-        "CANNY": standins.controlnet("sdxl", "canny"),
-        "ESTIMATOR": standins.depth_estimator,
-        "IP_ADAPTER": standins.ip_adapter,
-        "MOTION": standins.motion_adapter("v1-5"),
-        "ZOOM": standins.motion_lora,
-        "GREY": standins.t2i_adapter("sd15", grey=True),
-        "COLOUR": standins.t2i_adapter("sd15"),
-        "VAE": standins.other_vae("sd15"),
-        "TINY": standins.tiny_vae,
-        "PHOTO": photo,
-        "MASK": mask,
-        "EDGES": edges,
-    }
+def asked(words: Iterable[str], paths: Mapping[str, Path]) -> list[str]:
+    """The overrides of a workflow, with its paths in them."""
+    said = ["base.size=64", *words]
+    for word in sorted(paths, key=len, reverse=True):
+        said = [text.replace(word, str(paths[word])) for text in said]
+    return said
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_pixels_of_its_script(name: str, paths: dict[str, Path], tmp_path: Path) -> None:
-    said = ["base.size=64", "runtime.device=cuda", f"hydra.run.dir={tmp_path}", *WORKFLOWS[name]]
-    for word in sorted(paths, key=len, reverse=True):
-        said = [text.replace(word, str(paths[word])) for text in said]
-    made = tcdflow.run(*said)
+    made = tcdflow.run(*asked(WORKFLOWS[name], paths), "runtime.device=cuda", f"hydra.run.dir={tmp_path}")
     assert made.record.environment["device"] == "cuda"
     assert_script_makes(made)

@@ -1,4 +1,4 @@
-"""A card that is none: ``torch.device("cuda")`` on machines without one, with their memory and the CPU's kernels.
+"""Two cards that are none: ``torch.device("cuda")`` on machines without one, with their memory and the CPU's kernels.
 
 It shows whether code that names a card is right: which tensors are where, what is called, moved, counted, given back.
 It shows no speed, no bits of a card, no queue (all work is done when a call returns), and compiles nothing for a card.

@@ -1,7 +1,7 @@
-// A card that is none: tensors on cuda:0 whose memory is the machine's, and whose kernels are those of the CPU.
+// Cards that are none: tensors on cuda:0 and cuda:1 whose memory is the machine's, and whose kernels are the CPU's.
 //
 // It answers in the place of torch's CUDA backend, in builds of torch without one. Each operation gets aliases of its
-// tensors on the CPU; what comes out of it is on the card again. As on a card, tensors of both places do not mix.
+// tensors on the CPU; what comes out of it is on the card again. As on cards, tensors of several places do not mix.
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -11,6 +11,7 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <array>
 #include <atomic>
 #include <string>
 #include <unordered_map>
@@ -28,34 +29,51 @@ using c10::Storage;
 using c10::Stream;
 
 constexpr auto kind = c10::DeviceType::CUDA;
-const Device card(kind, 0);
-
+constexpr DeviceIndex cards = 2;
 constexpr int64_t size = int64_t{16} << 30;
-std::atomic<int64_t> held{0}, peak{0}, most{size};
 
-void take(int64_t bytes) {
-  const int64_t now = held += bytes;
-  if (bytes > 0 && now > most) {
-    held -= bytes;
+struct Memory {
+  std::atomic<int64_t> held{0}, peak{0}, most{size};
+};
+
+std::array<Memory, cards> memories;
+thread_local DeviceIndex current = 0;
+
+DeviceIndex number_of(Device device) { return device.has_index() ? device.index() : current; }
+
+void take(DeviceIndex number, int64_t bytes) {
+  auto& memory = memories.at(number);
+  const int64_t now = memory.held += bytes;
+  if (bytes > 0 && now > memory.most) {
+    memory.held -= bytes;
     TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ", bytes, " bytes.");
   }
-  int64_t before = peak;
-  while (before < now && !peak.compare_exchange_weak(before, now)) {
+  int64_t before = memory.peak;
+  while (before < now && !memory.peak.compare_exchange_weak(before, now)) {
   }
+}
+
+DeviceIndex exchange(DeviceIndex number) {
+  const auto before = current;
+  if (number >= 0) {
+    TORCH_CHECK(number < cards, "CUDA error: invalid device ordinal");
+    current = number;
+  }
+  return before;
 }
 
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   Guard() = default;
   explicit Guard(c10::DeviceType) {}
   c10::DeviceType type() const override { return kind; }
-  Device exchangeDevice(Device) const override { return card; }
-  Device getDevice() const override { return card; }
-  void setDevice(Device) const override {}
-  void uncheckedSetDevice(Device) const noexcept override {}
-  Stream getStream(Device) const override { return Stream(Stream::DEFAULT, card); }
-  Stream getDefaultStream(Device) const override { return Stream(Stream::DEFAULT, card); }
-  Stream exchangeStream(Stream) const override { return Stream(Stream::DEFAULT, card); }
-  DeviceIndex deviceCount() const noexcept override { return 1; }
+  Device exchangeDevice(Device device) const override { return Device(kind, exchange(device.index())); }
+  Device getDevice() const override { return Device(kind, current); }
+  void setDevice(Device device) const override { exchange(device.index()); }
+  void uncheckedSetDevice(Device device) const noexcept override { current = number_of(device); }
+  Stream getStream(Device device) const override { return Stream(Stream::DEFAULT, Device(kind, number_of(device))); }
+  Stream getDefaultStream(Device device) const override { return getStream(device); }
+  Stream exchangeStream(Stream stream) const override { return stream; }
+  DeviceIndex deviceCount() const noexcept override { return cards; }
   bool queryStream(const Stream&) const override { return true; }
   void synchronizeStream(const Stream&) const override {}
   void synchronizeDevice(DeviceIndex) const override {}
@@ -66,8 +84,8 @@ C10_REGISTER_GUARD_IMPL(CUDA, Guard)
 
 // Draws what the CPU's own generator draws.
 struct CardGenerator final : c10::GeneratorImpl {
-  explicit CardGenerator(at::Generator of)
-      : c10::GeneratorImpl(card, DispatchKeySet(DispatchKey::CUDA)), on_cpu(std::move(of)) {}
+  CardGenerator(at::Generator of, Device device)
+      : c10::GeneratorImpl(device, DispatchKeySet(DispatchKey::CUDA)), on_cpu(std::move(of)) {}
   void set_current_seed(uint64_t seed) override { on_cpu.set_current_seed(seed); }
   void set_offset(uint64_t offset) override { on_cpu.set_offset(offset); }
   uint64_t get_offset() const override { return on_cpu.get_offset(); }
@@ -77,12 +95,15 @@ struct CardGenerator final : c10::GeneratorImpl {
   c10::intrusive_ptr<c10::TensorImpl> get_state() const override {
     return on_cpu.unsafeGetGeneratorImpl()->get_state();
   }
-  CardGenerator* clone_impl() const override { return new CardGenerator(on_cpu.clone()); }
+  CardGenerator* clone_impl() const override { return new CardGenerator(on_cpu.clone(), device()); }
 
   at::Generator on_cpu;
 };
 
-at::Generator generator() { return at::make_generator<CardGenerator>(at::detail::createCPUGenerator()); }
+at::Generator generator(DeviceIndex number) {
+  const Device device(kind, number < 0 ? current : number);
+  return at::make_generator<CardGenerator>(at::detail::createCPUGenerator(), device);
+}
 
 struct CUDAHooks final : at::CUDAHooksInterface {
   explicit CUDAHooks(at::CUDAHooksArgs) {}
@@ -91,19 +112,18 @@ struct CUDAHooks final : at::CUDAHooksInterface {
   bool isAvailable() const override { return true; }
   bool hasPrimaryContext(DeviceIndex) const override { return true; }
   bool hasCUDA() const override { return true; }
-  int getNumGPUs() const override { return 1; }
-  DeviceIndex deviceCount() const override { return 1; }
-  DeviceIndex current_device() const override { return 0; }
-  DeviceIndex getCurrentDevice() const override { return 0; }
-  void setCurrentDevice(DeviceIndex) const override {}
-  DeviceIndex exchangeDevice(DeviceIndex) const override { return 0; }
-  DeviceIndex maybeExchangeDevice(DeviceIndex) const override { return 0; }
-  Device getDeviceFromPtr(void*) const override { return card; }
+  int getNumGPUs() const override { return cards; }
+  DeviceIndex deviceCount() const override { return cards; }
+  DeviceIndex current_device() const override { return current; }
+  DeviceIndex getCurrentDevice() const override { return current; }
+  void setCurrentDevice(DeviceIndex number) const override { exchange(number); }
+  DeviceIndex exchangeDevice(DeviceIndex number) const override { return exchange(number); }
+  DeviceIndex maybeExchangeDevice(DeviceIndex number) const override { return exchange(number); }
   c10::Allocator* getPinnedMemoryAllocator() const override { return c10::GetCPUAllocator(); }
-  at::Generator getNewGenerator(DeviceIndex) const override { return generator(); }
-  const at::Generator& getDefaultGenerator(DeviceIndex) const override {
-    static const at::Generator one = generator();
-    return one;
+  at::Generator getNewGenerator(DeviceIndex number) const override { return generator(number); }
+  const at::Generator& getDefaultGenerator(DeviceIndex number) const override {
+    static const std::array<at::Generator, cards> all{generator(0), generator(1)};
+    return all.at(number < 0 ? current : number);
   }
 };
 
@@ -111,27 +131,32 @@ using at::CUDAHooksRegistry;
 using at::RegistererCUDAHooksRegistry;
 REGISTER_CUDA_HOOKS(CUDAHooks)
 
+// What keeps a storage alive whose memory another one shares, on a card or off it.
 struct Kept {
   Storage storage;
-  int64_t counted;
+  Device device;
 };
 
 void release(void* kept) {
   auto* one = static_cast<Kept*>(kept);
-  held -= one->counted;
+  if (one->device.is_cuda()) {
+    memories.at(one->device.index()).held -= one->storage.nbytes();
+  }
   delete one;
 }
 
+c10::DataPtr memory_of(const Storage& storage, Device device) {
+  if (device.is_cuda()) {
+    take(device.index(), storage.nbytes());
+  }
+  return c10::DataPtr(const_cast<void*>(storage.data()), new Kept{storage, device}, &release, device);
+}
+
 // The memory of a storage, as one on another device; it lives as long as either.
-Storage same_memory(const Storage& storage, Device device, int64_t counted) {
-  void* data = const_cast<void*>(storage.data());
-  take(counted);
+Storage same_memory(const Storage& storage, Device device) {
+  auto memory = memory_of(storage, device);
   return Storage(
-      Storage::use_byte_size_t(),
-      storage.nbytes(),
-      c10::DataPtr(data, new Kept{storage, counted}, &release, device),
-      c10::GetCPUAllocator(),
-      /*resizable=*/true);
+      Storage::use_byte_size_t(), storage.nbytes(), std::move(memory), c10::GetCPUAllocator(), /*resizable=*/true);
 }
 
 at::Tensor like(const at::Tensor& tensor, Storage storage, DispatchKey key) {
@@ -147,10 +172,11 @@ class Call {
     if (!tensor.defined() || !tensor.is_cuda()) {
       return tensor;
     }
+    meet(tensor.device());
     auto* key = tensor.storage().unsafeGetStorageImpl();
     auto found = cpu_.find(key);
     if (found == cpu_.end()) {
-      found = cpu_.emplace(key, same_memory(tensor.storage(), Device(c10::DeviceType::CPU), 0)).first;
+      found = cpu_.emplace(key, same_memory(tensor.storage(), Device(c10::DeviceType::CPU))).first;
       card_.emplace(found->second.unsafeGetStorageImpl(), tensor);
     }
     auto alias = like(tensor, found->second, DispatchKey::CPU);
@@ -178,16 +204,25 @@ class Call {
       made.unsafeGetTensorImpl()->set_sizes_and_strides(tensor.sizes(), tensor.strides(), tensor.storage_offset());
       return made;
     }
-    return like(tensor, same_memory(tensor.storage(), card, tensor.storage().nbytes()), DispatchKey::CUDA);
+    const Device device(kind, number_ < 0 ? current : number_);
+    return like(tensor, same_memory(tensor.storage(), device), DispatchKey::CUDA);
+  }
+
+  // Note on which card the operation runs; what it makes is there.
+  void meet(Device device) {
+    const auto number = number_of(device);
+    TORCH_CHECK(
+        number_ < 0 || number_ == number,
+        "Expected all tensors to be on the same device, but found at least two devices, cuda:", int{number_}, " and cuda:",
+        int{number}, "!");
+    number_ = number;
   }
 
   // Operations may give a tensor another shape, and its storage more memory.
   void settle() {
     for (const auto& [key, storage] : cpu_) {
       if (storage.data() != key->data()) {
-        take(storage.nbytes());
-        key->set_data_ptr_noswap(c10::DataPtr(
-            storage.mutable_data(), new Kept{storage, static_cast<int64_t>(storage.nbytes())}, &release, card));
+        key->set_data_ptr_noswap(memory_of(storage, key->device()));
         key->set_nbytes(storage.nbytes());
       }
     }
@@ -204,6 +239,7 @@ class Call {
   std::unordered_map<c10::StorageImpl*, at::Tensor> card_;
   std::unordered_map<c10::TensorImpl*, at::Tensor> given_;
   std::vector<at::Tensor> aliases_;
+  DeviceIndex number_ = -1;
 };
 
 template <typename Change>
@@ -257,11 +293,16 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   };
   for (size_t at = start; at < stack->size(); ++at) {
     IValue& value = (*stack)[at];
-    value = value.isDevice() && value.toDevice().is_cuda() ? IValue(Device(c10::DeviceType::CPU)) : changed(value, change);
+    if (value.isDevice() && value.toDevice().is_cuda()) {
+      call.meet(value.toDevice());
+      value = Device(c10::DeviceType::CPU);
+    } else {
+      value = changed(value, change);
+    }
   }
   TORCH_CHECK(
       !ours || other.empty() || mixes(name),
-      "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and ", other, "! (", name, ")");
+      "Expected all tensors to be on the same device, but found at least two devices, a card and ", other, "! (", name, ")");
   {
     at::AutoDispatchBelowADInplaceOrView below;
     op.callBoxed(*stack);
@@ -274,8 +315,8 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
 }
 
 at::Tensor& copy(at::Tensor& self, const at::Tensor& source, bool) {
-  Call call;
-  call.on_cpu(self).copy_(call.on_cpu(source));
+  Call to, from;
+  to.on_cpu(self).copy_(from.on_cpu(source));
   return self;
 }
 
@@ -284,9 +325,10 @@ at::Tensor empty_strided(
     at::IntArrayRef stride,
     std::optional<at::ScalarType> dtype,
     std::optional<at::Layout>,
-    std::optional<Device>,
+    std::optional<Device> device,
     std::optional<bool>) {
   Call call;
+  call.meet(device.value_or(Device(kind, current)));
   return call.on_card(at::empty_strided(size, stride, at::TensorOptions().dtype(dtype)));
 }
 
@@ -294,10 +336,11 @@ at::Tensor empty(
     at::IntArrayRef size,
     std::optional<at::ScalarType> dtype,
     std::optional<at::Layout>,
-    std::optional<Device>,
+    std::optional<Device> device,
     std::optional<bool>,
     std::optional<at::MemoryFormat> format) {
   Call call;
+  call.meet(device.value_or(Device(kind, current)));
   return call.on_card(at::empty(size, at::TensorOptions().dtype(dtype), format));
 }
 
@@ -315,9 +358,12 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
 }
 
 TORCH_LIBRARY(card, m) {
+  m.def("count() -> int", []() -> int64_t { return cards; });
+  m.def("current() -> int", []() -> int64_t { return current; });
+  m.def("exchange(int card) -> int", [](int64_t card) -> int64_t { return exchange(static_cast<DeviceIndex>(card)); });
   m.def("size() -> int", []() -> int64_t { return size; });
-  m.def("limit(int bytes) -> ()", [](int64_t bytes) { most = bytes; });
-  m.def("held() -> int", []() -> int64_t { return held; });
-  m.def("peak() -> int", []() -> int64_t { return peak; });
-  m.def("forget_peak() -> ()", []() { peak = held.load(); });
+  m.def("limit(int card, int bytes) -> ()", [](int64_t card, int64_t bytes) { memories.at(card).most = bytes; });
+  m.def("held(int card) -> int", [](int64_t card) -> int64_t { return memories.at(card).held; });
+  m.def("peak(int card) -> int", [](int64_t card) -> int64_t { return memories.at(card).peak; });
+  m.def("forget_peak(int card) -> ()", [](int64_t card) { memories.at(card).peak = memories.at(card).held.load(); });
 }

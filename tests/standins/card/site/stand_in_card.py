@@ -72,44 +72,51 @@ def answer(library: Path) -> None:
     """
     torch.ops.load_library(library)  # type: ignore[no-untyped-call]
     card, stream = torch.ops.card, Stream()
-    size = card.size()
+    size, count = card.size(), card.count()
+
+    def number(device: Any = None) -> int:
+        found = device if isinstance(device, int) or device is None else torch.device(device).index
+        return int(card.current() if found is None else found)
 
     def always(value: Any) -> Callable[..., Any]:
         return lambda *args, **options: value
 
-    def counted(tell: Callable[[], Any]) -> Callable[..., Any]:
-        return lambda device=None: tell()
+    def of_card(tell: Callable[[int], Any]) -> Callable[..., Any]:
+        return lambda device=None: tell(number(device))
+
+    def limit(fraction: float, device: Any = None) -> None:
+        card.limit(number(device), int(fraction * size))
 
     answers: dict[str, Any] = {
         "Event": Event,
         "Stream": Stream,
-        "_exchange_device": always(0),
+        "_exchange_device": lambda device: card.exchange(device),  # dynamo tells the two apart
         "_lazy_init": always(None),
-        "_maybe_exchange_device": always(0),
-        "current_device": always(0),
+        "_maybe_exchange_device": lambda device: card.exchange(device),
+        "current_device": lambda: card.current(),
         "current_stream": always(stream),
-        "default_generators": (torch.Generator("cuda"),),
+        "default_generators": tuple(torch.Generator(f"cuda:{one}") for one in range(count)),
         "default_stream": always(stream),
-        "device_count": always(1),
+        "device_count": always(count),
         "empty_cache": always(None),
         "get_device_properties": always(Properties(size)),
         "is_available": always(True),
         "is_initialized": always(True),
         "manual_seed": always(None),
         "manual_seed_all": always(None),
-        "max_memory_allocated": counted(card.peak),
-        "mem_get_info": counted(lambda: (size - card.held(), size)),
-        "memory_allocated": counted(card.held),
-        "memory_reserved": counted(card.held),
-        "reset_peak_memory_stats": counted(card.forget_peak),
-        "set_device": always(None),
-        "set_per_process_memory_fraction": lambda fraction, device=None: card.limit(int(fraction * size)),
+        "max_memory_allocated": of_card(card.peak),
+        "mem_get_info": of_card(lambda one: (size - card.held(one), size)),
+        "memory_allocated": of_card(card.held),
+        "memory_reserved": of_card(card.held),
+        "reset_peak_memory_stats": of_card(card.forget_peak),
+        "set_device": lambda device: card.exchange(number(device)),
+        "set_per_process_memory_fraction": limit,
         "stream": lambda given: given or stream,
         "synchronize": always(None),
     }
     for name, value in answers.items():
         assert hasattr(torch.cuda, name), f"torch.cuda.{name} is gone"
         setattr(torch.cuda, name, value)
-    torch._C._cuda_getDevice = always(0)
+    torch._C._cuda_getDevice = card.current
     torch.Tensor.pin_memory = lambda self, *args: self  # type: ignore[method-assign]
     torch.Tensor.record_stream = always(None)  # type: ignore[method-assign]

@@ -1,0 +1,48 @@
+"""A run on the second of two cards: the pixels of one on the first, on which nothing of it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import tcdflow
+from tests.fidelity.same import equal
+from tests.gpu.test_workflows import WORKFLOWS, asked
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two cards"),
+]
+
+RUNS = [
+    ("text to image",),
+    ("text to image", "runtime.offload=model"),
+    ("text to image", "runtime.offload=sequential"),
+    ("text to image", "runtime.offload=group"),
+    ("text to image", "runtime.layerwise_casting=float8_e4m3fn"),
+    ("text to image", "runtime.compile={scope: blocks, mode: default, backend: eager}"),
+    ("styled LoRA",),
+    ("depth",),
+    ("IP-Adapter",),
+    ("animation",),
+    ("tiles and a sketch",),
+    ("guidance, and noise drawn on the card",),
+    ("a batch of image to image",),
+    ("a tiny VAE, and a sampler of second order",),
+]
+"""Workflows, and what is asked for beside them."""
+
+
+@pytest.mark.parametrize("run", RUNS, ids=" ".join)
+def test_all_of_it_is_there(run: tuple[str, ...], paths: dict[str, Path], tmp_path: Path) -> None:
+    words = asked([*WORKFLOWS[run[0]], *run[1:]], paths)
+    first = tcdflow.run(*words, "runtime.device=cuda:0", f"hydra.run.dir={tmp_path / 'first'}")
+    torch.cuda.reset_peak_memory_stats(0)
+    before = torch.cuda.memory_allocated(0)
+    second = tcdflow.run(*words, "runtime.device=cuda:1", f"hydra.run.dir={tmp_path / 'second'}")
+    assert second.record.environment["device"] == "cuda:1"
+    assert second.record.execution["peak_memory_bytes"] > 0
+    assert all(map(equal, first.images, second.images))
+    assert torch.cuda.max_memory_allocated(0) <= before
