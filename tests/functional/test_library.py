@@ -111,6 +111,13 @@ def test_what_is_probably_not_meant_is_a_warning_at_the_callers_line(tmp_path: P
     assert not (tmp_path / "s").exists()
 
 
+def test_images_of_another_run_that_are_replaced_are_told(tmp_path: Path) -> None:
+    where = f"hydra.run.dir={tmp_path}"
+    tcdflow.run("prompt=a fox", "sampling.steps=1", where)
+    with pytest.warns(tcdflow.TcdflowWarning, match=r"000\.png of another run \('a fox'\), replaced by this one"):
+        tcdflow.run("prompt=a panda", "sampling.steps=1", where)
+
+
 def test_a_mistake_makes_nothing(tmp_path: Path) -> None:
     with pytest.raises(tcdflow.ConfigError, match=r"sampling.eta = 3"):
         sweep(tmp_path, "sampling.steps=2", "sampling.eta=3")
