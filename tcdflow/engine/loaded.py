@@ -134,8 +134,10 @@ class Loaded:
             made = Schedulers(dict(pipe.scheduler.config))
             held = Optimizations(pipe, spec.family.denoiser(pipe), spec.runtime, where, dtype)
             held.before_loras()
-            stored = _stored(artifacts.base) if reusable else None
-            stack = LoraStack(base.lora_loader(pipe, spec), restorable=reusable, stored=stored, device=where)
+            # What casting rounds is never restored: to hold its weights would keep them on the card.
+            restorable = reusable and spec.runtime.layerwise_casting == "none"
+            stored = _stored(artifacts.base) if restorable else None
+            stack = LoraStack(base.lora_loader(pipe, spec), restorable=restorable, stored=stored, device=where)
         loaded = cls(needs, spec, pipe, where, dtype, made, stack, held, stored, ImageCache(where), PromptCache(where))
         with watch.stage("loras"):
             loaded._attach_loras(spec, artifacts)

@@ -38,9 +38,24 @@ def stack(spec: RunSpec, files: Files, takes: Signature, lines: Lines) -> list[s
     names = [adapter_name(name) for name in spec.loras]
     statements += call(f"{loader}.set_adapters", {"*": literal(names), "adapter_weights": literal(weights)})
     if spec.lora_stack.fuse:
-        statements += call(f"{loader}.fuse_lora", {"adapter_names": literal(names)})
-        statements[-1] += "  # into the weights: a step takes half the time"
+        statements += _fuse(spec, takes, call(f"{loader}.fuse_lora", {"adapter_names": literal(names)}))
     return statements
+
+
+def _fuse(spec: RunSpec, takes: Signature, statements: list[str]) -> list[str]:
+    fused = [*statements[:-1], f"{statements[-1]}  # into the weights: a step takes half the time"]
+    if spec.runtime.offload == "none":
+        return fused
+    names = (spec.family.denoiser_folder, "text_encoder", "text_encoder_2")
+    parts = ", ".join(f"pipe.{name}" for name in names if name in takes.parts)
+    return [
+        f"parts = [{parts}]",
+        "for part in parts:",
+        "    part.to(device)  # where a run fuses: the CPU rounds otherwise",
+        *fused,
+        "for part in parts:",
+        '    part.to("cpu")',
+    ]
 
 
 def _check(name: str, files: Files) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tcdflow.errors import ConfigError
 from tcdflow.pipeline import cublas
+from tests.fidelity.from_record import assert_script_makes
 from tests.fidelity.same import equal
 from tests.gpu.conftest import Process, Run
 from tests.standins import Family
@@ -30,11 +31,12 @@ def gap(one: Image.Image, other: Image.Image) -> float:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.usefixtures("card")
 def test_offload_changes_no_bits(kind: str, fuse: str, family: Family, run: Run) -> None:
-    """Also for SDXL in float16, whose VAE decodes in float32."""
+    """Also for SDXL in float16, whose VAE decodes in float32; nor does the run's script."""
     plain = run(f"lora_stack.fuse={fuse}", family=family)
     for _ in range(2):
         moved = run(f"lora_stack.fuse={fuse}", f"runtime.offload={kind}", family=family)
         assert equal(moved.images[0], plain.images[0])
+    assert_script_makes(moved)
     assert equal(run(f"lora_stack.fuse={fuse}", family=family).images[0], plain.images[0]), "the hooks stay"
 
 
@@ -70,6 +72,15 @@ def test_tf32(run: Run) -> None:
 def test_layerwise_casting(storage: str, run: Run) -> None:
     cast = run(f"runtime.layerwise_casting={storage}", "runtime.dtype=bfloat16").images[0]
     assert not equal(cast, run("runtime.dtype=bfloat16").images[0])
+
+
+@pytest.mark.usefixtures("card")
+def test_what_is_cast_takes_less_memory(run: Run) -> None:
+    """In an engine that restores weights, too: nothing holds those that were cast."""
+    options = ((), ("runtime.layerwise_casting=float8_e4m3fn",), ("runtime.layerwise_casting=float8_e4m3fn", "loras=[]"))
+    plain, cast, bare = (run(*how).record.execution["peak_memory_bytes"] for how in options)
+    assert cast < plain
+    assert cast <= 1.1 * bare
 
 
 def test_deterministic_twice(device: str, process: Process) -> None:
