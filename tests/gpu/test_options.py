@@ -77,7 +77,11 @@ def test_layerwise_casting(storage: str, run: Run) -> None:
 @pytest.mark.usefixtures("card")
 def test_what_is_cast_takes_less_memory(run: Run) -> None:
     """In an engine that restores weights, too: nothing holds those that were cast."""
-    options = ((), ("runtime.layerwise_casting=float8_e4m3fn",), ("runtime.layerwise_casting=float8_e4m3fn", "loras=[]"))
+    options = (
+        (),
+        ("runtime.layerwise_casting=float8_e4m3fn",),
+        ("runtime.layerwise_casting=float8_e4m3fn", "loras=[]"),
+    )
     plain, cast, bare = (run(*how).record.execution["peak_memory_bytes"] for how in options)
     assert cast < plain
     assert cast <= 1.1 * bare

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib.metadata import requires, version
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts.wheels import SOURCES_ALONE, needed
+from scripts.wheels import SOURCES_ALONE, main, needed
 
 THERE = ("torch", "numpy", "Pillow", "opencv_python_headless")
 
@@ -31,4 +32,24 @@ def test_everything_that_is_not_there_is_in_it() -> None:
 )
 def test_what_only_that_needs_is_left_out_too(left_out: str, gone: set[str]) -> None:
     kept = needed([left_out]).keys()
-    assert needed([]).keys() - kept >= {left_out, *gone}
+    assert needed().keys() - kept >= {left_out, *gone}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--there", "torhc", "numpy"], "--there torhc: tcdflow does not need it; did you mean torch?"),
+        (["--python", "3.12.4"], "--python 3.12.4: tcdflow needs 3.11 or newer, written as 3.12"),
+        (["--python", "3.10"], "--python 3.10: tcdflow needs 3.11 or newer"),
+        ([], "is not empty"),
+    ],
+)
+def test_a_mistake_gathers_nothing(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "old.whl").touch()
+    monkeypatch.setattr("sys.argv", ["wheels", str(tmp_path), *words])
+    with pytest.raises(SystemExit):
+        main()
+    assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["old.whl"]
