@@ -51,6 +51,10 @@ def test_noise_of_a_seed_is_its_own(card: torch.device) -> None:
     drawn = [torch.randn(4, device=card, generator=torch.Generator(card).manual_seed(seed)) for seed in (0, 0, 1)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0].cpu(), torch.randn(4, generator=torch.Generator().manual_seed(0)))
+    for where, other in ((card, "cpu"), (torch.device("cpu"), card)):
+        with pytest.raises(RuntimeError, match="device type for generator but found"):
+            torch.randn(4, device=where, generator=torch.Generator(other))
 
 
 def test_gradients_are_where_their_weights_are(card: torch.device) -> None:
@@ -71,3 +75,9 @@ def test_a_second_card_is_a_place_of_its_own(card: torch.device) -> None:
     with torch.cuda.device(1):
         assert torch.ones(1, device="cuda").device.index == 1
     assert torch.ones(1, device="cuda").device.index == 0
+
+
+def test_complex_numbers_are_those_of_the_cpu(card: torch.device) -> None:
+    wave = torch.arange(8.0)
+    here, there = (torch.fft.fft(one).conj().imag for one in (wave, wave.to(card)))
+    assert torch.allclose(there.cpu(), here, atol=1e-4)

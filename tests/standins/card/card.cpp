@@ -82,14 +82,17 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
 
 C10_REGISTER_GUARD_IMPL(CUDA, Guard)
 
-// Draws what the CPU's own generator draws.
+// Draws with the CPU's algorithm, and, as a card does, other noise of the same seed.
 struct CardGenerator final : c10::GeneratorImpl {
   CardGenerator(at::Generator of, Device device)
       : c10::GeneratorImpl(device, DispatchKeySet(DispatchKey::CUDA)), on_cpu(std::move(of)) {}
-  void set_current_seed(uint64_t seed) override { on_cpu.set_current_seed(seed); }
+  void set_current_seed(uint64_t seed) override {
+    seed_ = seed;
+    on_cpu.set_current_seed(seed + 0x5eed);
+  }
   void set_offset(uint64_t offset) override { on_cpu.set_offset(offset); }
   uint64_t get_offset() const override { return on_cpu.get_offset(); }
-  uint64_t current_seed() const override { return on_cpu.current_seed(); }
+  uint64_t current_seed() const override { return seed_; }
   uint64_t seed() override { return on_cpu.seed(); }
   void set_state(const c10::TensorImpl& state) override { on_cpu.unsafeGetGeneratorImpl()->set_state(state); }
   c10::intrusive_ptr<c10::TensorImpl> get_state() const override {
@@ -98,6 +101,9 @@ struct CardGenerator final : c10::GeneratorImpl {
   CardGenerator* clone_impl() const override { return new CardGenerator(on_cpu.clone(), device()); }
 
   at::Generator on_cpu;
+
+ private:
+  uint64_t seed_ = 0;
 };
 
 at::Generator generator(DeviceIndex number) {
@@ -180,9 +186,8 @@ class Call {
       card_.emplace(found->second.unsafeGetStorageImpl(), tensor);
     }
     auto alias = like(tensor, found->second, DispatchKey::CPU);
-    if (tensor.is_conj()) {
-      alias._set_conj(true);
-    }
+    alias._set_conj(tensor.is_conj());
+    alias._set_neg(tensor.is_neg());
     given_.emplace(alias.unsafeGetTensorImpl(), tensor);
     aliases_.push_back(alias);
     return alias;
@@ -218,6 +223,8 @@ class Call {
     number_ = number;
   }
 
+  bool on_a_card() const { return number_ >= 0; }
+
   // Operations may give a tensor another shape, and its storage more memory.
   void settle() {
     for (const auto& [key, storage] : cpu_) {
@@ -246,10 +253,6 @@ template <typename Change>
 IValue changed(const IValue& value, const Change& change) {
   if (value.isTensor()) {
     return change(value.toTensor());
-  }
-  if (value.isGenerator()) {
-    const auto* ours = dynamic_cast<const CardGenerator*>(value.toGenerator().unsafeGetGeneratorImpl());
-    return ours ? IValue(ours->on_cpu) : value;
   }
   if (value.isTensorList()) {
     c10::List<at::Tensor> list;
@@ -280,14 +283,11 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const size_t count = op.schema().arguments().size();
   const size_t start = stack->size() - count;
   Call call;
-  bool ours = false;
   std::string other;
+  std::optional<Device> draws;
   const auto change = [&](const at::Tensor& tensor) {
-    if (tensor.defined()) {
-      ours |= tensor.is_cuda();
-      if (!tensor.is_cuda() && tensor.dim() > 0) {
-        other = tensor.device().str();
-      }
+    if (tensor.defined() && !tensor.is_cuda() && tensor.dim() > 0) {
+      other = tensor.device().str();
     }
     return call.on_cpu(tensor);
   };
@@ -296,13 +296,22 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     if (value.isDevice() && value.toDevice().is_cuda()) {
       call.meet(value.toDevice());
       value = Device(c10::DeviceType::CPU);
+    } else if (value.isGenerator()) {
+      const auto generator = value.toGenerator();
+      draws = generator.device();
+      if (const auto* ours = dynamic_cast<const CardGenerator*>(generator.unsafeGetGeneratorImpl())) {
+        value = ours->on_cpu;
+      }
     } else {
       value = changed(value, change);
     }
   }
   TORCH_CHECK(
-      !ours || other.empty() || mixes(name),
+      !call.on_a_card() || other.empty() || mixes(name),
       "Expected all tensors to be on the same device, but found at least two devices, a card and ", other, "! (", name, ")");
+  TORCH_CHECK(
+      !draws || draws->is_cuda() == call.on_a_card(),
+      "Expected a '", call.on_a_card() ? "cuda" : "cpu", "' device type for generator but found '", draws->type(), "'");
   {
     at::AutoDispatchBelowADInplaceOrView below;
     op.callBoxed(*stack);
