@@ -46,7 +46,8 @@ def missing_device(runtime: RuntimeSpec) -> str | None:
     there = {"cuda": _has_cuda, "mps": _has_mps}
     if kind not in there or there[kind]():
         return None
-    return f"runtime.device={runtime.device}: no such device is seen on this machine; auto takes what is there"
+    what = "no such device is seen on this machine; runtime.device=auto takes what is there"
+    return f"runtime.device={runtime.device}: {what}"
 
 
 def on_cpu(runtime: RuntimeSpec) -> bool:

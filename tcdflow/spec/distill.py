@@ -212,7 +212,7 @@ class DistillSpec(Settings):
             "base": self.base,
             "scheduler": {"name": "ddim", "timestep_spacing": "trailing"},
             "sampling": {"steps": steps, "eta": 0.0, "guidance_scale": guidance_scale},
-            "runtime": {"device": self.distill.device, "dtype": "float32"},
+            "runtime": {"dtype": "float32"},  # where it computes is the accelerator's to say
         }
         return RunSpec.model_validate(plain)
 

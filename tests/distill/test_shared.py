@@ -70,3 +70,10 @@ def test_lcm_makes_a_lora_for_its_sampler(tmp_path: Path, distil_small: Distil, 
     done = zygote.run(*words, cwd=tmp_path)
     assert done.status == 0, done.err
     assert "warning" not in done.err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
+def test_a_card_that_is_not_there_is_one_line(tmp_path: Path, zygote: Zygote) -> None:
+    done = zygote.run("distill", *SMALL, "distill.device=cuda", "hydra.run.dir=out", cwd=tmp_path)
+    assert (done.status, done.err) == (2, "tcdflow: distill.device = 'cuda': this machine has cpu\n")
+    assert not (tmp_path / "out").exists()
