@@ -28,6 +28,7 @@ WORKFLOWS = {
         "task.image=PHOTO",
         "task.mask=MASK",
     ),
+    "community model": ("experiment=community_model", *SDXL, "base.source=FINETUNED"),
     "styled LoRA": ("experiment=styled_lora", *SDXL, "loras.papercut.source=STYLE"),
     "depth": (
         "experiment=controlnet_depth",
@@ -51,6 +52,7 @@ WORKFLOWS = {
         "loras.zoom_in.source=ZOOM/diffusion_pytorch_model.safetensors",
         "adapters.motion.source=MOTION",
     ),
+    "SD 1.5": ("experiment=sd15", "base.source=SD15", "loras.tcd.source=TCD_SD15"),
     "SD 2.1-base": ("experiment=sd21_base", "base.source=SD21", "loras.tcd.source=TCD_SD21"),
     "a batch of image to image": (
         *SD15,
