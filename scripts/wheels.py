@@ -57,8 +57,9 @@ def main() -> None:
     given = parser.parse_args()
     if not re.fullmatch(r"3\.1[1-9]", given.python):
         parser.error(f"--python {given.python}: tcdflow needs 3.11 or newer, written as 3.12")
+    known = needed(python=given.python)
     for name in given.there:
-        if canonicalize_name(name) not in (known := needed(python=given.python)):
+        if canonicalize_name(name) not in known:
             near = get_close_matches(canonicalize_name(name), known, 1)
             parser.error(f"--there {name}: tcdflow does not need it" + (f"; did you mean {near[0]}?" if near else ""))
     if any(given.folder.glob("*")):

@@ -143,6 +143,18 @@ class NoRoomError(OutputError):
     """Nothing else can be written there either: the disk is full, a quota used up, or the file system read-only."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Say whether a run failed for want of memory: a smaller or emptier one might do."""
+    if isinstance(error, RequestError):
+        return False
+    message = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and ("out of memory" in message or "can't allocate memory" in message))
+    )
+
+
 def by_interrupt(error: BaseException) -> bool:
     """Say whether a Ctrl-C is behind an error: it may strike where somebody tidies up, who then raises another."""
     links: list[BaseException | None] = [error]

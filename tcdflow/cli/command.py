@@ -17,7 +17,7 @@ from tcdflow.cli.process import prepare_process
 from tcdflow.cli.signals import INTERRUPTED, STOPPED, interrupted
 from tcdflow.cli.streams import guard, printable_output
 from tcdflow.cli.verbs import HELP, VERBS
-from tcdflow.errors import ConfigError, Problem, RequestError, TcdflowError, by_interrupt
+from tcdflow.errors import ConfigError, Problem, RequestError, TcdflowError, by_interrupt, out_of_memory
 from tcdflow.text import joined, one_line, printable, shortened, unsigned
 from tcdflow.warm.client import VARIABLE as WARM
 
@@ -25,7 +25,7 @@ DEBUG = "TCDFLOW_DEBUG"
 _NO_MEMORY = re.compile(r"^MemoryError|failed to map segment|cannot allocate memory", re.IGNORECASE)
 """How want of memory shows, also where a library is imported."""
 _MOST_SHOWN = 120
-"""Characters of what torch says of a card's memory, which goes on to its documentation."""
+"""Characters of what torch says of memory, which goes on to its documentation."""
 
 
 def main() -> NoReturn:
@@ -145,9 +145,9 @@ def message(error: BaseException) -> str:
     if isinstance(error, TcdflowError):
         return _listed(text) if "\n" in text else f"tcdflow: {printable(text)}"
     reason = joined(text) or type(error).__name__
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported for this
-        what = "runtime=low_memory, a smaller runtime.batch_size or a smaller image takes less"
-        return f"tcdflow: failed: out of memory on the card ({shortened(reason, _MOST_SHOWN)}); {what}"
+    if isinstance(error, RuntimeError) and out_of_memory(error):  # torch's, of a CPU too
+        what = "a smaller image or runtime.batch_size takes less, and on a card runtime=low_memory"
+        return f"tcdflow: failed: out of memory ({shortened(reason, _MOST_SHOWN)}); {what}"
     if isinstance(error, MemoryError | ImportError | OSError) and _NO_MEMORY.search(f"{type(error).__name__} {text}"):
         return f"tcdflow: failed: out of memory ({reason})"
     return f"tcdflow: failed: {type(error).__name__}: {reason} ({DEBUG}=1 shows where)"

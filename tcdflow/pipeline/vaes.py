@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from tcdflow.errors import ConfigError, Problem
 from tcdflow.files.artifact import Artifact, Artifacts
 from tcdflow.libraries.diffusers import quiet
+from tcdflow.parts.pretrained import pretrained
 from tcdflow.pipeline.loading import one_line
 
 
@@ -33,17 +35,8 @@ def components(artifacts: Artifacts, dtype: torch.dtype) -> dict[str, Any]:
                     str(found.path), config=str(layout.root), subfolder="vae", dtype=dtype, local_files_only=True
                 )
             }
-        vae, info = AutoencoderKL.from_pretrained(
-            str(found.path),
-            dtype=dtype,
-            variant=found.variant,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    if missing := info["missing_keys"]:
-        what = f"is not an AutoencoderKL: {len(missing)} of its weights are missing, e.g. {min(missing)}"
-        raise ConfigError([Problem("base.vae", what, found.source)])
+        vae, missing = pretrained(AutoencoderKL, found, dtype)
+    _whole(found, "AutoencoderKL", missing)
     return {"vae": vae}
 
 
@@ -56,15 +49,12 @@ def load_tiny(found: Artifact, dtype: torch.dtype) -> Any:
     from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 
     with one_line("runtime.tiny_vae", found.source, "cannot be loaded"):
-        vae, info = AutoencoderTiny.from_pretrained(
-            str(found.path),
-            dtype=dtype,
-            variant=found.variant,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    if missing := info["missing_keys"]:
-        what = f"is not an AutoencoderTiny: {len(missing)} of its weights are missing, e.g. {min(missing)}"
-        raise ConfigError([Problem("runtime.tiny_vae", what, found.source)])
+        vae, missing = pretrained(AutoencoderTiny, found, dtype)
+    _whole(found, "AutoencoderTiny", missing)
     return vae
+
+
+def _whole(found: Artifact, kind: str, missing: Sequence[str]) -> None:
+    if missing:
+        what = f"is not an {kind}: {len(missing)} of its weights are missing, e.g. {missing[0]}"
+        raise ConfigError([Problem(found.key, what, found.source)])

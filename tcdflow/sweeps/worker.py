@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcdflow.errors import InvalidOutputError, NoRoomError, RequestError, TcdflowError
+from tcdflow.errors import InvalidOutputError, NoRoomError, RequestError, TcdflowError, out_of_memory
 from tcdflow.files.artifact import Artifacts
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.record.cleanup import remove_link
@@ -217,15 +217,3 @@ class Worker:
 
 def _with_offload(spec: RunSpec, offload: str) -> RunSpec:
     return spec.model_copy(update={"runtime": spec.runtime.model_copy(update={"offload": offload})})
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Say whether a run failed for want of memory: a smaller or emptier one might do."""
-    if isinstance(error, RequestError):
-        return False
-    message = str(error).lower()
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and ("out of memory" in message or "can't allocate memory" in message))
-    )

@@ -44,5 +44,6 @@ def test_all_of_it_is_there(run: tuple[str, ...], paths: dict[str, Path], tmp_pa
     second = tcdflow.run(*words, "runtime.device=cuda:1", f"hydra.run.dir={tmp_path / 'second'}")
     assert second.record.environment["device"] == "cuda:1"
     assert second.record.execution["peak_memory_bytes"] > 0
+    assert len(first.images) == len(second.images) > 0
     assert all(map(equal, first.images, second.images))
     assert torch.cuda.max_memory_allocated(0) <= before

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tcdflow.errors import ConfigError, OutputError, Problem
+from tcdflow.errors import ConfigError, OutputError, Problem, out_of_memory
 from tcdflow.record import document
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweeps.directory import cell_path
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.runner import Runner, pending
-from tcdflow.sweeps.worker import out_of_memory
 from tests.sweep.fake import Sweep, statuses
 from tests.zygote.client import Zygote
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tcdflow.errors import SourceError
+from tcdflow.parts.pretrained import pretrained
 from tcdflow.spec.needs import LocalFiles
 
 
@@ -22,14 +23,7 @@ def load_model(cls: Any, role: str, files: Mapping[str, LocalFiles], dtype: Any)
     if found.single:
         config = str(files[f"{role}.config"].path)
         return cls.from_single_file(str(found.path), config=config, dtype=dtype, local_files_only=True)
-    model, report = cls.from_pretrained(
-        str(found.path),
-        dtype=dtype,
-        variant=found.variant,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-    )
-    if missing := sorted(report["missing_keys"]):  # the libraries leave them without values, or with random ones
+    model, missing = pretrained(cls, found, dtype)
+    if missing:
         raise SourceError(f"'{found.path}': its weights lack {len(missing)} of the model's, e.g. {missing[0]}")
     return model

@@ -26,12 +26,16 @@ def test_it_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch, capfd
     assert err.startswith("tcdflow: failed: out of memory (")
 
 
-def test_of_a_card_it_says_what_takes_less() -> None:
-    error = type("OutOfMemoryError", (RuntimeError,), {})(
-        "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has " * 9
-    )
-    told = message(error)
-    assert told.startswith(
-        "tcdflow: failed: out of memory on the card (CUDA out of memory. Tried to allocate 20.00 GiB."
-    )
-    assert told.endswith("...); runtime=low_memory, a smaller runtime.batch_size or a smaller image takes less")
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("OutOfMemoryError", "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of " * 9),
+        ("RuntimeError", "MPS backend out of memory (MPS allocated: 8.00 GB)"),
+        ("RuntimeError", "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"),
+    ],
+)
+def test_of_torch_it_says_what_takes_less(kind: str, text: str) -> None:
+    told = message(type(kind, (RuntimeError,), {})(text))
+    assert told.startswith(f"tcdflow: failed: out of memory ({text[:100]}"[:130])
+    assert told.endswith("); a smaller image or runtime.batch_size takes less, and on a card runtime=low_memory")
+    assert len(told) < 260

@@ -122,7 +122,10 @@ def test_an_image_alone_leaves_the_device_to_the_machine(recorded: Recorded) -> 
     [
         ({"device": "cuda:1"}, ['device = "cuda:1"', "dtype = torch.float16", "pipe.to(device)"]),
         ({"device": "cuda", "dtype": "bfloat16"}, ["dtype = torch.bfloat16"]),
-        ({"device": "cuda", "offload": "model"}, ["pipe.fuse_lora", "pipe.enable_model_cpu_offload(device=device)"]),
+        (
+            {"device": "cuda", "offload": "model"},
+            ["part.to(device)", "pipe.fuse_lora", "pipe.enable_model_cpu_offload(device=device)"],
+        ),
         ({"device": "cuda", "offload": "sequential"}, ["pipe.enable_sequential_cpu_offload(device=device)"]),
         ({"device": "cuda", "offload": "group"}, ["pipe.enable_group_offload", "use_stream", "pipe.vae.enable_group"]),
         ({"device": "cuda", "deterministic": True, "tf32": True}, ["enable_full_determinism()", "allow_tf32 = True"]),
