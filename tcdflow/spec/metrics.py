@@ -82,11 +82,12 @@ class ImageMetric(Metric):
     version: ClassVar[int] = 1
 
     @abstractmethod
-    def load(self, folder: Path | None) -> Scorer:
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
         """Return what measures images.
 
         Args:
             folder: local folder of the model; None for a metric that takes none.
+            device: where a model computes, as torch names it; None for a GPU if there is one.
 
         Raises:
             RequestError: if a package is not installed, or the folder holds no such model.

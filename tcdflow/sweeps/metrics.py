@@ -51,7 +51,7 @@ def measure(settings: SweepSpec, record: Record, images: Sequence[Image.Image], 
     """
     metrics = measured(record, images)
     for word in asked(settings).values():
-        chosen, scorer = _loaded(word, pinned)
+        chosen, scorer = _chosen(word, pinned), _scorer(word, pinned, record.environment.get("device"))
         metrics[chosen.column] = round(fmean(scorer(_subjects(record, images))), chosen.metric.digits)
         files = {file.file: file.sha256 for file in chosen.files}
         record.execution.setdefault("scorers", {})[chosen.column] = {"source": chosen.source, "files": files}
@@ -61,7 +61,7 @@ def measure(settings: SweepSpec, record: Record, images: Sequence[Image.Image], 
 def objectives(settings: SweepSpec, record: Record, pinned: str | None = None) -> list[float]:
     """Return the numbers of a finished run that a sweeper asks for, as :func:`measure` has put them there."""
     words = asked(settings)
-    columns = {name: _loaded(word, pinned)[0].column for name, word in words.items()}
+    columns = {name: _chosen(word, pinned).column for name, word in words.items()}
     return [value(columns.get(name, name), record) for name in settings.metric or ()]
 
 
@@ -74,10 +74,15 @@ def value(column: str, record: Record) -> float:
 
 
 @cache
-def _loaded(word: str, pinned: str | None) -> tuple[Chosen, Scorer]:
-    """Return a metric with its model, which stays loaded from one job to the next."""
+def _chosen(word: str, pinned: str | None) -> Chosen:
     (chosen,) = choose([word], lambda done, total: None, "sweep.metric", lockfile.pins(pinned))
-    return chosen, chosen.load()
+    return chosen
+
+
+@cache
+def _scorer(word: str, pinned: str | None, device: str | None) -> Scorer:
+    """Return what measures, whose model stays loaded, where the runs compute, from one job to the next."""
+    return _chosen(word, pinned).load(device)
 
 
 def _subjects(record: Record, images: Sequence[Image.Image]) -> list[Subject]:

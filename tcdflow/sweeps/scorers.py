@@ -53,16 +53,19 @@ class Chosen:
         words = (type(self.metric).__name__, str(self.metric.version), *files)
         return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
-    def load(self) -> Scorer:
+    def load(self, device: str | None = None) -> Scorer:
         """Load it.
+
+        Args:
+            device: where its model computes, as torch names it; None for a GPU if there is one.
 
         Raises:
             RequestError: if a package is not installed, or its files hold no such model.
         """
         if self.artifact is None:
-            return self.metric.load(None)
+            return self.metric.load(None, device)
         with opened(Artifacts.of([self.artifact])) as there:
-            return self.metric.load(next(iter(there)).path)
+            return self.metric.load(next(iter(there)).path, device)
 
 
 def choose(words: Sequence[str], progress: Progress, key: str = KEY, pins: Pins = FREE) -> list[Chosen]:

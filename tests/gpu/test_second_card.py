@@ -8,8 +8,11 @@ import pytest
 import torch
 
 import tcdflow
+from tcdflow.spec.sweep import SweepSpec
+from tcdflow.sweeps.metrics import measure
 from tests.fidelity.same import equal
 from tests.gpu.test_workflows import WORKFLOWS, asked
+from tests.standins.scorers import write_clip
 
 pytestmark = [
     pytest.mark.gpu,
@@ -46,4 +49,15 @@ def test_all_of_it_is_there(run: tuple[str, ...], paths: dict[str, Path], tmp_pa
     assert second.record.execution["peak_memory_bytes"] > 0
     assert len(first.images) == len(second.images) > 0
     assert all(map(equal, first.images, second.images))
+    assert torch.cuda.max_memory_allocated(0) <= before
+
+
+def test_images_are_measured_there(paths: dict[str, Path], tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "tiny-clip")
+    words = asked(WORKFLOWS["text to image"], paths)
+    found = tcdflow.run(*words, "runtime.device=cuda:1", f"hydra.run.dir={tmp_path / 'run'}")
+    torch.cuda.reset_peak_memory_stats(0)
+    before = torch.cuda.memory_allocated(0)
+    measure(SweepSpec.model_validate({"metric": "clip", "scorer": str(clip)}), found.record, found.images)
+    assert "clip_tiny-clip" in found.record.execution["metrics"]
     assert torch.cuda.max_memory_allocated(0) <= before

@@ -32,8 +32,8 @@ class Clip:
     device: str
 
     @classmethod
-    def load(cls, folder: Path | None, name: str) -> Self:
-        """Load it in float32, on a GPU if there is one.
+    def load(cls, folder: Path | None, name: str, device: str | None) -> Self:
+        """Load it in float32, on a device, or where none is named on a GPU if there is one.
 
         Raises:
             SourceError: if the folder holds no such model.
@@ -63,8 +63,8 @@ class Clip:
             raise SourceError(f"'{folder}': {what}") from None
         if missing := sorted(report["missing_keys"]):  # the library draws them at random
             raise SourceError(f"'{folder}': its weights lack {len(missing)} of the model's, e.g. {missing[0]}")
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(name, model.eval().to(device), tokenizer, processor, device)
+        where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(name, model.eval().to(where), tokenizer, processor, where)
 
     @property
     def scale(self) -> float:

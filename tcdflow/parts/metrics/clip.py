@@ -16,8 +16,8 @@ class ClipScore(ImageMetric):
     model = "openai/clip-vit-large-patch14"
     column = 40
 
-    def load(self, folder: Path | None) -> Scorer:
-        clip = Clip.load(folder, "clip")
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
+        clip = Clip.load(folder, "clip", device)
         return lambda subjects: [max(0.0, 100 * cosine) for cosine in clip.cosines(subjects)]
 
 

@@ -21,7 +21,7 @@ class Complexity(ImageMetric):
     column = 20
     recorded = True
 
-    def load(self, folder: Path | None) -> Scorer:
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
         return lambda subjects: [complexity(one.image) for one in subjects]
 
 

@@ -19,8 +19,8 @@ class PickScore(ImageMetric):
     model = "yuvalkirstain/PickScore_v1"
     column = 41
 
-    def load(self, folder: Path | None) -> Scorer:
-        clip = Clip.load(folder, "pickscore")
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
+        clip = Clip.load(folder, "pickscore", device)
         return lambda subjects: [clip.scale * cosine for cosine in clip.cosines(subjects)]
 
 

@@ -16,7 +16,7 @@ class Psnr(ImageMetric):
     needs_reference = True
     column = 30
 
-    def load(self, folder: Path | None) -> Scorer:
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
         return _psnr
 
 

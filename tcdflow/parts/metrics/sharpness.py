@@ -21,7 +21,7 @@ class Sharpness(ImageMetric):
     column = 10
     recorded = True
 
-    def load(self, folder: Path | None) -> Scorer:
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
         return lambda subjects: [sharpness(one.image) for one in subjects]
 
 

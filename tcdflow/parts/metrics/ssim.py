@@ -30,7 +30,7 @@ class Ssim(ImageMetric):
         if find_spec("torchmetrics") is None:
             raise RequestError("ssim needs pip install 'tcdflow[metrics]'")
 
-    def load(self, folder: Path | None) -> Scorer:
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
         self.check()
         return _ssim
 

@@ -49,7 +49,7 @@ class Counting(ImageMetric):
         self.asked: list[str] = []
         self.fails_after = math.inf
 
-    def load(self, folder: Path | None) -> Scorer:
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
         return self._score
 
     def _score(self, subjects: Sequence[Subject]) -> list[float]:

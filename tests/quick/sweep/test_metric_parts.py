@@ -16,7 +16,7 @@ from tcdflow.errors import ConfigError
 from tcdflow.record.document import Record
 from tcdflow.spec.metrics import METRICS, ExecutionMetric, ImageMetric, Scorer, metric_of, recorded_metrics
 from tcdflow.spec.sweep import SweepSpec
-from tcdflow.sweeps.metrics import measured, value
+from tcdflow.sweeps.metrics import measure, measured, value
 from tcdflow.sweeps.results import columns
 from tests.sweep.fake import Sweep
 
@@ -29,12 +29,22 @@ class Likeness(ImageMetric):
     digits = 1
     recorded = True
 
-    def load(self, folder: Path | None) -> Scorer:
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
         return lambda subjects: [len(one.prompt) + max(high for _, high in bands(one.image)) / 255 for one in subjects]
 
 
 def bands(image: Image.Image) -> tuple[tuple[float, float], ...]:
     return image.getextrema()  # type: ignore[return-value]
+
+
+class Where(ImageMetric):
+    """Measures nothing but where its model would compute."""
+
+    description = "1 on the second card"
+    better = "higher"
+
+    def load(self, folder: Path | None, device: str | None = None) -> Scorer:
+        return lambda subjects: [float(device == "cuda:1")] * len(subjects)
 
 
 class Calls(ExecutionMetric):
@@ -69,6 +79,15 @@ def test_it_is_allowed_measured_and_told() -> None:
     assert record.execution["metrics"]["likeness"] == 5.5
     assert "calls" not in record.execution["metrics"] and "seconds" not in record.execution["metrics"]
     assert (value("likeness", record), value("calls", record)) == (5.5, 4.0)
+
+
+def test_a_metric_that_is_asked_for_computes_where_the_run_did() -> None:
+    with METRICS.including("where", Where()):
+        for device, number in (("cuda:1", 1.0), ("cpu", 0.0)):
+            record = a_record()
+            record.environment["device"] = device
+            measure(SweepSpec.model_validate({"metric": "where"}), record, IMAGES)
+            assert record.execution["metrics"]["where"] == number
 
 
 @pytest.mark.usefixtures("toys")
