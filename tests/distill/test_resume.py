@@ -124,7 +124,8 @@ def test_ctrl_c_finishes_the_step(zygote: Zygote, whole: Path, tmp_path: Path) -
     answer = started.end()
     if answer.status == 0:  # it was through already
         return
-    assert (answer.status, answer.err) == (130, "tcdflow: interrupted\n")
+    assert answer.status == 130
+    assert answer.err.endswith("tcdflow: interrupted\n") and "Traceback" not in answer.err
     (saved,) = (tmp_path / "out/checkpoints").iterdir()
     assert int(saved.stem) == steps(tmp_path)[-1]
     assert record(tmp_path)["status"] == "interrupted"
