@@ -38,7 +38,7 @@ def of_run(composition: Composition) -> dict[str, Any]:
     }
 
 
-def of_plan(plan: Plan, directory: str, before: Sequence[Outcome] = ()) -> dict[str, Any]:
+def of_plan(plan: Plan, directory: str, before: Iterable[Outcome] = ()) -> dict[str, Any]:
     """Return what is known of a planned sweep.
 
     Args:

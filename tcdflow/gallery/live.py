@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,43 +49,39 @@ class LivePage:
         self._plan = plan
         self._directory = directory
         self._runs: dict[str, Run] = {}
-        self._taken: dict[str, Outcome] = {}
         self._writer = Writer(directory / INDEX) if wanted(plan) else None
         self._due = 0.0
         self._start = self._latest = time.monotonic()
         self._failed = False
+        self._lost: Exception | None = None
 
     def kept(self) -> Ended | None:
         """Return the page of a sweep that has ended if nobody touched it since; None if it is to be written."""
         page = self._writer.page if self._writer else None
         return Ended(page) if is_current(self._plan, self._directory, page) else None
 
-    def begin(self, outcomes: Sequence[Outcome]) -> None:
-        """Write the page as the sweep begins, unless there is nothing left to make.
+    def take(self, outcome: Outcome) -> None:
+        """Take what became of a cell, or how it was found as the sweep begins."""
+        try:
+            self._runs[outcome.cell.name] = cells.of_outcome(self._plan, self._directory, outcome)
+        except Exception as error:  # told at the end
+            self._lost = self._lost or error
 
-        Args:
-            outcomes: of all cells, most of which are yet to be made.
-        """
-        if self._writer is not None and any(outcome.status == "left" for outcome in outcomes):
-            self._try(lambda: self._write_live(outcomes))
+    def advance(self) -> None:
+        """Write the page of a sweep that runs if it is time to."""
+        if self._writer is not None and not self._failed and time.monotonic() >= self._due:
+            # What goes wrong is told at the end, if it is still so.
+            self._failed = _ended(self._write_live, None).problem is not None
 
-    def advance(self, outcome: Outcome) -> None:
-        """Take what became of a cell, and write the page if it is time to."""
-        if self._writer is not None:
-            due = time.monotonic() >= self._due
-            self._try(lambda: self._write_live([outcome]) if due else self._take([outcome]))
-
-    def end(self, outcomes: Sequence[Outcome], *, whole: bool) -> Ended:
+    def end(self, *, whole: bool) -> Ended:
         """Write the page, and the table of images, as the sweep ends.
 
         Args:
-            outcomes: of all cells.
             whole: make the thumbnails; a sweep that was interrupted is not to be waited for. Those that would take over
                 a fiftieth of the sweep's time are left to ``tcdflow gallery``: the page shows the images themselves.
         """
 
         def write() -> None:
-            self._take(outcomes)
             if self._writer is None:
                 table(self._found(), self._directory, rated.of_directory(self._directory))
             else:
@@ -93,26 +89,15 @@ class LivePage:
 
         return _ended(write, self._writer.page if self._writer else None)
 
-    def _try(self, write: Callable[[], None]) -> None:
-        """Write, unless that went wrong already; what goes wrong is told at the end, if it is still so."""
-        if not self._failed:
-            self._failed = _ended(write, None).problem is not None
-
-    def _write_live(self, outcomes: Sequence[Outcome]) -> None:
+    def _write_live(self) -> None:
         start = time.monotonic()
-        self._take(outcomes)
         self._write(running=True, seconds=(start - self._latest) / _SHARE / 2)  # the other half is for the page
         self._latest = time.monotonic()
         self._due = self._latest + max(_LEAST, _SHARE * (self._latest - start))
 
-    def _take(self, outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            name = outcome.cell.name
-            if self._taken.get(name) is not outcome:
-                self._runs[name] = cells.of_outcome(self._plan, self._directory, outcome)
-                self._taken[name] = outcome
-
     def _found(self) -> Found:
+        if self._lost is not None:
+            raise self._lost
         return of_plan(self._plan, [self._runs[cell.name] for cell in self._plan.cells])
 
     def _write(self, *, seconds: float, running: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +21,15 @@ from tcdflow.multirun.launcher import Launcher, Process
 from tcdflow.multirun.watcher import Watcher
 from tcdflow.record.environment import versions
 from tcdflow.record.log import log_file
-from tcdflow.request import timings
 from tcdflow.request.prepare import Preparer
-from tcdflow.spec.model import RunSpec
 from tcdflow.spec.tracker import Tracking
 from tcdflow.sweeps import directory as sweeps
-from tcdflow.sweeps import flat, planner, results
 from tcdflow.sweeps import plan as plans
+from tcdflow.sweeps import planner
 from tcdflow.sweeps.files import bring
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Plan
 from tcdflow.sweeps.runner import pending
-from tcdflow.sweeps.shared import Sharing
 from tcdflow.text import counted, printable
 from tcdflow.tracking.follow import Told, followed, remember, remembered
 
@@ -44,7 +41,7 @@ class Finished:
     Attributes:
         directory: of the sweep.
         page: to look at it with; None if it has none.
-        outcomes: of its cells, in the plan's order.
+        outcomes: of its cells, in the plan's order, without their records.
         warnings: of its runs, as far as nobody was told of them yet.
         launcher: that ran it.
         seconds: that it took.
@@ -214,47 +211,42 @@ class _Running:
             return self._run(process, retry_failed, warned, told)
 
     def _run(self, process: Process, retry_failed: bool, warned: Sequence[str], told: Told) -> Finished:
-        from tcdflow.gallery.live import LivePage  # a tenth of a second, which planning alone need not pay
+        from tcdflow.multirun.summary import Summary  # a tenth of a second, which planning alone need not pay
 
         start = time.perf_counter()
         self._tell_of_other_versions()
         runner = self.launcher.runner(self.plan, self.directory, process, self.watcher.step)
-        before = pending(self.plan, self.directory, retry_failed=retry_failed)
-        page = LivePage(self.plan, self.directory)
-        if any(outcome.status == "left" for outcome in before):
+        summary = Summary(self.plan, self.directory)
+        for outcome in pending(self.plan, self.directory, retry_failed=retry_failed):
+            summary.take(outcome)
+        before = summary.outcomes
+        left = sum(outcome.status == "left" for outcome in before)
+        if left:
             with self.watcher.download() as progress:
                 bring(self.plan, progress)
-        elif not self.plan.settings.flat and (kept := page.kept()):
+        elif not self.plan.settings.flat and (kept := summary.page.kept()):
             sweeps.finished(self.directory)
             return self._finished(before, kept.page, (), start)
-        outcomes = {outcome.cell.name: outcome for outcome in before}
-        finished: list[Outcome] = []
-        done = sum(outcome.status != "left" for outcome in before)
         try:
             log = log_file(self.directory / sweeps.LOG, self.verbose)
-            with log, self.watcher.over(self.directory, len(before), done):
-                page.begin(before)
-                share = Sharing()
+            with log, self.watcher.over(self.directory, len(before), len(before) - left):
+                if left:
+                    summary.page.advance()
                 for outcome in runner.run(before):
-                    share(outcome.record)
-                    outcomes[outcome.cell.name] = outcome
-                    finished.append(outcome)
+                    summary.take(outcome)
                     self.watcher.cell(outcome)
-                    page.advance(outcome)
+                    summary.page.advance()
                     told(sweeps.cell_path(self.directory, outcome.cell))
         except BaseException as error:
             with suppress(OutputError):  # what stopped the sweep matters more
-                self._write_down(outcomes, finished)
-                page.end(list(outcomes.values()), whole=False)
-            self.watcher.stopped(error, self._how_far(outcomes))
+                summary.write(whole=False)
+            self.watcher.stopped(error, self._how_far(summary.outcomes))
             raise
-        self._write_down(outcomes, finished)
-        ended = page.end(list(outcomes.values()), whole=True)
+        ended = summary.write(whole=True)
         self.watcher.warn([f"no page: {ended.problem}"] if ended.problem else [])
         sweeps.finished(self.directory)
-        found = dict.fromkeys(text for outcome in finished if outcome.record for text in outcome.record.warnings)
-        new = tuple(text for text in found if text not in warned)
-        return self._finished(list(outcomes.values()), ended.page, new, start)
+        new = tuple(text for text in summary.warnings if text not in warned)
+        return self._finished(summary.outcomes, ended.page, new, start)
 
     def _finished(
         self, outcomes: Sequence[Outcome], page: Path | None, warnings: tuple[str, ...], start: float
@@ -262,15 +254,9 @@ class _Running:
         seconds = time.perf_counter() - start
         return Finished(self.directory, page, tuple(outcomes), warnings, self.launcher, seconds)
 
-    def _write_down(self, outcomes: Mapping[str, Outcome], finished: Sequence[Outcome]) -> None:
-        results.write(self.directory, self.plan, list(outcomes.values()))
-        if self.plan.settings.flat:
-            flat.write(self.directory, list(outcomes.values()))
-        timings.remember((RunSpec.model_validate(o.record.spec), o.record) for o in _spread(finished) if o.record)
-
-    def _how_far(self, outcomes: Mapping[str, Outcome]) -> str:
+    def _how_far(self, outcomes: Sequence[Outcome]) -> str:
         command = printable(shlex.join(["tcdflow", "resume", str(self.directory), *self.launcher.words]))
-        done = sum(outcome.status in ("done", "skipped") for outcome in outcomes.values())
+        done = sum(outcome.status in ("done", "skipped") for outcome in outcomes)
         return f"stopped with {done} of {counted(len(outcomes), 'cell')} done; go on with: {command}"
 
     def _tell_of_other_versions(self) -> None:
@@ -280,8 +266,3 @@ class _Running:
         if other:
             what = f"since the plan was made, {', '.join(other)}: the rest may not be bit-identical (about 1e-6)"
             self.watcher.warn([what])
-
-
-def _spread(finished: Sequence[Outcome]) -> Sequence[Outcome]:
-    """A few from all over a long sweep: what a kind of run takes is not learnt better from thousands."""
-    return finished[:: max(1, len(finished) // 100)]

@@ -19,11 +19,32 @@ _TIMED = ("seconds", "denoise", "decode", "unet_calls")
 _KEPT = ("attempts", "pictures", "picture", "pixel_sha256", "record", "reason")
 
 
-def write(directory: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
-    """Write both files from the outcomes of the cells."""
-    keys = [key for axis in plan.axes for key in axis.keys]
-    rows = [_row(directory, keys, outcome) for outcome in outcomes]
-    table.write(directory, STEM, columns(keys), rows)
+class Table:
+    """Both files, of what is taken cell by cell.
+
+    Args:
+        plan: of the sweep.
+        directory: of the sweep.
+    """
+
+    def __init__(self, plan: Plan, directory: Path) -> None:
+        self._directory = directory
+        self._keys = [key for axis in plan.axes for key in axis.keys]
+        self._columns = columns(self._keys)
+        self._rows: dict[str, tuple[Any, ...]] = {}
+
+    def take(self, outcome: Outcome) -> None:
+        """Make the row of a cell from its outcome, in the place of the one that it has."""
+        self._rows[outcome.cell.name] = tuple(_row(self._directory, self._keys, outcome).values())
+
+    def write(self) -> None:
+        """Write both, the cells in the order in which they were first taken.
+
+        Raises:
+            OutputError: if they cannot be written.
+        """
+        rows = [dict(zip(self._columns, row, strict=True)) for row in self._rows.values()]
+        table.write(self._directory, STEM, self._columns, rows)
 
 
 def columns(keys: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,6 @@ from tcdflow.record.atomic import flushed_behind
 from tcdflow.sweeps.directory import state
 from tcdflow.sweeps.outcome import Outcome
 from tcdflow.sweeps.plan import Cell, Plan
-from tcdflow.sweeps.shared import Sharing
 from tcdflow.sweeps.worker import Worker
 from tcdflow.text import first_line
 
@@ -20,21 +19,16 @@ if TYPE_CHECKING:
     from tcdflow.engine.sampler import Step
 
 
-def pending(plan: Plan, directory: Path, *, retry_failed: bool = False) -> list[Outcome]:
-    """Return an outcome for each cell that needs no work, in order; the rest have status ``left``.
+def pending(plan: Plan, directory: Path, *, retry_failed: bool = False) -> Iterator[Outcome]:
+    """Yield an outcome for each cell that needs no work, in order; the rest have status ``left``.
 
     Args:
         plan: of the sweep.
         directory: of the sweep.
         retry_failed: leave cells too whose record says that they failed.
     """
-    share = Sharing()
-    outcomes = []
     for cell in plan.cells:
-        outcome = _before(directory, cell, retry_failed)
-        share(outcome.record)
-        outcomes.append(outcome)
-    return outcomes
+        yield _before(directory, cell, retry_failed)
 
 
 def _before(directory: Path, cell: Cell, retry_failed: bool) -> Outcome:
@@ -47,7 +41,7 @@ def _before(directory: Path, cell: Cell, retry_failed: bool) -> Outcome:
     return Outcome(cell, "left", record)
 
 
-def work(plan: Plan, before: Sequence[Outcome]) -> list[tuple[Sequence[Cell], Sequence[Cell]]]:
+def work(plan: Plan, before: Iterable[Outcome]) -> list[tuple[Sequence[Cell], Sequence[Cell]]]:
     """Return each batch that has cells left, and these."""
     left = {outcome.cell.name for outcome in before if outcome.status == "left"}
     batches = ((batch, [cell for cell in batch if cell.name in left]) for batch in plan.batches())
@@ -77,7 +71,7 @@ class Runner:
         self.engine = engine
         self._worker = Worker(plan, directory, engine, on_step, interrupted)
 
-    def run(self, before: Sequence[Outcome]) -> Iterator[Outcome]:
+    def run(self, before: Iterable[Outcome]) -> Iterator[Outcome]:
         """Run the cells that are left, yielding what becomes of each; stop early if the plan says so on failure."""
         with flushed_behind(), closing(self._worker):
             for batch, left in work(self.plan, before):

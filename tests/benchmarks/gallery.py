@@ -56,14 +56,17 @@ def _live(plan: Plan, directory: Path) -> tuple[list[float], list[float]]:
     outcomes = [Outcome(cell, "done", document.read(cell_path(directory, cell))) for cell in plan.cells]
     page = LivePage(plan, directory)
     start = time.perf_counter()
-    page.begin([Outcome(cell, "left") for cell in plan.cells])
+    for cell in plan.cells:
+        page.take(Outcome(cell, "left"))
+    page.advance()
     pages = [time.perf_counter() - start]
     start = time.perf_counter()
     for outcome in outcomes:
-        page.advance(outcome)
+        page.take(outcome)
+        page.advance()
     each = [(time.perf_counter() - start) / len(outcomes) * 1000]
     start = time.perf_counter()
-    page.end(outcomes, whole=False)
+    page.end(whole=False)
     return each, [*pages, time.perf_counter() - start]
 
 

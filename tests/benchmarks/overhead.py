@@ -41,7 +41,7 @@ def run() -> list[Figure]:
         where = Path(folder) / "profile"
         runner = Runner(plan, where, engine)
         profile = cProfile.Profile()
-        before = pending(plan, where)
+        before = [*pending(plan, where)]
         profile.enable()
         list(runner.run(before))
         profile.disable()
@@ -54,7 +54,7 @@ def run() -> list[Figure]:
 
 def _beside(plan: Plan, where: Path, engine: WarmEngine) -> list[float]:
     found = []
-    before = pending(plan, where)
+    before = [*pending(plan, where)]
     start = time.perf_counter()
     for outcome in Runner(plan, where, engine).run(before):
         whole = time.perf_counter() - start

@@ -18,10 +18,11 @@ from diffusers import StableDiffusionPipeline, TCDScheduler
 from tcdflow import embedded
 from tcdflow.config.compose import Composer
 from tcdflow.engine.warm import WarmEngine
-from tcdflow.sweeps import planner, results
+from tcdflow.sweeps import planner
 from tcdflow.sweeps.plan import Plan
 from tcdflow.sweeps.runner import Runner, pending
 from tests.benchmarks.table import Row
+from tests.sweep.fake import write_table
 
 PROMPTS = ("a red heart", "a blue star", "a green leaf", "a yellow sun")
 SEEDS = range(4)
@@ -65,7 +66,7 @@ def run() -> list[Row]:
                 assert outcome.status == "done"
                 outcomes.append(outcome)
                 yield
-            results.write(where, plan, outcomes)
+            write_table(where, plan, outcomes)
 
         def once() -> list[tuple[float, float]]:
             """Take a cell of each in turn, so that slow spells meet all; return seconds, and those of CPU."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -113,13 +113,21 @@ class Sweep:
     def _go(self, plan: Plan, retry_failed: bool) -> list[Outcome]:
         self.runner = Runner(plan, self.directory, self.engine)
         outcomes = whole(self.runner, self.directory, retry_failed=retry_failed)
-        results.write(self.directory, plan, outcomes)
+        write_table(self.directory, plan, outcomes)
         return outcomes
+
+
+def write_table(directory: Path, plan: Plan, outcomes: Iterable[Outcome]) -> None:
+    """Write what became of all cells of a sweep down."""
+    table = results.Table(plan, directory)
+    for outcome in outcomes:
+        table.take(outcome)
+    table.write()
 
 
 def whole(runner: Runner, directory: Path, *, retry_failed: bool = False) -> list[Outcome]:
     """Run what is left of a sweep and return what became of all its cells, in the plan's order."""
-    before = pending(runner.plan, directory, retry_failed=retry_failed)
+    before = [*pending(runner.plan, directory, retry_failed=retry_failed)]
     outcomes = {outcome.cell.name: outcome for outcome in before}
     outcomes |= {outcome.cell.name: outcome for outcome in runner.run(before)}
     return list(outcomes.values())

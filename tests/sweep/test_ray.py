@@ -64,7 +64,7 @@ def run(at: Path, makers: Callable[[type[CellMaker]], None]) -> Run:
         directory = at / "sweep"
         with sweeps.alone(directory):
             plan = sweeps.freeze(directory, plan)
-            before = pending(plan, directory)
+            before = [*pending(plan, directory)]
             found = {outcome.cell.name: outcome for outcome in before}
             for outcome in RayRunner(plan, directory, RaySettings(workers=2, threads=1)).run(before):
                 each(outcome)

@@ -135,11 +135,14 @@ def test_it_takes_a_hundredth_of_the_time(sweep: Sweep, monkeypatch: pytest.Monk
     monkeypatch.setattr(live, "time", clock)
     monkeypatch.setattr(Writer, "write", slow)
     page = LivePage(sweep.plan_there(), sweep.directory)
-    page.begin([Outcome(outcome.cell, "left") for outcome in outcomes])
+    for outcome in outcomes:
+        page.take(Outcome(outcome.cell, "left"))
+    page.advance()
     begun = clock.now
     for outcome in outcomes * 10:
         clock.now += 2.0
-        page.advance(outcome)
+        page.take(outcome)
+        page.advance()
     assert len(spent) > 5
     assert sum(spent[1:]) <= 0.02 * (clock.now - begun)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,13 @@ class TestFiles:
         assert (tmp_path / "thesis.png").read_bytes() == b"mine"
 
 
+def side_by_side(directory: Path, outcomes: Iterable[Outcome]) -> None:
+    folder = flat.Folder(directory)
+    for outcome in outcomes:
+        folder.take(outcome)
+    folder.write()
+
+
 class TestSideBySide:
     """``sweep.flat``."""
 
@@ -143,7 +151,7 @@ class TestSideBySide:
         return found
 
     def test_names_of_their_own_or_of_their_cells(self, tmp_path: Path) -> None:
-        flat.write(tmp_path, self.outcomes(tmp_path, spec("{prompt}"), spec("{prompt}", "a cat"), spec(None)))
+        side_by_side(tmp_path, self.outcomes(tmp_path, spec("{prompt}"), spec("{prompt}", "a cat"), spec(None)))
         assert left_behind(tmp_path / "images") == ["002_x.png", "a-cat.png", "a-fox.png"]
 
     def test_equal_names_and_files_of_others(self, tmp_path: Path) -> None:
@@ -151,24 +159,24 @@ class TestSideBySide:
         (tmp_path / "images" / "a-fox.png").write_bytes(b"mine")
         outcomes = self.outcomes(tmp_path, spec("{prompt}"), spec("{prompt}"))
         for _ in range(2):
-            flat.write(tmp_path, outcomes)
+            side_by_side(tmp_path, outcomes)
             assert left_behind(tmp_path / "images") == ["a-fox-2.png", "a-fox-3.png", "a-fox.png"]
         assert (tmp_path / "images" / "a-fox.png").read_bytes() == b"mine"
 
     def test_copies_and_cells_made_again_keep_their_names(self, tmp_path: Path) -> None:
         outcomes = self.outcomes(tmp_path, spec("{prompt}"), spec("{prompt}"))
-        flat.write(tmp_path, outcomes)
+        side_by_side(tmp_path, outcomes)
         for path in (tmp_path / "images").iterdir():
             content = path.read_bytes()
             path.unlink()
             path.write_bytes(content)
-        flat.write(tmp_path, outcomes)
+        side_by_side(tmp_path, outcomes)
         assert left_behind(tmp_path / "images") == ["a-fox-2.png", "a-fox.png"]
 
     def test_a_cell_that_comes_later(self, tmp_path: Path) -> None:
         outcomes = self.outcomes(tmp_path, spec("{prompt}"), spec("{prompt}"))
-        flat.write(tmp_path, outcomes[1:])
-        flat.write(tmp_path, outcomes)
+        side_by_side(tmp_path, outcomes[1:])
+        side_by_side(tmp_path, outcomes)
         first, second = (tmp_path / "cells" / f"00{n}_x" / "a-fox.png" for n in (0, 1))
         assert (tmp_path / "images" / "a-fox.png").read_bytes() == first.read_bytes()
         assert (tmp_path / "images" / "a-fox-2.png").read_bytes() == second.read_bytes()
