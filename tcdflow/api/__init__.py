@@ -60,14 +60,14 @@ def run(
     from tcdflow.config.run_output import RunOutput
     from tcdflow.request.prepare import prepare
     from tcdflow.request.request import Request
-    from tcdflow.request.run import replaced, run_single
+    from tcdflow.request.run import of_directory, run_single
     from tcdflow.tracking.follow import followed
 
     composition = _composed(overrides, config_dir)
     output = RunOutput.of(composition.config)
     with download(progress) as downloaded:
         prepared = prepare(Request.composed(composition), downloaded)
-    warn([*prepared.warnings, *replaced(output, prepared)])
+    warn([*prepared.warnings, *of_directory(output, prepared)])
     with StepBar(progress, len(prepared.spec.sampling.seeds), on_step) as bar:
         result = run_single(prepared, output, _engine(), bar.step, logs=False)
     warn(result.record.warnings[len(prepared.warnings) :])

@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     output = RunOutput.of(composition.config)
     prepared = prepare(DistillRequest.composed(composition))
     if is_main():
-        warn(prepared.warnings)
+        warn([*prepared.warnings, *output.warnings])
     if args.check:
         from tcdflow.distill.preview import lines
 

@@ -110,12 +110,12 @@ def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
 
 def _rerun(recorded: Recorded, request: Request, where: Sequence[str]) -> Result:
     from tcdflow.cli.progress import StepBar
-    from tcdflow.request.run import replaced, run_single
+    from tcdflow.request.run import of_directory, run_single
 
     start = time.perf_counter()
     output = RunOutput.alone(where)
     prepared = _prepared(recorded, request)
-    warn([*prepared.warnings, *replaced(output, prepared)])
+    warn([*prepared.warnings, *of_directory(output, prepared)])
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         made_by = engine(reusable=False)
         result = run_single(prepared, output, made_by, bar.step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from errno import ENAMETOOLONG
 from pathlib import Path
@@ -13,6 +13,8 @@ from tcdflow.config.compose import Composer
 from tcdflow.config.resolved import selected
 from tcdflow.errors import ConfigError, OutputError, Problem
 from tcdflow.spec.paths import at_home
+
+_RUN, _SWEEP = "hydra.run.dir", "hydra.sweep.dir"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class RunOutput:
         log_name: of its log file.
         verbose: names of loggers that log debug messages too; an empty name is the root's.
         subdir: folder of the files that Hydra leaves; None for none.
+        warnings: what was asked for and has no effect.
     """
 
     directory: Path
@@ -32,6 +35,7 @@ class RunOutput:
     log_name: str
     verbose: tuple[str, ...]
     subdir: str | None
+    warnings: tuple[str, ...]
     _config: DictConfig = field(repr=False, compare=False)
 
     @classmethod
@@ -43,11 +47,12 @@ class RunOutput:
         """
         hydra = config.hydra
         return cls(
-            directory=_directory(config, "hydra.run.dir"),
-            chosen=_is_chosen(config, "hydra.run.dir"),
+            directory=_directory(config, _RUN),
+            chosen=_is_chosen(config, _RUN),
             log_name=f"{hydra.job.name}.log",
             verbose=_verbose(config),
             subdir=hydra.output_subdir,
+            warnings=tuple(_ignored(config, _SWEEP, _RUN)),
             _config=config,
         )
 
@@ -100,10 +105,12 @@ class SweepOutput:
     Attributes:
         directory: that the user named; None for one of the sweep's own.
         verbose: as of :class:`RunOutput`.
+        warnings: as of :class:`RunOutput`.
     """
 
     directory: Path | None
     verbose: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @classmethod
     def of(cls, config: DictConfig) -> SweepOutput:
@@ -112,14 +119,21 @@ class SweepOutput:
         Raises:
             ConfigError: as of :meth:`RunOutput.of`.
         """
-        key = "hydra.sweep.dir"
-        return cls(_directory(config, key) if _is_chosen(config, key) else None, _verbose(config))
+        directory = _directory(config, _SWEEP) if _is_chosen(config, _SWEEP) else None
+        return cls(directory, _verbose(config), tuple(_ignored(config, _RUN, _SWEEP)))
 
 
 def _is_chosen(config: DictConfig, key: str) -> bool:
     overrides = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)  # they may name what is not there
     assert isinstance(overrides, list)
     return any(text.lstrip("+").startswith(f"{key}=") for text in overrides)
+
+
+def _ignored(config: DictConfig, key: str, instead: str) -> Iterator[str]:
+    """Yield a warning if the user chose a directory by the key that has no effect here."""
+    if _is_chosen(config, key) and not _is_chosen(config, instead):
+        where = "on a sweep" if key == _RUN else "without --multirun"
+        yield f"{key}={selected(config, key)} has no effect {where}; {instead} chooses the directory"
 
 
 def _directory(config: DictConfig, key: str) -> Path:

@@ -150,7 +150,8 @@ class HydraSweep:
         warnings = planned.warnings if planned else [text for job in jobs for text in job.warnings]
         artifacts = planned.artifacts if planned else [artifact for job in jobs for artifact in job.files]
         artifacts = [*artifacts, *_scorers(settings, jobs[0].request.pins)]
-        directory = _directory(composed[0].config, settings)
+        output = SweepOutput.of(composed[0].config)
+        directory = output.directory or _directory(composed[0].config, settings)
         parsed, _ = composer.parsed([spelled_out(composer, text) for text in overrides], sweeping=True)
         chosen, _ = composer.parsed(first)
         config = composer.load([item.text for item in chosen if item.is_group])
@@ -163,7 +164,7 @@ class HydraSweep:
             texts=tuple(texts),
             directory=directory,
             metric=settings.metric,
-            warnings=tuple(dict.fromkeys([*warnings, *_aimless(settings, hydra, by, overrides)])),
+            warnings=tuple(dict.fromkeys([*warnings, *output.warnings, *_aimless(settings, hydra, by, overrides)])),
             first=replace(composed[0], spec=jobs[0].spec),
             artifacts=tuple(dict.fromkeys(artifacts)),
             plan=planned.plan if planned else None,
@@ -275,9 +276,7 @@ def _directions(hydra: DictConfig) -> list[str]:
 
 
 def _directory(config: DictConfig, settings: SweepSpec) -> Path:
-    """Return where to: as given, else after the sweep's name, else where Hydra would."""
-    if (chosen := SweepOutput.of(config).directory) is not None:
-        return chosen
+    """Return where to if nobody says: after the sweep's name, else where Hydra would."""
     return Path(f"outputs/sweeps/{settings.name}" if settings.name is not None else str(config.hydra.sweep.dir))
 
 

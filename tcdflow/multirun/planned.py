@@ -112,7 +112,7 @@ class PlannedSweep:
             output.directory or Path("outputs") / "sweeps" / planned.plan.name,  # the same for the same words
             output.verbose,
             launcher,
-            (*planned.folded, *planned.warnings),
+            (*planned.folded, *planned.warnings, *output.warnings),
             tuple(planned.artifacts),
             planned.draft.tracking,
             permitted(overrides)[0],

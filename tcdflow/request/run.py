@@ -73,8 +73,9 @@ def run_in(
         return execute(prepared, run, engine, on_step)
 
 
-def replaced(output: RunOutput, prepared: Prepared) -> Iterator[str]:
-    """Yield a warning if the directory that the user chose holds images of another run, which this one removes."""
+def of_directory(output: RunOutput, prepared: Prepared) -> Iterator[str]:
+    """Yield warnings: of what is not where a run writes, and of images of another run there, which this one removes."""
+    yield from output.warnings
     try:
         earlier = document.read(output.directory) if output.chosen else None
     except RecordError:
