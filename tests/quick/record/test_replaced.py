@@ -1,4 +1,4 @@
-"""What is said of the directory that the user chose: whose images are there, and that a run or sweep writes elsewhere."""
+"""What is said of the directory that the user chose: whose images are there, or that it is written elsewhere."""
 
 from __future__ import annotations
 
