@@ -53,7 +53,7 @@ class LivePage:
         self._due = 0.0
         self._start = self._latest = time.monotonic()
         self._failed = False
-        self._lost: Exception | None = None
+        self._lost: dict[str, Exception] = {}
 
     def kept(self) -> Ended | None:
         """Return the page of a sweep that has ended if nobody touched it since; None if it is to be written."""
@@ -64,8 +64,9 @@ class LivePage:
         """Take what became of a cell, or how it was found as the sweep begins."""
         try:
             self._runs[outcome.cell.name] = cells.of_outcome(self._plan, self._directory, outcome)
-        except Exception as error:  # told at the end
-            self._lost = self._lost or error
+            self._lost.pop(outcome.cell.name, None)
+        except Exception as error:  # told at the end, if it is still so
+            self._lost[outcome.cell.name] = error
 
     def advance(self) -> None:
         """Write the page of a sweep that runs if it is time to."""
@@ -96,8 +97,8 @@ class LivePage:
         self._due = self._latest + max(_LEAST, _SHARE * (self._latest - start))
 
     def _found(self) -> Found:
-        if self._lost is not None:
-            raise self._lost
+        for error in self._lost.values():
+            raise error
         return of_plan(self._plan, [self._runs[cell.name] for cell in self._plan.cells])
 
     def _write(self, *, seconds: float, running: bool = False) -> None:

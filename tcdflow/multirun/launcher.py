@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Running(Protocol):
     """What makes the cells of a plan."""
 
-    def run(self, before: Iterable[Outcome]) -> Iterator[Outcome]:
+    def run(self, before: Iterable[Outcome]) -> Generator[Outcome, None, None]:
         """Run the cells that are left, yielding what becomes of each."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,8 +217,7 @@ class _Running:
         self._tell_of_other_versions()
         runner = self.launcher.runner(self.plan, self.directory, process, self.watcher.step)
         summary = Summary(self.plan, self.directory)
-        for outcome in pending(self.plan, self.directory, retry_failed=retry_failed):
-            summary.take(outcome)
+        summary.found(pending(self.plan, self.directory, retry_failed=retry_failed))
         before = summary.outcomes
         left = sum(outcome.status == "left" for outcome in before)
         if left:
@@ -227,18 +226,21 @@ class _Running:
         elif not self.plan.settings.flat and (kept := summary.page.kept()):
             sweeps.finished(self.directory)
             return self._finished(before, kept.page, (), start)
+        run = runner.run(before)
         try:
             log = log_file(self.directory / sweeps.LOG, self.verbose)
-            with log, self.watcher.over(self.directory, len(before), len(before) - left):
+            # Closed, workers of other processes have ended before what stopped the sweep is answered.
+            with log, self.watcher.over(self.directory, len(before), len(before) - left), closing(run) as outcomes:
                 if left:
                     summary.page.advance()
-                for outcome in runner.run(before):
-                    summary.take(outcome)
+                for outcome in outcomes:
+                    summary.made(outcome)
                     self.watcher.cell(outcome)
                     summary.page.advance()
                     told(sweeps.cell_path(self.directory, outcome.cell))
         except BaseException as error:
             with suppress(OutputError):  # what stopped the sweep matters more
+                summary.look_again()
                 summary.write(whole=False)
             self.watcher.stopped(error, self._how_far(summary.outcomes))
             raise

@@ -60,7 +60,7 @@ def execute(prepared: Prepared, run: RunDirectory, engine: Callable[[], Engine],
             raise KeyboardInterrupt(f"interrupted with {len(run.record.outputs)} of {count} images made") from error
         run.lock(locked())
     result = keep(generated, run)
-    timings.remember([(prepared.spec, run.record)])
+    timings.remember(timings.took(prepared.spec, run.record))
     return result
 
 

@@ -6,7 +6,8 @@ The memory is a small file in tcdflow's cache. Losing it costs an estimate, so n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -55,29 +56,41 @@ def kind_of(spec: RunSpec, device: str) -> str:
     return "|".join(kind)
 
 
-def remember(runs: Iterable[tuple[RunSpec, Record]]) -> None:
-    """Add what finished runs took."""
-    seen: Seen | None = None
-    for spec, record in runs:
-        seconds = record.execution.get("seconds", {})
-        if not seconds or not record.outputs:
-            continue
-        seen = read() if seen is None else seen
-        kind = kind_of(spec, str(record.environment.get("device")))
-        stages = seen.pop(kind, {})  # to the end of the file: what was not seen for long is forgotten first
+@dataclass(frozen=True)
+class Took:
+    """What a run took: seconds by stage, and which kind of run it was."""
+
+    kind: str
+    seconds: Mapping[str, float]
+
+
+def took(spec: RunSpec, record: Record) -> Iterator[Took]:
+    """Yield what a finished run took, if it is known."""
+    seconds = record.execution.get("seconds", {})
+    if seconds and record.outputs:
         found = {
             "call": seconds.get("denoise", 0.0) / (len(record.outputs) * spec.effective_steps),
             "decode": seconds.get("decode", 0.0) / len(record.outputs),
             "load": seconds.get("load"),
             "switch": seconds.get("loras"),
         }
-        seen[kind] = {
-            stage: [*stages.get(stage, []), *([round(took, 5)] if took is not None else [])][-_KEPT:]
-            for stage, took in found.items()
+        known = {stage: round(value, 5) for stage, value in found.items() if value is not None}
+        yield Took(kind_of(spec, str(record.environment.get("device"))), known)
+
+
+def remember(runs: Iterable[Took]) -> None:
+    """Add what finished runs took."""
+    listed = list(runs)
+    if not listed:
+        return
+    seen = read()
+    for one in listed:
+        stages = seen.pop(one.kind, {})  # to the end of the file: what was not seen for long is forgotten first
+        seen[one.kind] = {
+            stage: [*stages.get(stage, []), *([one.seconds[stage]] if stage in one.seconds else [])][-_KEPT:]
+            for stage in _STAGES
         }
-    if seen is not None:
-        kept = dict(list(seen.items())[-_MAX_KINDS:])
-        hashes.remember(path(), json.dumps(kept))
+    hashes.remember(path(), json.dumps(dict(list(seen.items())[-_MAX_KINDS:])))
 
 
 def stages_of(spec: RunSpec, seen: Seen) -> dict[str, float] | None:

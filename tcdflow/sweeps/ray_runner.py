@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,7 +72,7 @@ class RayRunner:
         self._settings = settings
         self._interrupted = interrupted
 
-    def run(self, before: Iterable[Outcome]) -> Iterator[Outcome]:
+    def run(self, before: Iterable[Outcome]) -> Generator[Outcome, None, None]:
         """Run the cells that are left, yielding what becomes of each as it does; stop early if the plan says so.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +19,20 @@ if TYPE_CHECKING:
     from tcdflow.engine.sampler import Step
 
 
-def pending(plan: Plan, directory: Path, *, retry_failed: bool = False) -> Iterator[Outcome]:
+def pending(
+    plan: Plan, directory: Path, *, retry_failed: bool = False, among: Container[str] | None = None
+) -> Iterator[Outcome]:
     """Yield an outcome for each cell that needs no work, in order; the rest have status ``left``.
 
     Args:
         plan: of the sweep.
         directory: of the sweep.
         retry_failed: leave cells too whose record says that they failed.
+        among: names of the cells that are looked at; None for all.
     """
     for cell in plan.cells:
-        yield _before(directory, cell, retry_failed)
+        if among is None or cell.name in among:
+            yield _before(directory, cell, retry_failed)
 
 
 def _before(directory: Path, cell: Cell, retry_failed: bool) -> Outcome:
@@ -71,7 +75,7 @@ class Runner:
         self.engine = engine
         self._worker = Worker(plan, directory, engine, on_step, interrupted)
 
-    def run(self, before: Iterable[Outcome]) -> Iterator[Outcome]:
+    def run(self, before: Iterable[Outcome]) -> Generator[Outcome, None, None]:
         """Run the cells that are left, yielding what becomes of each; stop early if the plan says so on failure."""
         with flushed_behind(), closing(self._worker):
             for batch, left in work(self.plan, before):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from tcdflow.parts.metrics.complexity import complexity
 from tcdflow.parts.metrics.sharpness import sharpness
 from tcdflow.record.document import Output, Record
 from tcdflow.request import timings
+from tcdflow.spec.model import RunSpec
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
 FLAT = Image.new("RGB", (64, 48), "red")
@@ -41,6 +43,10 @@ def record(calls: int, denoise: float, load: float | None = None) -> Record:
     return Record(started="", spec={}, environment={"device": "cpu"}, execution=execution, outputs=[output])
 
 
+def remember(runs: Iterable[tuple[RunSpec, Record]]) -> None:
+    timings.remember(took for spec, record in runs for took in timings.took(spec, record))
+
+
 @pytest.fixture(autouse=True)
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "memory"))
@@ -49,7 +55,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_estimate_is_made_of_medians(composer: Composer) -> None:
     spec = composer.compose(["sampling.steps=8", "sampling.num_images=2"]).spec
     assert timings.estimate([(spec, True, True)]) == (0.0, 1)
-    timings.remember((spec, record(8, seconds, 30.0)) for seconds in (4.0, 8.0, 400.0))
+    remember((spec, record(8, seconds, 30.0)) for seconds in (4.0, 8.0, 400.0))
     assert timings.estimate([(spec, True, True), (spec, False, False)]) == (2 * 2 * (8 * 1.0 + 1.0) + 30.0, 0)
     other = composer.compose(["sampling.width=128"]).spec
     assert timings.estimate([(other, True, True), (spec, False, False)])[1] == 1
@@ -60,17 +66,17 @@ def test_a_damaged_memory_is_none(text: str, composer: Composer) -> None:
     timings.path().parent.mkdir(parents=True)
     timings.path().write_text(text)
     assert timings.read() == {}
-    timings.remember([(composer.compose().spec, record(4, 4.0))])
+    remember([(composer.compose().spec, record(4, 4.0))])
     assert len(timings.read()) == 1
 
 
 def test_the_memory_stays_small(composer: Composer) -> None:
     specs = [composer.compose([f"sampling.width={8 * width}"]).spec for width in range(1, 4)]
     for _ in range(3):
-        timings.remember((spec, record(4, 4.0)) for spec in specs * 20)
+        remember((spec, record(4, 4.0)) for spec in specs * 20)
     assert all(len(stages["call"]) == 7 for stages in timings.read().values())
 
 
 def test_a_place_that_cannot_be_written_fails_nothing(composer: Composer, tmp_path: Path) -> None:
     (tmp_path / "memory").write_text("a file")
-    timings.remember([(composer.compose().spec, record(4, 4.0))])
+    remember([(composer.compose().spec, record(4, 4.0))])
