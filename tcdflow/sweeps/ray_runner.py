@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tcdflow.errors import ConfigError, OutputError, Problem, RecordError, RunError
+from tcdflow.errors import ConfigError, NoRoomError, OutputError, Problem, RecordError, RunError
 from tcdflow.files.hashes import sha256_file
 from tcdflow.record import document
 from tcdflow.record.document import Failure
@@ -236,6 +236,8 @@ class _Gang:
             except RayActorError as error:
                 yield from self._replaced(worker, task, error)
             except RayTaskError as error:
+                if isinstance(error.cause, NoRoomError):  # nor would the next cell have any
+                    raise error.cause from None
                 reason = first_line(error.cause)
                 if task is None:
                     raise RunError(f"Ray's workers cannot begin: {reason}") from error

@@ -88,16 +88,17 @@ class Worker:
             for cell in left:
                 if cell.name in records:
                     outcomes[cell.name] = Outcome(cell, "done", records[cell.name], None, took, attempts)
-            left = [cell for cell in left if cell.name in failures]
-            if not left:
+            failed = sorted((cell for cell in left if cell.name in failures), key=lambda c: _is_final(failures[c.name]))
+            if not failed:
                 break
-            failure = failures[left[0].name]
+            failure = failures[failed[0].name]
             if self.interrupted():
                 raise KeyboardInterrupt from failure
             self._empty(failure)
             memory = out_of_memory(failure) and not emptied
-            if isinstance(failure, RequestError | InvalidOutputError) or not (tries or memory):
-                outcomes |= {c.name: self._failed(c, failures[c.name], took, attempts) for c in left}
+            left = [cell for cell in failed if (tries or memory) and not _is_final(failures[cell.name])]
+            outcomes |= {c.name: self._failed(c, failures[c.name], took, attempts) for c in failed if c not in left}
+            if not left:
                 break
             emptied = emptied or memory
             tries -= 0 if memory else 1
@@ -213,6 +214,11 @@ class Worker:
         reason = first_line(error)
         _, record = state(self.directory, cell)
         return Outcome(cell, "failed", record, reason, seconds, attempts)
+
+
+def _is_final(error: Exception) -> bool:
+    """Say whether a cell would fail in the same way again."""
+    return isinstance(error, RequestError | InvalidOutputError)
 
 
 def _with_offload(spec: RunSpec, offload: str) -> RunSpec:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from tcdflow.errors import NoRoomError
 from tcdflow.files.artifact import Artifacts
 from tcdflow.spec.model import RunSpec
 from tcdflow.sweeps.ray_worker import CellMaker
@@ -21,6 +22,8 @@ POISON = 1013
 """The seed whose cell kills its worker."""
 WRONG = 7
 """The seed whose cell fails."""
+FULL = 1019
+"""The seed whose cell meets a full disk."""
 
 
 JOURNAL = "TCDFLOW_TEST_JOURNAL"
@@ -51,7 +54,8 @@ def _note(text: str) -> None:
 
 
 def _wrong(spec: RunSpec) -> BaseException | None:
-    return ValueError("no") if spec.sampling.seed == WRONG else None
+    wrong = {WRONG: ValueError("no"), FULL: NoRoomError("no space left")}
+    return wrong.get(spec.sampling.seeds[0])
 
 
 class FakeMaker(CellMaker):

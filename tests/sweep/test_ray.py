@@ -21,7 +21,7 @@ import torch
 
 from tcdflow.cli.command import dispatch
 from tcdflow.config.compose import Composer
-from tcdflow.errors import ConfigError, RunError
+from tcdflow.errors import ConfigError, NoRoomError, RunError
 from tcdflow.record import document
 from tcdflow.sweeps import directory as sweeps
 from tcdflow.sweeps import plan as plans
@@ -35,7 +35,7 @@ from tcdflow.sweeps.runner import pending
 from tests.helpers import environment, left_behind, until
 from tests.standins.gallery import page_data
 from tests.sweep.fake import FakeEngine, Sweep, partial, pictures, statuses
-from tests.sweep.ray_makers import POISON, WRONG, Elsewhere, FakeMaker, Stillborn, Unready
+from tests.sweep.ray_makers import FULL, POISON, WRONG, Elsewhere, FakeMaker, Stillborn, Unready
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -183,6 +183,12 @@ def test_what_fails_keeps_nothing_else_from_being_made(policy: str, left: bool, 
     assert bad.cell.values["sampling.seed"] == WRONG and bad.reason == "no"
     assert ("left" in statuses(outcomes)) == left
     assert statuses(outcomes).count("done") + statuses(outcomes).count("left") == 30
+
+
+def test_a_full_disk_stops_it(run: Run, at: Path) -> None:
+    with pytest.raises(NoRoomError, match="no space left"):
+        run(f"sampling.seed=range({FULL},{FULL + 100})")
+    assert len(list((at / "sweep/cells").iterdir())) < 50
 
 
 def test_cells_of_a_batch_are_made_together(run: Run, at: Path) -> None:

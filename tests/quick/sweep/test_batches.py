@@ -113,6 +113,26 @@ def test_what_cannot_be_written_is_one_cells_failure(sweep: Sweep, monkeypatch: 
     assert statuses(sweep.resume(retry_failed=True)) == ["skipped", "done", "skipped"]
 
 
+@pytest.mark.parametrize("flawed", [0, 1])
+def test_what_may_be_made_yet_is_tried_again_beside_what_never_will(
+    flawed: int, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = RunDirectory.save
+    failed: list[object] = []
+
+    def full(run: RunDirectory, *args: Any) -> None:
+        if run.record.spec["sampling"]["seed"] != flawed and not failed:
+            failed.append(run.path)
+            raise OutputError("a share that is gone for a moment")
+        save(run, *args)
+
+    monkeypatch.setattr(RunDirectory, "save", full)
+    sweep.engine.invalid = lambda seed: "it is black all over" if seed == flawed else None
+    outcomes = sweep.run("sampling.seed=0,1", "runtime.batch_size=2", "sweep.retry=2")
+    assert (outcomes[flawed].status, outcomes[flawed].attempts) == ("failed", 1)
+    assert (outcomes[1 - flawed].status, outcomes[1 - flawed].attempts) == ("done", 2)
+
+
 def test_an_interrupt_while_writing_leaves_true_records(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     save = RunDirectory.save
 
