@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tcdflow.cli.command import dispatch
 from tcdflow.cli.signals import INTERRUPTED, STOPPED, forget
+from tcdflow.engine.interrupts import Delayed
 
 if TYPE_CHECKING:
     from tcdflow.engine.warm import WarmEngine
@@ -19,16 +20,24 @@ def run(argv: Sequence[str], engine: WarmEngine) -> int:
     engine.asked = False
     gc.disable()  # until libraries are imported: the engine starts it again once all is loaded
     try:
-        status = dispatch(argv)
-    except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        status = _run(argv)
+        if status and engine.asked:
+            with Delayed():
+                engine.close()  # whose state nobody knows after a failure
+    except KeyboardInterrupt:  # another one, while the first was answered
         status = INTERRUPTED
-    except Exception:  # the user wants to see where it happened
-        sys.excepthook(*sys.exc_info())
-        status = 1
     finally:
         gc.enable()
-    if status and engine.asked:
-        engine.close()  # whose state nobody knows after a failure
-    forget()
+        forget()
     return status
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        return dispatch(argv)
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        return INTERRUPTED
+    except Exception:  # the user wants to see where it happened
+        sys.excepthook(*sys.exc_info())
+        return 1

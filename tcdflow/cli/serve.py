@@ -22,7 +22,7 @@ from tcdflow.cli import as_caller, in_turn, made
 from tcdflow.cli.engines import shared
 from tcdflow.cli.leave import leave
 from tcdflow.cli.process import prepare_process
-from tcdflow.cli.signals import INTERRUPTED, STOPPED
+from tcdflow.cli.signals import INTERRUPTED, STOPPED, deafen, forget, hear_again
 from tcdflow.cli.streams import guard
 from tcdflow.engine import card
 from tcdflow.engine.warm import WarmEngine
@@ -33,6 +33,8 @@ _GREETING = 5.0
 """Seconds within which a caller says what it wants."""
 _LOOK = 5.0
 """Seconds between two looks at the time and the memory."""
+_MOMENT = 0.1
+"""Seconds after which a caller is listened to again, where one could not be."""
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -57,12 +59,10 @@ class Call:
                 self.signalled = True
                 os.kill(os.getpid(), int(str(number)))
 
-    def end(self) -> None:
-        """Heed no more signals, and close what the caller has sent."""
+    def settle(self) -> None:
+        """Heed no more signals of the caller."""
         with self._lock:
             self._done = True
-        for file in self.order.files:
-            os.close(file)
 
     def tell(self, status: int) -> None:
         """Tell the caller how the command ended."""
@@ -117,7 +117,9 @@ class Server:
         if call is None:
             return not (self._is_unwanted() and self._taken.acquire(blocking=False))
         status = as_caller.run(call.order, lambda argv: run(argv, call, engine))
-        call.end()
+        hear_again()
+        for file in call.order.files:
+            os.close(file)
         self._commands += 1
         self._last = time.monotonic()
         # Processes that it has started keep its files open; and a signal that no caller sent was meant for this one.
@@ -141,10 +143,16 @@ class Server:
             return False
 
     def _accept(self) -> None:
-        with suppress(OSError):  # once it is closed
-            while True:
+        while self._listening.fileno() >= 0:
+            try:
                 channel, _ = self._listening.accept()
+            except OSError:  # there are no descriptors left for a moment
+                time.sleep(_MOMENT)
+                continue
+            try:
                 threading.Thread(target=self._greet, args=(channel,), daemon=True).start()
+            except RuntimeError:  # nor threads
+                channel.close()
 
     def _greet(self, channel: socket.socket) -> None:
         channel.settimeout(_GREETING)
@@ -220,24 +228,33 @@ def main(descriptor: str, name: str, idle: str, ready: str) -> NoReturn:
 
 
 def run(argv: Sequence[str], call: Call, engine: WarmEngine) -> int:
-    """Run a command, and hear signals meanwhile alone; one that came before ends it before it begins."""
+    """Run a command, and hear its caller's signals meanwhile alone; one that came before ends it before it begins."""
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if call.signalled:  # while this process still imported
-            raise KeyboardInterrupt
-        return in_turn.run(argv, engine)
-    except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if call.signalled:  # while this process still imported
+                raise KeyboardInterrupt
+            return in_turn.run(argv, engine)
+        except KeyboardInterrupt:
+            print(STOPPED, file=sys.stderr)
+            return INTERRUPTED
+        finally:
+            _settle(call)
+    except KeyboardInterrupt:  # another one, while the first was answered
+        _settle(call)
         return INTERRUPTED
-    finally:
-        _ignore_ctrl_c()
-        made.take()
 
 
-def _ignore_ctrl_c() -> None:
-    while signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+def _settle(call: Call) -> None:
+    """Have no signal of a command's caller reach what comes after the command."""
+    settled = False
+    while not settled:
         with suppress(KeyboardInterrupt):  # of a signal that came too late
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            call.settle()
+            deafen()
+            forget()
+            made.take()
+            settled = True
 
 
 def _get_ready(engine: WarmEngine) -> None:

@@ -118,7 +118,13 @@ class Shell:
     images: list[Path] = field(default_factory=list)
 
     def run(self, words: list[str] | str) -> int:
-        """Run a line, and return its exit status."""
+        """Run a line, and return its exit status. A Ctrl-C that comes as it ends has stopped nothing but it."""
+        try:
+            return self._run(words)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
+    def _run(self, words: list[str] | str) -> int:
         status = self._own(words) if isinstance(words, str) or words[:1] in (["set"], ["unset"], ["last"]) else None
         if status is None:
             status = self._command(cast("list[str]", words)) if words else 0

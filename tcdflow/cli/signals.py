@@ -76,7 +76,18 @@ def deafen() -> None:
     """Let signals interrupt nothing any more, all being done; a second one still ends the process at once."""
     for number in (signal.SIGINT, *_stopping):
         if signal.getsignal(number) in (signal.default_int_handler, _as_ctrl_c):
-            signal.signal(number, lambda number, frame: None)
+            signal.signal(number, _as_nothing)
+
+
+def hear_again() -> None:
+    """Have a process that waits for its next command end on SIGTERM again; a Ctrl-C is no wish of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _stopping:
+        if signal.getsignal(number) is _as_nothing:
+            signal.signal(number, _as_ctrl_c)
+
+
+def _as_nothing(number: int, frame: FrameType | None) -> None: ...
 
 
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:

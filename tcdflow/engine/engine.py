@@ -92,8 +92,12 @@ class Engine:
         where, dtype = device.choose(runtime)
         optimizations.check(runtime, where)
         cublas.of_this_process.settle(where.type, deterministic=runtime.deterministic)
-        with quiet(), optimizations.computing(runtime):
-            return self._run(specs, without_pickles(artifacts), on_step, where, dtype)
+        try:
+            with quiet(), optimizations.computing(runtime):
+                return self._run(specs, without_pickles(artifacts), on_step, where, dtype)
+        except BaseException:
+            self.close()  # nobody knows what state it is in: diffusers casts SDXL's VAE for a decode, and back after it
+            raise
 
     def _run(
         self,
@@ -132,18 +136,14 @@ class Engine:
     ) -> Loaded:
         """Move to the state that a spec needs: the base is reloaded only if it is another one."""
         needs = Needs.of(spec, artifacts, where, dtype)
-        try:
-            if self._loaded is not None and self._loaded.needs == needs:
+        if self._loaded is not None and self._loaded.needs == needs:
+            return self._loaded
+        with opened(artifacts) as files:
+            if self._loaded is not None and self._loaded.leads_to(needs):
+                self._loaded.move(spec, files, needs, watch)
                 return self._loaded
-            with opened(artifacts) as files:
-                if self._loaded is not None and self._loaded.leads_to(needs):
-                    self._loaded.move(spec, files, needs, watch)
-                    return self._loaded
-                self.close()
-                self._loaded = Loaded.load(spec, files, needs, watch, reusable=self._reusable)
-        except BaseException:
             self.close()
-            raise
+            self._loaded = Loaded.load(spec, files, needs, watch, reusable=self._reusable)
         self.bases_loaded += 1
         if self._on_loaded is not None:
             self._on_loaded()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.models.autoencoders.vae import Decoder
 
 import tcdflow
 from tests.fidelity.same import equal
@@ -49,6 +50,24 @@ def test_a_run_after_one_that_had_too_little(run: Run, within: Within) -> None:
             run(*LARGE)
         assert equal(run().images[0], small.images[0])
     assert equal(run(*LARGE).images[0], large.images[0])
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no more"), KeyboardInterrupt()], ids=["memory", "Ctrl-C"])
+def test_a_run_after_one_that_ended_in_its_decode(
+    error: BaseException, family: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """diffusers casts SDXL's VAE to float32 before it, and back only after it."""
+
+    def fails(*args: object, **more: object) -> None:
+        raise error
+
+    first = run(family=family)
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "forward", fails)
+        with pytest.raises(type(error)):
+            run(family=family)
+    assert equal(run(family=family).images[0], first.images[0])
 
 
 def test_a_sweep_goes_on_with_offloading(standins: StandIns, run: Run, within: Within, tmp_path: Path) -> None:
