@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tcdflow.api.alone import composing, one_at_a_time
+
 if TYPE_CHECKING:
     from tcdflow.config.compose import Composer
     from tcdflow.config.composition import Composition
@@ -34,6 +36,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> RunSpec:
     return _composed(overrides, config_dir).spec
 
 
+@one_at_a_time
 def run(
     *overrides: str,
     config_dir: str | Path | None = None,
@@ -42,8 +45,9 @@ def run(
 ) -> Result:
     """Make the images of a run, and leave its directory, as the command line does with ``--no-defaults``.
 
-    The pipeline stays loaded for the next call. ``hydra.run.dir=...`` among the overrides chooses the directory. What
-    is probably not meant is a :class:`TcdflowWarning`, and stands in the record.
+    The pipeline stays loaded for the next call; calls of several threads wait for each other. ``hydra.run.dir=...``
+    among the overrides chooses the directory. What is probably not meant is a :class:`TcdflowWarning`, and stands in
+    the record.
 
     Args:
         overrides: as in :func:`compose`.
@@ -76,6 +80,7 @@ def run(
     return result
 
 
+@one_at_a_time
 def sweep(
     *overrides: str,
     config_dir: str | Path | None = None,
@@ -110,15 +115,17 @@ def sweep(
     from tcdflow.results.results import Results
     from tcdflow.text import counted
 
-    composer, texts = _composer(overrides, config_dir)
-    by = drive(composer, texts)
+    with composing:
+        composer, texts = _composer(overrides, config_dir)
+        by = drive(composer, texts)
     if not by.planned:
         what = "is for the command line (tcdflow -m ...); tcdflow.load(DIRECTORY) then reads its results"
         raise ConfigError([Problem("tcdflow.sweep", what, str(by))])
     with Interrupts() as interrupts:
         bars = Bars(progress, interrupts.at_each(on_step))
         try:
-            sweep = PlannedSweep.prepare(composer, texts, by)
+            with composing:
+                sweep = PlannedSweep.prepare(composer, texts, by)
             done = sweep.run(Process(_engine(), lambda: interrupts.came), bars)
         except KeyboardInterrupt:
             if bars.raised is None:
@@ -148,21 +155,31 @@ def load(*directories: Directory) -> Results:
 
     if not directories:
         raise RecordError("name what is to be loaded: directories of runs or sweeps")
+    for directory in directories:
+        if not isinstance(directory, str | os.PathLike):
+            raise RecordError(f"name directories one after the other, as in tcdflow.load('a', 'b'), not {directory!r}")
     results = Results.of([at_home(os.fspath(directory)) for directory in directories])
     warn(results.notes)
     return results
 
 
 def _composed(overrides: Sequence[str], config_dir: str | Path | None) -> Composition:
-    composer, texts = _composer(overrides, config_dir)
-    return composer.compose(texts)
+    with composing:
+        composer, texts = _composer(overrides, config_dir)
+        return composer.compose(texts)
 
 
 def _composer(overrides: Sequence[str], config_dir: str | Path | None) -> tuple[Composer, Sequence[str]]:
     """Return what composes, and the overrides without the YAML that is named by its path."""
     from tcdflow.config import named
     from tcdflow.config.compose import Composer
+    from tcdflow.errors import ConfigError, Problem
 
+    given: Sequence[object] = overrides  # whatever their types say
+    for override in given:
+        if not isinstance(override, str):
+            what = 'must be texts, one after the other, as in tcdflow.run("prompt=a fox", "sampling.seed=1")'
+            raise ConfigError([Problem("overrides", what, override)])
     words = named.read(overrides)
     return Composer(config_dir or words.beside, experiment=words.file), words.overrides
 

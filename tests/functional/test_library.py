@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,3 +136,42 @@ def test_bars_are_drawn_where_somebody_sees_them(
     tcdflow.run(f"hydra.run.dir={tmp_path}/run", progress=progress)
     err = capfd.readouterr().err
     assert ("cells: " in err and "/2 [" in err and "steps: " in err) == drawn and bool(err) == drawn
+
+
+def test_threads_make_the_images_of_one(tmp_path: Path) -> None:
+    def run(seed: int, where: str) -> tuple[str, int]:
+        given = ("prompt=a fox", f"sampling.seed={seed}", f"hydra.run.dir={tmp_path}/{where}/{seed}")
+        record = tcdflow.run(*given, progress=False).record
+        return record.outputs[0].pixel_sha256, record.execution["unet_calls"]
+
+    alone = [run(seed, "alone") for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(run, range(4), itertools.repeat("threads"))) == alone
+
+
+def test_a_run_within_a_run_is_refused(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def within(image: int, step: int, of: int) -> None:
+        assert tcdflow.compose("prompt=a panda").prompt == "a panda"
+        with pytest.raises(tcdflow.RunError) as error:
+            tcdflow.run("prompt=a panda", f"hydra.run.dir={tmp_path}/within")
+        told.append(str(error.value))
+
+    tcdflow.run("sampling.steps=1", f"hydra.run.dir={tmp_path}/run", on_step=within)
+    assert told == ["tcdflow.run was called within tcdflow.run; call it afterwards"]
+    assert not (tmp_path / "within").exists()
+    assert tcdflow.run("sampling.steps=1", f"hydra.run.dir={tmp_path}/run").record.status == "done"
+
+
+@pytest.mark.parametrize("given", [["prompt=a fox"], {"prompt": "a fox"}, 3])
+def test_overrides_that_are_no_texts(given: Any) -> None:
+    for call in (tcdflow.run, tcdflow.sweep, tcdflow.compose):
+        with pytest.raises(tcdflow.ConfigError, match=r"must be texts, one after the other, as in tcdflow\.run\("):
+            call(given)
+
+
+def test_directories_in_a_list(tmp_path: Path) -> None:
+    given: Any = [tmp_path]
+    with pytest.raises(tcdflow.RecordError, match="name directories one after the other"):
+        tcdflow.load(given)

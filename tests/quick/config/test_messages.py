@@ -16,6 +16,7 @@ DEVICE = "must be one of auto, cpu, mps, cuda, cuda:0"
 WEIGHT = "must be a number, or numbers by component and block: {unet: {down: 0.5, mid: 1}}"
 
 # One mistake each: the override is the origin, and the rest is what is said of it.
+SEVERAL = "has several values; a sweep of them needs -m (multirun) first, or tcdflow.sweep in Python"
 MISTAKES = [
     ("sampling.stpes=4", Problem("sampling.stpes", "unknown key", nearest="steps")),
     ("smapling.steps=4", Problem("smapling", "unknown key", nearest="sampling")),
@@ -115,7 +116,8 @@ MISTAKES = [
     ),
     ("adapters=[canny,canny]", Problem("adapters", "is chosen twice, and would be one entry", "canny")),
     ("loras=[tcd,papercat]", Problem("loras", "", "papercat", nearest="papercut")),
-    ("sampling.seed=1,2", Problem("sampling.seed", "has several values; a sweep needs -m (multirun) first")),
+    ("sampling.seed=1,2", Problem("sampling.seed", SEVERAL)),
+    ("loras=tcd,papercut", Problem("loras", f"{SEVERAL}; loras=[tcd,papercut] has all of them in one run")),
     ("prompt", Problem("prompt", "unknown override; write key=value")),
     ("prompt=${no.key}", Problem("prompt", "")),
 ]
