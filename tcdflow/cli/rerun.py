@@ -23,7 +23,7 @@ from tcdflow.config.permission import permitted
 from tcdflow.config.run_output import RunOutput
 from tcdflow.config.seeds import RandomSeeds
 from tcdflow.config.vary import split, vary
-from tcdflow.errors import ConfigError, Problem
+from tcdflow.errors import ConfigError, Problem, TcdflowError
 from tcdflow.files.images import is_url
 from tcdflow.record.data import is_there
 from tcdflow.request.prepare import prepare
@@ -185,7 +185,7 @@ def _tell_why(verified: Verified) -> None:
 def _sweep(directory: Path, size: int | None, *, allow_pickle: bool, fetch: bool) -> int:
     from tcdflow.rerun.cells import sample, verify_cells
 
-    cells, undone = sample(directory, size)
+    cells, undone = sample(directory, size, _planned(directory))
     unlike: list[Verified] = []
     for verified in verify_cells(cells, engine(reusable=True), interrupted, allow_pickle=allow_pickle, fetch=fetch):
         if not verified.identical:
@@ -202,6 +202,16 @@ def _sweep(directory: Path, size: int | None, *, allow_pickle: bool, fetch: bool
     more = "".join(f", {count} {what}" for what, count in counts.items() if count or what == "different")
     print(f"{counted(len(cells), 'cell')}: {len(cells) - len(unlike)} identical{more}")
     return 1 if unlike else 0
+
+
+def _planned(directory: Path) -> int:
+    """Return how many cells the plan of a sweep has; none if there is no plan, or one that cannot be read."""
+    from tcdflow.sweeps import plan as plans
+
+    try:
+        return len(plans.read(directory).cells)
+    except TcdflowError:
+        return 0
 
 
 def _first(verified: Verified) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tcdflow.errors import ConfigError, Problem, SourceError
-from tcdflow.files.images import public_url
+from tcdflow.files.hashes import has_hash
+from tcdflow.files.images import is_url, public_url
 from tcdflow.files.kept import kept
 from tcdflow.files.layout import is_weights
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.source import Source, at_commit, parse
+from tcdflow.spec.paths import at_home
 
 _MAX_SHOWN = 10
 _HALF = ".fp16."
@@ -28,7 +30,7 @@ class Pins:
         unknown: message for a source that the lock does not have; None leaves such a source free.
         since: of when the lock is, for messages: ``" since the plan"``.
         holds: says by its role whether a file must be the lock's; of the others it gives the commits alone.
-        directory: of the recorded run, where its input images may lie.
+        directory: of the recorded run, where its input images may lie, and below the one in which it was begun.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Pins:
         if first is None:
             return parse(text)
         if first.revision is None:
-            return _stays_here(text)
+            return _stays_here(text if at_home(text).exists() else next(map(str, self._above(text)), text))
         pinned = at_commit(text, first.revision)
         return parse(pinned or text)
 
@@ -73,8 +75,13 @@ class Pins:
 
     def kept_image(self, role: str, text: str) -> Path | None:
         """Return the input image that the lock has, found by its hash; None if it is nowhere, or any other will do."""
-        known = self._files.get(public_url(text), {}).values() if self._holds(role) else ()
-        return next((path for file in known if file.role == role and (path := kept(file, self._directory))), None)
+        found = (kept(file, self._directory) for file in self._images(role, text))
+        return next(filter(None, found), None) or self.image_above(role, text)
+
+    def image_above(self, role: str, text: str) -> Path | None:
+        """Return the input image that a recorded run had, where it was begun in another working directory."""
+        hashes = [file.sha256 for file in self._images(role, text)]
+        return next((path for path in self._above(text) if any(has_hash(path, one) for one in hashes)), None)
 
     def half(self, text: str) -> bool | None:
         """Say whether half-precision weights were read of a source; None if the lock has none of it, or others too."""
@@ -94,6 +101,18 @@ class Pins:
         more = [Problem("lock", f"and {len(problems) - _MAX_SHOWN} more files")] if problems[_MAX_SHOWN:] else []
         if problems:
             raise ConfigError([*problems[:_MAX_SHOWN], *more])
+
+    def _images(self, role: str, text: str) -> list[LockedFile]:
+        known = self._files.get(public_url(text), {}).values() if self._holds(role) else ()
+        return [file for file in known if file.role == role]
+
+    def _above(self, text: str) -> Iterator[Path]:
+        """Yield what a relative path leads to from the directories above that of the run: it was begun in one of them.
+
+        Whether it is what the run had is told by its hash.
+        """
+        if self._directory is not None and not (is_url(text) or text.startswith("~") or Path(text).is_absolute()):
+            yield from (path for above in self._directory.resolve().parents if (path := above / text).exists())
 
     def _first(self, text: str) -> LockedFile | None:
         known = self._files.get(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from tcdflow.errors import ConfigError, NotHereError, Problem, SourceError
@@ -130,16 +131,18 @@ class Resolver:
             self.problems.append(Problem(need.key, str(error), fetchable=isinstance(error, NotHereError)))
 
     def _image(self, need: Need) -> Artifact:
-        """Return an input image: as named if that is here, else by its hash, else from its URL if that may be asked."""
-        try:
-            return resolve_image(need.role, need.source, "nothing")
-        except SourceError:
-            kept = self.pins.kept_image(need.role, need.source)
-            if kept is not None:
-                return replace(resolve_image(need.role, str(kept)), source=public_url(need.source))
-            if not is_url(need.source):
-                raise
-        return resolve_image(need.role, need.source, self.network.reach(need.source))
+        """Return an input image: as named if that is here, else by its hash, else from its URL if that may be asked.
+
+        A path that is relative to another working directory, that of a recorded run, may name another image here.
+        """
+        named = None
+        with suppress(SourceError):
+            named = resolve_image(need.role, need.source, "nothing")
+        find = self.pins.kept_image if named is None else self.pins.image_above
+        if found := find(need.role, need.source):
+            return replace(resolve_image(need.role, str(found)), source=public_url(need.source))
+        reach = self.network.reach(need.source) if is_url(need.source) else "nothing"
+        return named or resolve_image(need.role, need.source, reach)
 
     def done(self) -> Artifacts:
         """Return what was found.

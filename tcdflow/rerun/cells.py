@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from tcdflow.engine.engine import Engine
 
 
-def sample(directory: Path, size: int | None) -> tuple[list[Path], int]:
+def sample(directory: Path, size: int | None, planned: int = 0) -> tuple[list[Path], int]:
     """Return the cells of a sweep that are done, or as many of them as asked for, and how many are not done.
 
     A sample is the same each time. Cells whose record cannot be read count as done, for somebody to hear of them.
+
+    Args:
+        directory: of the sweep.
+        size: of the sample; None for all.
+        planned: how many cells there are to be, where that is known: those that nobody began have no directory.
 
     Raises:
         RecordError: if none is done.
@@ -33,9 +38,9 @@ def sample(directory: Path, size: int | None) -> tuple[list[Path], int]:
     cells = sorted(cell for cell in (directory / CELLS).iterdir() if cell.is_dir())
     done = [cell for cell in cells if _is_done(cell)]
     if not done:
-        raise RecordError(about(directory, f"none of its {len(cells)} cells is done"))
+        raise RecordError(about(directory, f"none of its {max(planned, len(cells))} cells is done"))
     chosen = done if size is None or size >= len(done) else random.Random(0).sample(done, size)
-    return chosen, len(cells) - len(done)
+    return chosen, max(planned, len(cells)) - len(done)
 
 
 def verify_cells(

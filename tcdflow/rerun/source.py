@@ -101,6 +101,7 @@ class Recorded:
             overrides=tuple(overrides),
             derived_from=self.key,
             batch=self.batch,
+            warnings=self.doubts,
         )
 
     def used_image(self, key: str) -> Path | None:
