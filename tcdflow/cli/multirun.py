@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from tcdflow.cli.engines import engine
 from tcdflow.cli.files import DownloadBar
 from tcdflow.cli.made import tell
 from tcdflow.cli.warn import tell_seeds, warn
@@ -36,7 +37,7 @@ def multirun(sweep: HydraSweep) -> int:
     gc.enable()  # `main` stopped it, and nothing tells when a sweep of many processes has loaded all
     with alone(sweep.directory), followed(sweep.directory, sweep.first.tracking, warn):
         try:
-            sweep.run(show)
+            sweep.run(show, engine(reusable=True))
         finally:
             ended = end_of(sweep.directory, page=sweep.first.spec.output.gallery)
     return _report(sweep, ended, time.perf_counter() - start)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from tcdflow.errors import RecordError
 from tcdflow.gallery.data import Status
 from tcdflow.record import document
+from tcdflow.record.data import is_number
 from tcdflow.record.document import Output, Record
 from tcdflow.record.rundir import is_held
 from tcdflow.record.settings import Settings, settings, sound
@@ -140,7 +140,7 @@ def _metrics(execution: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yield the numbers that a record has, and those that are computed from it."""
     recorded = execution.get("metrics")
     for name, value in recorded.items() if isinstance(recorded, dict) else ():
-        if _is_number(value):
+        if is_number(value):
             yield sound(str(name)[:100]), value
     for name, metric in METRICS.items():
         if isinstance(metric, ExecutionMetric):
@@ -148,14 +148,10 @@ def _metrics(execution: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
                 value = metric.measure(execution)
             except Exception:  # of a record that has not run, or is somebody's own
                 continue
-            if _is_number(value):
+            if is_number(value):
                 yield name, round(value, metric.digits)
 
 
 def _sum(seconds: Any) -> float | None:
-    values = [value for value in seconds.values() if _is_number(value)] if isinstance(seconds, dict) else []
+    values = [value for value in seconds.values() if is_number(value)] if isinstance(seconds, dict) else []
     return round(sum(values), 4) if values else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -51,10 +50,14 @@ _UNDERSTOOD = {"name", "metric", "scorer"}
 _DIRECTIONS = ("minimize", "maximize")
 
 
-@cache
-def engine() -> WarmEngine:
-    """Return this process's engine: jobs that run in it one after the other share what is loaded."""
-    return WarmEngine()
+_engines: list[WarmEngine] = []
+
+
+def _engine() -> WarmEngine:
+    """Return the engine of the jobs that run in this process, one after the other: that of the sweep, where it runs."""
+    if not _engines:
+        _engines.append(WarmEngine())
+    return _engines[-1]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Task:
             composition = self.composer.typed(config, parsed)
             prepared = prepare(Request.composed(composition))
             with opened(where, prepared) as run:
-                result = execute(prepared, run, engine())
+                result = execute(prepared, run, _engine())
                 measure(composition.sweep, run.record, result.images, composition.lock)
         except Exception as error:
             log.error("the run failed", exc_info=error)
@@ -184,17 +187,22 @@ class HydraSweep:
             what = "holds links, through which Hydra would write elsewhere; choose another"
             raise ConfigError([Problem("hydra.sweep.dir", what, str(self.directory))])
 
-    def run(self, show: Callable[[Result], None]) -> None:
+    def run(self, show: Callable[[Result], None], engine: WarmEngine) -> None:
         """Run it.
 
         Args:
             show: told of each finished job, in the process where it ran.
+            engine: of the jobs that run in this process.
 
         Raises:
             RunError: if a job failed and the sweeper does not go on without it.
         """
-        with colours.on_terminals_alone(), without_job_lines():
-            self.composer.hydra.multirun(self.composer.config_name, Task(self.composer, show), list(self.texts))
+        _engines.append(engine)
+        try:
+            with colours.on_terminals_alone(), without_job_lines():
+                self.composer.hydra.multirun(self.composer.config_name, Task(self.composer, show), list(self.texts))
+        finally:
+            _engines.pop()
 
 
 def _check_settings(settings: SweepSpec, hydra: DictConfig, by: Drive) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,6 +13,7 @@ from tcdflow.errors import RecordError
 from tcdflow.text import about
 
 T = TypeVar("T", bound=BaseModel)
+_HUGE = 1e300
 
 
 def is_there(path: Path) -> bool:
@@ -69,3 +70,11 @@ def read_model(path: Path, model: type[T], *, most: int, what: str, hint: str = 
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise RecordError(about(path, f"is not a {what}: {where[:200]}: {first['msg']}")) from None
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Say whether a value of a record is a number that can be added, rounded and written as JSON.
+
+    Untrusted ones hold NaN, infinities, and integers that no float can be.
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_HUGE < value < _HUGE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from statistics import fmean
 
 from PIL import Image
@@ -51,7 +51,8 @@ def measure(settings: SweepSpec, record: Record, images: Sequence[Image.Image], 
     """
     metrics = measured(record, images)
     for word in asked(settings).values():
-        chosen, scorer = _chosen(word, pinned), _scorer(word, pinned, record.environment.get("device"))
+        chosen = _chosen(word, pinned)
+        scorer = _scorer(chosen, record.environment.get("device"))
         metrics[chosen.column] = round(fmean(scorer(_subjects(record, images))), chosen.metric.digits)
         files = {file.file: file.sha256 for file in chosen.files}
         record.execution.setdefault("scorers", {})[chosen.column] = {"source": chosen.source, "files": files}
@@ -73,16 +74,15 @@ def value(column: str, record: Record) -> float:
     return float(record.execution["metrics"][column])
 
 
-@cache
 def _chosen(word: str, pinned: str | None) -> Chosen:
     (chosen,) = choose([word], lambda done, total: None, "sweep.metric", lockfile.pins(pinned))
     return chosen
 
 
-@cache
-def _scorer(word: str, pinned: str | None, device: str | None) -> Scorer:
-    """Return what measures, whose model stays loaded, where the runs compute, from one job to the next."""
-    return _chosen(word, pinned).load(device)
+@lru_cache(maxsize=4)
+def _scorer(chosen: Chosen, device: str | None) -> Scorer:
+    """Return what measures; its model stays loaded from one job to the next while its files are the same."""
+    return chosen.load(device)
 
 
 def _subjects(record: Record, images: Sequence[Image.Image]) -> list[Subject]:

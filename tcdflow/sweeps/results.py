@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tcdflow.record import table
+from tcdflow.record.data import is_number
 from tcdflow.record.document import FILE_NAME
 from tcdflow.spec.metrics import recorded_metrics
 from tcdflow.sweeps.directory import cell_path
@@ -81,7 +82,7 @@ def _row(directory: Path, keys: Sequence[str], outcome: Outcome) -> dict[str, An
 def _numbers(values: Any) -> dict[str, int | float]:
     """Return the numbers of a mapping in a record, which may be untrusted."""
     items = values.items() if isinstance(values, dict) else ()
-    return {name: value for name, value in items if isinstance(value, int | float)}
+    return {name: value for name, value in items if is_number(value)}
 
 
 def _plain(value: Any) -> str | int | float:

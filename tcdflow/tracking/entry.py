@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ from tcdflow.distill.directory import LOG
 from tcdflow.errors import RecordError
 from tcdflow.files.hashes import has_hash
 from tcdflow.record import document
-from tcdflow.record.data import opened
+from tcdflow.record.data import is_number, opened
 from tcdflow.record.document import FILE_NAME, is_distillation
 from tcdflow.record.pixels import frames_of
 from tcdflow.record.settings import settings
@@ -155,10 +154,7 @@ def _numbers(found: object, prefix: str = "") -> dict[str, float]:
     return {
         f"{prefix}{name}": float(number)
         for name, number in found.items()
-        if isinstance(number, int | float)
-        and not isinstance(number, bool)
-        and _NAME.fullmatch(str(name))
-        and math.isfinite(number)
+        if is_number(number) and _NAME.fullmatch(str(name))
     }
 
 

@@ -14,6 +14,7 @@ import torch
 import yaml
 from hydra.types import RunMode
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tcdflow.cli.command import dispatch
 from tcdflow.cli.multirun import show
@@ -22,11 +23,13 @@ from tcdflow.config.axes import ends
 from tcdflow.config.compose import Composer
 from tcdflow.config.plugins import Drive, drive
 from tcdflow.errors import ConfigError, Problem, RecordError
+from tcdflow.files.hashes import sha256_file
 from tcdflow.multirun.hydra_sweep import Task
 from tcdflow.record import document
 from tcdflow.record.document import Record
 from tcdflow.spec.metrics import Subject
-from tcdflow.sweeps.metrics import value
+from tcdflow.spec.sweep import SweepSpec
+from tcdflow.sweeps.metrics import measure, value
 from tcdflow.sweeps.scorers import choose
 from tests.helpers import GLOBAL, Write, until
 from tests.standins.gallery import page_data
@@ -196,6 +199,24 @@ def test_several_metrics_are_optimized_one_by_a_model(said: Said, at: Path) -> N
         record = document.read(path.parent)
         subject = Subject(Image.open(path.with_name("000.png")).convert("RGB"), record.spec["prompt"])
         assert record.execution["metrics"]["clip_tiny-clip"] == pytest.approx(scorer([subject])[0], abs=1e-3)
+
+
+def test_a_model_that_is_another_by_now_is_loaded_again(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip")
+    image = Image.effect_mandelbrot((48, 40), (-2, -1.5, 1, 1.5), 20).convert("RGB")
+
+    def measured() -> tuple[float, str]:
+        record = Record(started="", spec={"prompt": "a cat"}, environment={"device": "cpu"})
+        measure(SweepSpec.model_validate({"metric": "clip", "scorer": str(clip)}), record, [image])
+        files = record.execution["scorers"]["clip_clip"]["files"]
+        return record.execution["metrics"]["clip_clip"], files["model.safetensors"]
+
+    first = measured()
+    weights = load_file(clip / "model.safetensors")
+    changed = {name: -one if "visual_projection" in name else one for name, one in weights.items()}
+    save_file(changed, clip / "model.safetensors", metadata={"format": "pt"})
+    second = measured()
+    assert first[0] != second[0] and second[1] == sha256_file(clip / "model.safetensors") != first[1]
 
 
 def test_a_failed_job_is_one_line(said: Said, at: Path, standin_lora: Path) -> None:

@@ -116,6 +116,21 @@ def test_what_is_not_as_it_was_made_is_made_again(damage: Callable[[Path], None]
     assert {path: after[path] for path in before} == before
 
 
+@pytest.mark.parametrize("seconds", [10**400, "NaN", "Infinity"])
+def test_numbers_that_are_none_are_left_out(seconds: int | str, sweep: Sweep) -> None:
+    sweep.run(*AXES)
+    path = cell_path(sweep.directory, sweep.runner.plan.cells[3]) / "run.json"
+    path.write_text(path.read_text("utf-8").replace('"denoise": 0.25', f'"denoise": {seconds}'), "utf-8")
+    assert set(statuses(sweep.resume())) == {"skipped"}
+
+    def never(constant: str) -> None:
+        raise AssertionError(constant)
+
+    lines = (sweep.directory / "results.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line, parse_constant=never) for line in lines]
+    assert [row["denoise"] for row in rows] == [0.25] * 3 + [None] + [0.25] * 2
+
+
 def test_a_key_counts_and_not_a_name(sweep: Sweep) -> None:
     """Another plan's cell that lies under this one's name is not taken for it."""
     sweep.run(*AXES)
