@@ -24,6 +24,7 @@ from tcdflow.gallery.collect import still
 from tcdflow.gallery.images import Shown
 from tcdflow.inputs.decode import decode
 from tcdflow.parts.features.model import ModelFeatures
+from tcdflow.pipeline import cublas
 from tcdflow.spec.features import FEATURES, Features
 from tcdflow.spec.nearest import nearest
 
@@ -97,6 +98,8 @@ class Chosen:
         found = [_recall(place) for place in places]
         on_done(sum(one is not None for one in found))
         lacking = [number for number, one in enumerate(found) if one is None]
+        if lacking:
+            cublas.of_this_process.used()
         extract = self.part.load(folder) if lacking else None
         for start in range(0, len(lacking), _TOGETHER):
             some = lacking[start : start + _TOGETHER]

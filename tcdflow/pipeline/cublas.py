@@ -45,12 +45,16 @@ class Workspace:
         size, first = self._first or (given(), deterministic)
         if size is None and deterministic != first:
             had = str(first).lower()
-            what = f"the first run of this process on cuda had {had}, and cuBLAS keeps its workspace; {ADVICE}"
+            what = f"what this process first computed on cuda had {had}, and cuBLAS keeps its workspace; {ADVICE}"
             raise ConfigError([Problem(_KEY, what, deterministic)])
         if size is not None and deterministic and size not in _DETERMINISTIC:
             what = f"requires {VARIABLE} to be {' or '.join(_DETERMINISTIC)}, and it is {size}"
             raise ConfigError([Problem(_KEY, what, deterministic)])
         self._first = size, first
+
+    def used(self) -> None:
+        """Take note that something else than a run computes on cuda, whose first product settles the workspace, too."""
+        self._first = self._first or (given(), False)
 
 
 def check(runtimes: Iterable[RuntimeSpec]) -> None:

@@ -135,6 +135,8 @@ class _Flusher:
                 continue  # replaced or removed since
             except OSError as error:
                 self._failed = self._failed or OutputError.of(path, error)
+            except MemoryError:  # without this thread, whoever puts would wait for ever
+                self._failed = self._failed or OutputError(f"{path}: no memory was left to have it on the disk")
 
 
 _flusher: _Flusher | None = None

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from tcdflow.errors import ConfigError, NoRoomError, OutputError, Problem, RecordError, RunError
 from tcdflow.files.hashes import sha256_file
 from tcdflow.record import document
+from tcdflow.record.cleanup import remove_link
 from tcdflow.record.document import Failure
 from tcdflow.sweeps import order
 from tcdflow.sweeps import plan as plans
@@ -161,6 +162,7 @@ class RayRunner:
         where = cell_path(self._directory, cell)
         record = None
         try:
+            remove_link(where)
             record = document.read(where)
             record.status, record.error = "failed", Failure(type="WorkerDied", message=reason)
             record.write(where)

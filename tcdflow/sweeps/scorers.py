@@ -14,6 +14,7 @@ from tcdflow.files.opened import opened
 from tcdflow.files.pins import FREE, Pins
 from tcdflow.files.resolve import Progress
 from tcdflow.files.resolver import problem
+from tcdflow.pipeline import cublas
 from tcdflow.spec.metrics import METRICS, ImageMetric, Scorer
 from tcdflow.spec.nearest import nearest
 from tcdflow.text import any_of
@@ -64,6 +65,7 @@ class Chosen:
         """
         if self.artifact is None:
             return self.metric.load(None, device)
+        cublas.of_this_process.used()
         with opened(Artifacts.of([self.artifact])) as there:
             return self.metric.load(next(iter(there)).path, device)
 

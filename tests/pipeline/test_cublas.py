@@ -20,7 +20,7 @@ def test_a_run_that_needs_another_one_is_refused(first: bool, monkeypatch: pytes
     workspace.settle("cpu", deterministic=not first)
     for _ in range(2):
         workspace.settle("cuda", deterministic=first)
-    said = rf"runtime\.deterministic = {not first}: the first run .* had {str(first).lower()}, .*TCDFLOW_WARM=0"
+    said = rf"runtime\.deterministic = {not first}: what this process first computed .* had {str(first).lower()}, .*TCDFLOW_WARM=0"
     with pytest.raises(ConfigError, match=said) as caught:
         workspace.settle("cuda", deterministic=not first)
     assert "\n" not in str(caught.value)
@@ -45,6 +45,19 @@ def test_what_is_set_too_late_does_not_count(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv(VARIABLE, ":16:8")
     with pytest.raises(ConfigError):
         workspace.settle("cuda", deterministic=True)
+
+
+def test_models_of_metrics_settle_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    workspace = Workspace()
+    workspace.used()
+    workspace.settle("cuda", deterministic=False)
+    with pytest.raises(ConfigError):
+        workspace.settle("cuda", deterministic=True)
+    after_a_run = Workspace()
+    after_a_run.settle("cuda", deterministic=True)
+    after_a_run.used()
+    after_a_run.settle("cuda", deterministic=True)
 
 
 def test_one_that_is_not_deterministic_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ EVIL = r"(.*)*(.*)*x"
         ({"unet.rank_pattern": {f"a{n}": 4 for n in range(10_000)}}, "unet.rank_pattern"),
         ({"unet.r": 10**9}, "unet.r"),
         ({"unet.lora_alpha": float("inf")}, "unet.lora_alpha"),
+        ({"unet.lora_alpha": float("nan")}, "unet.lora_alpha"),
+        ({"unet.r": 10**400}, "unet.r"),
         ({"unet.r": [[[[[[[[[[1]]]]]]]]]]}, "unet.r"),
         ({"unet.x": "y" * 5000}, "unet.x"),
         ({"unet.megatron_config": {"a": 1}, "unet.megatron_core": "megatron.core"}, "unet.megatron_config"),
