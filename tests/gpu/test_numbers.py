@@ -25,7 +25,11 @@ Compute = Callable[[], np.ndarray]
 def assert_near(compute: Compute, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Convolutions on a card round to TF32 unless told otherwise, which is 1e-3 of what they give."""
     monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "card"))
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
     made = compute()
+    assert torch.cuda.max_memory_allocated() > before, "it was computed elsewhere"
     monkeypatch.setenv("TCDFLOW_CACHE", str(tmp_path / "cpu"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     wanted = compute()

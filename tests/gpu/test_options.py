@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 
 from tcdflow.errors import ConfigError
@@ -46,26 +51,76 @@ def test_model_offload_takes_less_memory(run: Run) -> None:
     assert moved < plain
 
 
+@dataclass
+class Watched:
+    """What a run was made with, as it was while it was made.
+
+    Attributes:
+        channels_last: whether the UNet's convolutions are laid out so.
+        slicing: whether the VAE decodes image by image.
+    """
+
+    channels_last: bool = False
+    slicing: bool = False
+
+    @property
+    def graphs(self) -> int:
+        """How many were traced."""
+        return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    found = Watched()
+    predict, decode = UNet2DConditionModel.forward, AutoencoderKL.decode
+
+    @wraps(predict)
+    def predicts(self: Any, *args: Any, **more: Any) -> Any:
+        found.channels_last = self.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+        return predict(self, *args, **more)
+
+    @wraps(decode)
+    def decodes(self: Any, *args: Any, **more: Any) -> Any:
+        found.slicing = self.use_slicing
+        return decode(self, *args, **more)
+
+    monkeypatch.setattr(UNet2DConditionModel, "forward", predicts)
+    monkeypatch.setattr(AutoencoderKL, "decode", decodes)
+    torch._dynamo.utils.counters.clear()
+    return found
+
+
 @pytest.mark.parametrize(
-    ("option", "most"),
+    ("option", "most", "effect"),
     [
-        ("runtime.channels_last=true", 2.0),
-        ("runtime.vae_slicing=true", 0.5),
-        ("runtime.compile={scope: blocks, mode: default, backend: eager}", 0.5),
+        ("runtime.channels_last=true", 2.0, lambda watched: watched.channels_last),
+        ("runtime.vae_slicing=true", 0.5, lambda watched: watched.slicing),
+        (
+            "runtime.compile={scope: blocks, mode: default, backend: eager}",
+            0.5,
+            lambda watched: watched.graphs > 0,
+        ),
     ],
+    ids=["channels last", "slicing", "compile"],
 )
 @pytest.mark.parametrize("family", FAMILIES)
-def test_nearly_the_same_image(option: str, most: float, family: Family, run: Run) -> None:
+def test_nearly_the_same_image(
+    option: str, most: float, effect: Callable[[Watched], bool], family: Family, run: Run, watched: Watched
+) -> None:
     dtype = "runtime.dtype=float32"
-    made, plain = run(dtype, option, family=family), run(dtype, family=family)
+    plain = run(dtype, family=family)
+    assert not effect(watched)
+    made = run(dtype, option, family=family)
+    assert effect(watched)
     assert gap(made.images[0], plain.images[0]) <= most
 
 
 @pytest.mark.usefixtures("card")
 def test_tf32(run: Run) -> None:
-    exact = run("runtime.dtype=float32").images[0]
-    assert gap(run("runtime.dtype=float32", "runtime.tf32=true").images[0], exact) < 4
-    assert equal(run("runtime.dtype=float32").images[0], exact), "it stays on"
+    exact, quick = run("runtime.dtype=float32"), run("runtime.dtype=float32", "runtime.tf32=true")
+    assert [one.record.environment["tf32"] for one in (exact, quick)] == [False, True]
+    assert gap(quick.images[0], exact.images[0]) < 4
+    assert equal(run("runtime.dtype=float32").images[0], exact.images[0]), "it stays on"
 
 
 @pytest.mark.parametrize("storage", ["float8_e4m3fn", "float8_e5m2"])
@@ -100,7 +155,7 @@ def test_deterministic_after_another_run_is_refused(run: Run) -> None:
     if cublas.given() is not None:
         pytest.skip(f"{cublas.VARIABLE} is set")
     plain = run()
-    with pytest.raises(ConfigError, match=r"runtime\.deterministic = True: the first run"):
+    with pytest.raises(ConfigError, match=r"runtime\.deterministic = True: what this process first computed"):
         run("runtime.deterministic=true")
     assert equal(run().images[0], plain.images[0])
 
@@ -109,9 +164,10 @@ def test_deterministic_after_another_run_is_refused(run: Run) -> None:
 @pytest.mark.skipif(torch.version.cuda is None, reason="the stand-in of a card runs nothing that is compiled")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="Triton needs a C compiler")
 @pytest.mark.parametrize("scope", ["blocks", "unet"])
-def test_compiled(scope: str, run: Run) -> None:
+def test_compiled(scope: str, run: Run, watched: Watched) -> None:
     family: Family = "sdxl" if scope == "blocks" else "sd15"
     compiled = run(f"runtime.compile={{scope: {scope}, mode: default, backend: inductor}}", family=family).images[0]
+    assert watched.graphs > 0
     assert gap(compiled, run(family=family).images[0]) < 4
 
 

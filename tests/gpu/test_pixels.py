@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline, TCDScheduler
+from diffusers import DiffusionPipeline, TCDScheduler, UNet2DConditionModel
 from PIL import Image
 
 import tcdflow
+from tcdflow import api
 from tests.fidelity.from_record import assert_script_makes
 from tests.fidelity.same import assert_same, equal
 from tests.gpu.conftest import Run
@@ -67,9 +68,19 @@ def test_those_of_a_script(
     assert_script_makes(made)
 
 
-def test_a_warm_engine_makes_those_of_a_cold_one(run: Run) -> None:
+def test_a_warm_engine_makes_those_of_a_cold_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also after another LoRA stack, other options and a failure in between."""
+    api._engine().close()
     first = run()
+
+    def fails(*args: object, **more: object) -> None:
+        raise RuntimeError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UNet2DConditionModel, "forward", fails)
+        with pytest.raises(RuntimeError, match="a fault"):
+            run()
+    assert equal(run().images[0], first.images[0])
     run("loras=[]", "scheduler=ddim", "sampling.guidance_scale=3")
     run("lora_stack.fuse=false", "sampling.steps=2", "runtime.channels_last=true")
     assert equal(run().images[0], first.images[0])

@@ -20,8 +20,8 @@ def test_a_run_that_needs_another_one_is_refused(first: bool, monkeypatch: pytes
     workspace.settle("cpu", deterministic=not first)
     for _ in range(2):
         workspace.settle("cuda", deterministic=first)
-    said = rf"runtime\.deterministic = {not first}: what this process first computed .* had {str(first).lower()}, .*TCDFLOW_WARM=0"
-    with pytest.raises(ConfigError, match=said) as caught:
+    had = rf"what this process first computed on cuda had {str(first).lower()}, .*TCDFLOW_WARM=0"
+    with pytest.raises(ConfigError, match=rf"runtime\.deterministic = {not first}: {had}") as caught:
         workspace.settle("cuda", deterministic=not first)
     assert "\n" not in str(caught.value)
     workspace.settle("cuda", deterministic=first)
