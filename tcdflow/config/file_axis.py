@@ -19,7 +19,7 @@ from tcdflow.spec.formats import input_suffixes
 from tcdflow.spec.free_text import place_of
 from tcdflow.spec.keys import keys
 from tcdflow.spec.model import RunSpec
-from tcdflow.spec.paths import at_home
+from tcdflow.spec.paths import at_home, looked_in
 
 _WEIGHTS = (".safetensors",)
 
@@ -50,7 +50,7 @@ def files(key: str, chosen: Glob, most: int) -> list[str]:
             if len(found) > most:
                 raise ConfigError([Problem(key, f"has more than {most} values", shown)])
     if not found:
-        raise ConfigError([Problem(key, "there is no such file", shown)])
+        raise ConfigError([Problem(key, f"there is no such file{looked_in(chosen.include[0])}", shown)])
     return sorted(found, key=_as_counted)
 
 

@@ -25,6 +25,7 @@ from tcdflow.files.image_header import image_problem as _problem
 from tcdflow.files.image_header import input_formats, measure, reading, suffixes
 from tcdflow.files.network import Reach
 from tcdflow.files.scratch import scratch
+from tcdflow.spec.paths import looked_in
 from tcdflow.text import SECRET
 
 MAX_BYTES = 64 * 2**20  # of a download
@@ -86,7 +87,7 @@ def _local(text: str) -> Path:
             raise _problem(text, "is a folder; an image is needed, or with -m all that are in it: glob(FOLDER)")
         if not path.exists():
             hint = "; a pattern is for sweeps: -m 'KEY=glob(PATTERN)'" if re.search(r"[*?]|^glob\(", text) else ""
-            raise _problem(text, f"there is no such file{hint}")
+            raise _problem(text, f"there is no such file{looked_in(text)}{hint}")
         if not path.is_file():
             raise _problem(text, "is not a regular file")
     except OSError as error:

@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 from tcdflow.errors import SourceError
 from tcdflow.files.addresses import hub_id, is_address
+from tcdflow.spec.paths import looked_in
 
 _HUB = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
@@ -84,7 +85,8 @@ def parse(text: str) -> Source:
     if is_address(text):
         raise SourceError("is not the address of a model, its folder or its file on the hub")
     raise SourceError(
-        "there is no such file or folder, and it is not a hub id of the form owner/name[@revision][/path]"
+        f"there is no such file or folder{looked_in(text)}, and it is not a hub id of the form "
+        "owner/name[@revision][/path]"
     )
 
 
@@ -137,7 +139,7 @@ def _path(text: str, path: str) -> Source:
     try:
         resolved = Path(path).expanduser().resolve(strict=True)
     except FileNotFoundError:
-        raise SourceError("there is no such file or folder") from None
+        raise SourceError(f"there is no such file or folder{looked_in(text)}") from None
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~nobody, or a ring of symlinks
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"cannot be opened as a file or folder: {reason}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -11,3 +12,13 @@ def at_home(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         return Path(text)
+
+
+def looked_in(text: str) -> str:
+    """Return where a relative path was looked for, as the end of a sentence; nothing of an absolute one."""
+    path = Path(text)
+    if path.is_absolute() or text.startswith(("~", "file:")):
+        return ""
+    with suppress(OSError):  # it is gone
+        return f" in {Path.cwd()}"
+    return ""

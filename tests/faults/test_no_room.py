@@ -50,7 +50,7 @@ def test_a_finished_run_survives_one_that_has_no_room(zygote: Zygote, at: Path, 
         (disk / "filled").write_bytes(bytes(os.statvfs(disk).f_bavail * 4096))
         said = zygote.run(*RUN, "prompt=a blue heart", where, cwd=at, drawn=True)
         warned, failed = said.err.splitlines()
-        assert said.status == 1 and "replaced by this one" in warned and FULL in failed
+        assert said.status == 1 and "removes as it begins" in warned and FULL in failed
         assert {path: path.read_bytes() for path in before} == before
 
 

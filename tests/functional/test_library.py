@@ -116,7 +116,7 @@ def test_what_is_probably_not_meant_is_a_warning_at_the_callers_line(tmp_path: P
 def test_images_of_another_run_that_are_replaced_are_told(tmp_path: Path) -> None:
     where = f"hydra.run.dir={tmp_path}"
     tcdflow.run("prompt=a fox", "sampling.steps=1", where)
-    with pytest.warns(tcdflow.TcdflowWarning, match=r"000\.png of another run \('a fox'\), replaced by this one"):
+    with pytest.warns(tcdflow.TcdflowWarning, match=r"000\.png of another run .*, which this one removes as it begins"):
         tcdflow.run("prompt=a panda", "sampling.steps=1", where)
 
 

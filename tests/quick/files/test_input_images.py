@@ -52,12 +52,12 @@ def test_a_name_that_looks_like_a_url(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("no/such/image.png", "there is no such file"),
+        ("no/such/image.png", f"there is no such file in {Path.cwd()}"),
         ("~nobody-has-this-home/x.png", "there is no such file"),
         ("a\0b", "there is no such file"),
         ("x" * 4000, "cannot be read"),
         (".", "is a folder; an image is needed, or with -m all that are in it: glob(FOLDER)"),
-        ("photos/*.png", "there is no such file; a pattern is for sweeps: -m 'KEY=glob(PATTERN)'"),
+        ("photos/*.png", "; a pattern is for sweeps: -m 'KEY=glob(PATTERN)'"),
         ("glob(photos)", "a pattern is for sweeps"),
         ("file:///no/such.png", "there is no such file"),
         ("file://elsewhere/x.png", "a file: URL names a file of this machine"),

@@ -125,13 +125,14 @@ def test_a_folder_with_far_too_many_files_is_no_model(tmp_path: Path, monkeypatc
 
 def test_all_wrong_sources_are_said_at_once_and_once_each(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+    here = Path.cwd()
     run = spec(str(tmp_path / "empty"), loras={"tcd": "./nowhere", "style": "no hub id", "e": "embedded:emojo"})
     lines = problems(run)
     assert lines == [
         f"base.source: '{tmp_path}/empty': is empty",
-        "loras.tcd.source: './nowhere': there is no such file or folder",
-        "loras.style.source: 'no hub id': there is no such file or folder, and it is not a hub id of the form "
-        "owner/name[@revision][/path]",
+        f"loras.tcd.source: './nowhere': there is no such file or folder in {here}",
+        f"loras.style.source: 'no hub id': there is no such file or folder in {here}, and it is not a hub id of the "
+        "form owner/name[@revision][/path]",
         "loras.e.source: 'embedded:emojo': no embedded model is called 'emojo'; there is: emoji, icons",
     ]
 

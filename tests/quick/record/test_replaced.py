@@ -37,7 +37,8 @@ def test_another_run_is_told_with_what_it_takes_the_place_of(tmp_path: Path) -> 
     output, prepared = asked(where, "prompt=a fox")
     assert list(of_directory(output, prepared)) == []
     write(where, prepared, 2)
-    told = "holds 000.png and 1 more of another run ('a fox'), replaced by this one; another directory keeps both"
+    what = "holds 000.png and 1 more of another run ('a fox'), which this one removes as it begins"
+    told = f"{what}; another directory keeps both"
     assert list(of_directory(*asked(where, "prompt=a red heart"))) == [f"hydra.run.dir={where} {told}"]
 
 
