@@ -85,7 +85,8 @@ def of_directory(output: RunOutput, prepared: Prepared) -> Iterator[str]:
     first, others = one_line(earlier.outputs[0].file), len(earlier.outputs) - 1
     images = f"{first} and {others} more" if others else first
     what = f"{images} of another run ({in_quotes(str(earlier.spec.get('prompt')), 60)})"
-    yield f"hydra.run.dir={output.directory} holds {what}, which this one removes as it begins; another directory keeps both"
+    removed = f"hydra.run.dir={output.directory} holds {what}, which this one removes as it begins"
+    yield f"{removed}; another directory keeps both"
 
 
 def opened(where: Path, prepared: Prepared) -> AbstractContextManager[RunDirectory]:
