@@ -113,8 +113,8 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     parsed = list({o.get_key_element(): (o, text) for o, text in (_parsed(composer, t) for t in overrides)}.values())
     sweep = composer.sweep_of([_single(override, text) for override, text in parsed if not _is_axis(override)])
     named = {override.key_or_group for override, _ in parsed}
-    if numbers := list(_numbers(sweep)):
-        raise ConfigError(numbers)
+    if wrong := list(_undeclared(sweep)):
+        raise ConfigError(wrong)
     declared = [
         composer.seeds.override(f"{key}={_sweep_text(value)}") for key, value in sweep.axes.items() if key not in named
     ]
@@ -317,9 +317,12 @@ def _set(key: str, value: str | int | None, place: int, *, live: bool) -> Point:
     return Point(place, key, "" if value is None else f"{key}={shown}", value, not live)
 
 
-def _numbers(sweep: SweepSpec) -> Iterator[Problem]:
-    """Yield the numbers and truth values that are declared for keys of text: how they were written is lost by now."""
+def _undeclared(sweep: SweepSpec) -> Iterator[Problem]:
+    """Yield axes that are no axes: keys below keys, and what YAML has made numbers of though its key takes text."""
     for key, values in sweep.axes.items():
+        if isinstance(values, dict):
+            first = next(iter(values), "key")
+            yield Problem(f"sweep.axes.{key}", f"holds keys; write each by its dots, as {key}.{first}: [...]")
         for _, value in walk([values]) if key.lstrip("+") in FREE_TEXT else ():
             if isinstance(value, int | float):
                 yield Problem(key, "must be text; put quotes around it", value, "sweep.axes")

@@ -28,7 +28,7 @@ def hinted(problem: Problem, own_file: OwnFile, user_dir: Path | None = None) ->
         own_file: of a config.
         user_dir: a user's config directory.
     """
-    problem = _fitting(_renamed(_preset(problem), user_dir), user_dir)
+    problem = _fitting(_renamed(_weight(_preset(problem)), user_dir), user_dir)
     shown = problem.origin or problem.key
     if problem.place is not None or not shown.endswith(".yaml") or "=" in shown:
         return problem
@@ -108,6 +108,21 @@ def _preset(problem: Problem) -> Problem:
     if key == EXPERIMENT:
         what = f"an experiment takes another by its name alone, first in its list: 'defaults: [{name}]'"
     return replace(problem, what=what, kind=None)
+
+
+def _weight(problem: Problem) -> Problem:
+    """Say how a LoRA or adapter is weighted, where a number took the place of its settings."""
+    group, _, name = problem.key.partition(".")
+    if problem.kind != "no mapping" or group not in _WEIGHTS or not name or "." in name:
+        return problem
+    if isinstance(problem.value, bool) or not isinstance(problem.value, int | float):
+        return problem
+    what = f"must be a mapping of its settings; {problem.key}.{_WEIGHTS[group]}={problem.value} is its weight"
+    return replace(problem, what=what, kind=None)
+
+
+_WEIGHTS = {"loras": "weight", "adapters": "scale"}
+"""Keys of what is often given as a number."""
 
 
 def _fitting(problem: Problem, user_dir: Path | None) -> Problem:

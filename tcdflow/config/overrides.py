@@ -23,7 +23,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Overri
 from hydra.errors import HydraException
 
 from tcdflow.config.guard import forbidden, walk
-from tcdflow.config.places import LISTS
+from tcdflow.config.places import EXPERIMENT, LISTS
 from tcdflow.config.twice import twice
 from tcdflow.errors import Problem
 from tcdflow.spec.free_text import free_text
@@ -279,6 +279,9 @@ def _no_option(group: str, name: str, names: Sequence[str], text: str) -> Proble
     near, karras = (called_elsewhere(name) if group == "scheduler" else None) or (nearest(name, names), False)
     if karras:
         what += "; scheduler.use_karras_sigmas=true is for noise levels after Karras"
+    if group == EXPERIMENT and name.lower().endswith((".yaml", ".yml")):
+        what = f"takes the name of a preset; a YAML is run by its path: tcdflow {name}"
+        return Problem(group, what, name, origin=text)
     if group in _SOURCES and _SOURCE.search(name):
         what += f"; a file, folder or id of the hub is given as {_SOURCES[group]}=..."
         near = None

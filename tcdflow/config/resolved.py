@@ -53,7 +53,8 @@ def _unresolved(node: DictConfig | ListConfig, name: str, key: str, error: Omega
     sources = node.get("sources") if isinstance(node, DictConfig) and name == "source" else None
     if sources and isinstance(error, InterpolationKeyError):
         return Problem(key.removesuffix(".source"), f"has no checkpoint for this base; it has {', '.join(sources)}")
-    return Problem(key, joined(first_line(error)))
+    literal = "; \\${...} is the text itself" if isinstance(error, InterpolationKeyError) else ""
+    return Problem(key, f"{joined(first_line(error))}{literal}")
 
 
 @contextmanager

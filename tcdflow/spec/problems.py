@@ -132,9 +132,16 @@ def _describe(item: dict[str, Any]) -> str:
     message: str = item["msg"]
     for old, new in _WORDS:
         message = re.sub(old, new, message)
-    number = item["type"] == "string_type" and isinstance(item.get("input"), int | float)
-    return f"{message}; put quotes around it" if number else message
+    given = item.get("input")
+    if item["type"] == "string_type" and isinstance(given, int | float):
+        return f"{message}; put quotes around it"
+    if item["type"] in _SINGLE and isinstance(given, list):
+        return f"{message}; several of them are a sweep: -m KEY=A,B, or sweep.axes in a YAML"
+    return message
 
+
+_SINGLE = ("string_type", "int_type", "float_type", "bool_type")
+"""What pydantic calls a value that is not the one that belongs there."""
 
 _MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
 """What pydantic calls a value that is no mapping."""

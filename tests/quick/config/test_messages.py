@@ -96,7 +96,23 @@ MISTAKES = [
     ("lora_stack.fuse=2", Problem("lora_stack.fuse", "must be true or false", 2)),
     ("loras.tcd.weight=[1]", Problem("loras.tcd.weight", WEIGHT, "[1]")),
     ("loras.tcd.weight=101", Problem("loras.tcd.weight", "must lie between -100 and 100", 101)),
-    ("loras.tcd=5", Problem("loras.tcd", "must be a mapping", 5)),
+    ("loras.tcd=5", Problem("loras.tcd", "must be a mapping of its settings; loras.tcd.weight=5 is its weight", 5)),
+    (
+        "sampling.steps=[2,4]",
+        Problem(
+            "sampling.steps",
+            "must be a whole number; several of them are a sweep: -m KEY=A,B, or sweep.axes in a YAML",
+            "[2, 4]",
+        ),
+    ),
+    (
+        "experiment=./mine.yaml",
+        Problem(
+            "experiment",
+            "takes the name of a preset; a YAML is run by its path: tcdflow ./mine.yaml",
+            "./mine.yaml",
+        ),
+    ),
     ("prompt=", Problem("prompt", "must not be empty", "")),
     ("base=sdlx", Problem("base", "", "sdlx", nearest="sdxl")),
     ("base=null", Problem("base", "", "null")),
@@ -119,7 +135,10 @@ MISTAKES = [
     ("sampling.seed=1,2", Problem("sampling.seed", SEVERAL)),
     ("loras=tcd,papercut", Problem("loras", f"{SEVERAL}; loras=[tcd,papercut] has all of them in one run")),
     ("prompt", Problem("prompt", "unknown override; write key=value")),
-    ("prompt=${no.key}", Problem("prompt", "")),
+    (
+        "prompt=${no_key}",
+        Problem("prompt", "Interpolation key 'no_key' not found; \\${...} is the text itself"),
+    ),
 ]
 
 

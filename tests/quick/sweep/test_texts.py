@@ -89,6 +89,11 @@ class TestDeclaredInAYaml:
         mine = configs({"experiment/mine.yaml": f"{GLOBAL}sweep: {json.dumps({'axes': {'prompt': texts}})}\n"})
         assert prompts(Composer(mine), "experiment=mine") == texts
 
+    def test_keys_below_keys_are_told_how_to_be_written(self, configs: Write) -> None:
+        mine = configs({"experiment/mine.yaml": f"{GLOBAL}sweep: {{axes: {{sampling: {{steps: [2, 4]}}}}}}\n"})
+        with pytest.raises(ConfigError, match=r"^sweep\.axes\.sampling: holds keys; .* as sampling\.steps: \[\.\.\.\]"):
+            prompts(Composer(mine), "experiment=mine")
+
     @pytest.mark.parametrize("number", ["7", "1_000", "1e5", "true"])
     def test_numbers_are_refused(self, number: str, configs: Write) -> None:
         """How they were written is lost by the time that they are known to be text."""
