@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
         files: its local files; those that are absent yet are not read.
     """
     yield from rules.warnings(spec)
+    yield from _file_as_prompt(spec.prompt)
     yield from filter(None, (missing_device(spec.runtime), slow_on_cpu(spec.runtime)))
     yield from truncation.warnings(spec, files, embeddings.counts(spec, files))
     yield from files.warnings
@@ -46,6 +48,15 @@ def problems(spec: RunSpec, files: Artifacts) -> Iterator[Problem]:
     for name, path, file in _loras(spec, files):
         if refusal := file.refusal(spec.base.family):
             yield Problem(f"loras.{name}.source", f"'{path.name}' {refusal}")
+
+
+def _file_as_prompt(prompt: str) -> Iterator[str]:
+    """Yield a warning of the name of a file of prompts, whose words would be drawn."""
+    if prompt.lower().endswith(_PROMPTS) and os.path.isfile(prompt):  # noqa: PTH113  a null byte is no path
+        yield f"prompt={prompt} is drawn as it stands; -m sweep.prompts_from={prompt} draws what that file says"
+
+
+_PROMPTS = (".txt", ".csv", ".jsonl")
 
 
 def _twice(spec: RunSpec, files: Artifacts) -> Iterator[str]:

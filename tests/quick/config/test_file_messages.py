@@ -103,6 +103,7 @@ class TestFiles:
             where = mine / ("other.yaml" if name == "other" else "experiment/bad.yaml")
             assert str(problem).startswith(f"{where}: {what}")
             assert str(problem).count(".yaml") == 1
+            assert ("needs quotes" in str(problem)) == (what == "is not valid YAML")
 
 
 class TestValuesLeftOpen:

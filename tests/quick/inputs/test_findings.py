@@ -242,3 +242,14 @@ def test_a_path_is_no_address_whatever_its_characters(name: str, tmp_path: Path,
     words = ["prompt=a red heart", "task=image_to_image", f"task.image={tmp_path / name}"]
     prepared = Preparer()(Request.composed(composer.compose(words)))
     assert prepared.files.by_role["task.image"].path.name == name
+
+
+def test_a_file_of_prompts_in_place_of_a_prompt(
+    tmp_path: Path, composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prompts.txt").write_text("a fox\na panda\n", "utf-8")
+    for prompt, told in (("prompts.txt", True), ("others.txt", False), ("a\0.txt", False), ("a fox", False)):
+        spec = composer.compose(["prompt=a fox"]).spec.model_copy(update={"prompt": prompt})
+        found = [text for text in Preparer()(Request(spec)).warnings if "sweep.prompts_from=prompts.txt" in text]
+        assert bool(found) == told
