@@ -18,6 +18,7 @@ from tests.zygote.client import Zygote
 
 RUN = ("sampling.steps=2", "sampling.num_images=3", "hydra.run.dir=run")
 DRAWN = ("sampling.steps=1", "sampling.num_images=8", "output.grid=true", "hydra.run.dir=run")
+SLOW = "stopping once the work at hand is done"  # after two seconds, on a machine that has much else to do
 BEFORE_LISTENING = {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT}
 
 
@@ -66,7 +67,7 @@ class Shooter:
         elif number != signal.SIGKILL and said.status not in BEFORE_LISTENING:
             assert said.status == 130
             if again is None:  # of a run that is done its last line may stand before it
-                lines = said.err.splitlines()
+                lines = [line for line in said.err.splitlines() if line and SLOW not in line]
                 assert lines[-1] == "tcdflow: interrupted" and len(lines) <= 1 + (record.status == "done")
             assert record.status in ("interrupted", "done") or again is not None
             assert partial(self._at) == []
