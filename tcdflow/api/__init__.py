@@ -57,21 +57,22 @@ def run(
 
     Raises:
         RequestError: if the request is wrong; nothing was written.
-        RunError: if the run failed; its record says why.
+        RunError: if the run failed; its record says why. Also if an ``on_step`` calls it, since it would change the
+            pipeline of the run that is under way.
         KeyboardInterrupt: if it was interrupted; its record says so.
     """
     from tcdflow.api.watch import StepBar, download, warn
     from tcdflow.config.run_output import RunOutput
     from tcdflow.request.prepare import prepare
     from tcdflow.request.request import Request
-    from tcdflow.request.run import of_directory, run_single
+    from tcdflow.request.run import directory_warnings, run_single
     from tcdflow.tracking.follow import followed
 
     composition = _composed(overrides, config_dir)
     output = RunOutput.of(composition.config)
     with download(progress) as downloaded:
         prepared = prepare(Request.composed(composition), downloaded)
-    warn([*prepared.warnings, *of_directory(output, prepared)])
+    warn([*prepared.warnings, *directory_warnings(output, prepared)])
     with StepBar(progress, len(prepared.spec.sampling.seeds), on_step) as bar:
         result = run_single(prepared, output, _engine(), bar.step, logs=False)
     warn(result.record.warnings[len(prepared.warnings) :])
@@ -103,7 +104,7 @@ def sweep(
 
     Raises:
         RequestError: if the request is wrong; nothing was made.
-        RunError: if the sweep as a whole cannot go on.
+        RunError: if the sweep as a whole cannot go on, or an ``on_step`` calls it.
         KeyboardInterrupt: if it was interrupted; the records say how far it is.
     """
     from tcdflow.api.watch import Bars, warn
@@ -146,7 +147,7 @@ def load(*directories: Directory) -> Results:
         directories: each of a run, of a sweep, finished or not, or with several below.
 
     Raises:
-        RecordError: if one is no directory, or holds no run.
+        RecordError: if one is no directory, or holds no run; also for a list of them.
     """
     from tcdflow.api.watch import warn
     from tcdflow.errors import RecordError

@@ -13,7 +13,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 composing = threading.RLock()
-"""Held while a config is composed: Hydra has one state for the process."""
+"""Held while configs are composed, and a sweep is planned of them: Hydra has one state for the process."""
 _lock = threading.RLock()
 _running: list[str] = []
 
@@ -30,8 +30,8 @@ def one_at_a_time(call: Callable[P, R]) -> Callable[P, R]:
         with _lock:
             if _running:
                 raise RunError(f"tcdflow.{call.__name__} was called within tcdflow.{_running[0]}; call it afterwards")
-            _running.append(call.__name__)
             try:
+                _running.append(call.__name__)
                 return call(*args, **more)
             finally:
                 _running.clear()

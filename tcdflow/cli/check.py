@@ -26,7 +26,7 @@ from tcdflow.multirun.prepare import prepare
 from tcdflow.record.key import effect
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
-from tcdflow.request.run import check_room, of_directory
+from tcdflow.request.run import check_room, directory_warnings
 from tcdflow.sweeps.runner import pending
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _run(composition: Composition, look: _Looked) -> None:
         check_room(output.directory, prepared)
     sized = replace(composition, spec=prepared.spec)
     found = preview.of_run(sized) | {"time": preview.time([(prepared.spec, True, True)])}
-    look.show(found, [*prepared.warnings, *of_directory(output, prepared)], list(prepared.files))
+    look.show(found, [*prepared.warnings, *directory_warnings(output, prepared)], list(prepared.files))
 
 
 def _sweep(composer: Composer, overrides: Sequence[str], look: _Looked) -> None:

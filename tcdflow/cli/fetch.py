@@ -18,10 +18,10 @@ from tcdflow.files.artifact import Artifact, refuse_pickles
 from tcdflow.files.lock import lock
 from tcdflow.files.resolve import fetch
 from tcdflow.multirun.prepare import prepare
-from tcdflow.record.data import is_there
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Request
 from tcdflow.rerun.source import find, is_sweep
+from tcdflow.spec.paths import is_there
 from tcdflow.sweeps import plan as plans
 from tcdflow.sweeps.files import looked_up
 

@@ -25,11 +25,10 @@ from tcdflow.config.seeds import RandomSeeds
 from tcdflow.config.vary import split, vary
 from tcdflow.errors import ConfigError, Problem, TcdflowError
 from tcdflow.files.images import is_url
-from tcdflow.record.data import is_there
 from tcdflow.request.prepare import prepare
 from tcdflow.request.request import Prepared, Request
 from tcdflow.rerun.source import Recorded, find, is_sweep
-from tcdflow.spec.paths import at_home
+from tcdflow.spec.paths import at_home, is_there
 from tcdflow.text import counted, printable
 
 if TYPE_CHECKING:
@@ -110,12 +109,12 @@ def _keep_the_original(recorded: Recorded, where: Sequence[str]) -> None:
 
 def _rerun(recorded: Recorded, request: Request, where: Sequence[str]) -> Result:
     from tcdflow.cli.progress import StepBar
-    from tcdflow.request.run import of_directory, run_single
+    from tcdflow.request.run import directory_warnings, run_single
 
     start = time.perf_counter()
     output = RunOutput.alone(where)
     prepared = _prepared(recorded, request)
-    warn([*prepared.warnings, *of_directory(output, prepared)])
+    warn([*prepared.warnings, *directory_warnings(output, prepared)])
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         made_by = engine(reusable=False)
         result = run_single(prepared, output, made_by, bar.step)

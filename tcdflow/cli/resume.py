@@ -12,8 +12,9 @@ from tcdflow.config.permission import ALLOW_PICKLE, permitted
 from tcdflow.errors import RecordError
 from tcdflow.multirun import planned
 from tcdflow.multirun.launcher import Launcher
-from tcdflow.record.data import is_directory, is_there
+from tcdflow.record.data import is_directory
 from tcdflow.record.document import is_distillation
+from tcdflow.spec.paths import is_there
 from tcdflow.text import about, one_line
 
 EXAMPLES = (

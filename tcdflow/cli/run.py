@@ -71,14 +71,14 @@ def _single(composer: Composer, overrides: Sequence[str]) -> int:
     from tcdflow.config.run_output import RunOutput
     from tcdflow.request.prepare import prepare
     from tcdflow.request.request import Request
-    from tcdflow.request.run import of_directory, run_single
+    from tcdflow.request.run import directory_warnings, run_single
     from tcdflow.tracking.follow import followed
 
     output = RunOutput.of(composition.config)
     with DownloadBar() as download:
         prepared = prepare(Request.composed(composition), download.progress, preparer())
     tell_seeds(composer.seeds.drawn)
-    warn([*prepared.warnings, *of_directory(output, prepared)])
+    warn([*prepared.warnings, *directory_warnings(output, prepared)])
     with StepBar(len(prepared.spec.sampling.seeds)) as bar:
         made_by = engine(reusable=False)
         result = run_single(prepared, output, made_by, bar.step)

@@ -10,10 +10,9 @@ from tcdflow.cli.verbs import VERBS
 from tcdflow.config.places import groups
 from tcdflow.errors import Problem
 from tcdflow.record import document
-from tcdflow.record.data import is_there
 from tcdflow.spec.formats import all_formats
 from tcdflow.spec.nearest import nearest
-from tcdflow.spec.paths import at_home
+from tcdflow.spec.paths import at_home, is_there
 from tcdflow.sweeps import plan as plans
 from tcdflow.text import one_line, shortened, unsigned
 

@@ -113,7 +113,7 @@ def axes(composer: Composer, overrides: Sequence[str]) -> Axes:
     parsed = list({o.get_key_element(): (o, text) for o, text in (_parsed(composer, t) for t in overrides)}.values())
     sweep = composer.sweep_of([_single(override, text) for override, text in parsed if not _is_axis(override)])
     named = {override.key_or_group for override, _ in parsed}
-    if wrong := list(_undeclared(sweep)):
+    if wrong := list(_misdeclared(sweep)):
         raise ConfigError(wrong)
     declared = [
         composer.seeds.override(f"{key}={_sweep_text(value)}") for key, value in sweep.axes.items() if key not in named
@@ -317,7 +317,7 @@ def _set(key: str, value: str | int | None, place: int, *, live: bool) -> Point:
     return Point(place, key, "" if value is None else f"{key}={shown}", value, not live)
 
 
-def _undeclared(sweep: SweepSpec) -> Iterator[Problem]:
+def _misdeclared(sweep: SweepSpec) -> Iterator[Problem]:
     """Yield axes that are no axes: keys below keys, and what YAML has made numbers of though its key takes text."""
     for key, values in sweep.axes.items():
         if isinstance(values, dict):

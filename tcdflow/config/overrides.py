@@ -233,7 +233,7 @@ def _problems(override: Override, text: str, options: Callable[[str], Sequence[s
     if isinstance(value, Sweep | Glob) and not sweeping:
         what = "has several values; a sweep of them needs -m (multirun) first, or tcdflow.sweep in Python"
         if key in LISTS and isinstance(value, ChoiceSweep):
-            what += f"; {key}=[{','.join(map(str, value.list))}] has all of them in one run"
+            what += f"; {key}=[{','.join(str(_plain(item)) for item in value.list)}] has all of them in one run"
         return [Problem(key, what, origin=text, kind="several values")]
     names = options(key)
     if override.is_hydra_override() and not names:

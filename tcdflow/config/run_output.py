@@ -133,7 +133,7 @@ def _ignored(config: DictConfig, key: str, instead: str) -> Iterator[str]:
     """Yield a warning if the user chose a directory by the key that has no effect here."""
     if _is_chosen(config, key) and not _is_chosen(config, instead):
         where = "on a sweep" if key == _RUN else "without --multirun"
-        yield f"{key}={selected(config, key)} has no effect {where}; {instead} chooses the directory"
+        yield f"{key} has no effect {where}; {instead} chooses the directory"
 
 
 def _directory(config: DictConfig, key: str) -> Path:

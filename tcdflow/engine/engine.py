@@ -58,6 +58,7 @@ class Engine:
         self._loaded: Loaded | None = None
         self.on_made: Made | None = None
         self.bases_loaded = 0
+        self._left = False
 
     def run(self, spec: RunSpec, artifacts: Artifacts, on_step: Step | None = None) -> Generated:
         """Make the images of a spec.
@@ -96,7 +97,9 @@ class Engine:
             with quiet(), optimizations.computing(runtime):
                 return self._run(specs, without_pickles(artifacts), on_step, where, dtype)
         except BaseException:
-            self.close()  # nobody knows what state it is in: diffusers casts SDXL's VAE for a decode, and back after it
+            # Nobody knows what state it is in: diffusers casts SDXL's VAE for a decode, and back only after it. Its
+            # memory cannot be given back yet, since the traceback holds the pipeline.
+            self._loaded, self._left = None, True
             raise
 
     def _run(
@@ -189,9 +192,9 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Release the pipeline and its memory."""
-        if self._loaded is not None:
-            self._loaded = None
+        """Release the pipeline and its memory, and what a failed run has left of them."""
+        if self._loaded is not None or self._left:
+            self._loaded, self._left = None, False
             frozen = self._on_loaded is not None  # which may have had the collector spare what was there
             if frozen:
                 gc.unfreeze()

@@ -25,7 +25,7 @@ from tcdflow.files.image_header import image_problem as _problem
 from tcdflow.files.image_header import input_formats, measure, reading, suffixes
 from tcdflow.files.network import Reach
 from tcdflow.files.scratch import scratch
-from tcdflow.spec.paths import looked_in
+from tcdflow.spec.paths import is_there, looked_in
 from tcdflow.text import SECRET
 
 MAX_BYTES = 64 * 2**20  # of a download
@@ -72,13 +72,6 @@ def is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
 def _local(text: str) -> Path:
     path = _path(text)
     try:
@@ -100,7 +93,7 @@ def _local(text: str) -> Path:
 
 def _path(text: str) -> Path:
     scheme = text.partition(":")[0].lower()
-    if _exists(Path(text)) or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+    if is_there(Path(text)) or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
         return Path(text)
     if scheme == "file":
         parts = urlsplit(text)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tcdflow.errors import ConfigError, Problem, SourceError
-from tcdflow.files.hashes import has_hash
+from tcdflow.files.hashes import has_hash, sha256_file
 from tcdflow.files.images import is_url, public_url
 from tcdflow.files.kept import kept
 from tcdflow.files.layout import is_weights
 from tcdflow.files.lock import LockedFile
 from tcdflow.files.source import Source, at_commit, parse
-from tcdflow.spec.paths import at_home
+from tcdflow.spec.paths import at_home, is_there
 
 _MAX_SHOWN = 10
 _HALF = ".fp16."
@@ -61,7 +61,7 @@ class Pins:
         if first is None:
             return parse(text)
         if first.revision is None:
-            return _stays_here(text if at_home(text).exists() else next(map(str, self._above(text)), text))
+            return _stays_here(self._place(text))
         pinned = at_commit(text, first.revision)
         return parse(pinned or text)
 
@@ -81,7 +81,7 @@ class Pins:
     def image_above(self, role: str, text: str) -> Path | None:
         """Return the input image that a recorded run had, where it was begun in another working directory."""
         hashes = [file.sha256 for file in self._images(role, text)]
-        return next((path for path in self._above(text) if any(has_hash(path, one) for one in hashes)), None)
+        return next((path for path in self.above(text) if any(has_hash(path, one) for one in hashes)), None)
 
     def half(self, text: str) -> bool | None:
         """Say whether half-precision weights were read of a source; None if the lock has none of it, or others too."""
@@ -106,13 +106,22 @@ class Pins:
         known = self._files.get(public_url(text), {}).values() if self._holds(role) else ()
         return [file for file in known if file.role == role]
 
-    def _above(self, text: str) -> Iterator[Path]:
+    def above(self, text: str) -> Iterator[Path]:
         """Yield what a relative path leads to from the directories above that of the run: it was begun in one of them.
 
-        Whether it is what the run had is told by its hash.
+        Whether it is what the run had is for its hash to tell.
         """
         if self._directory is not None and not (is_url(text) or text.startswith("~") or Path(text).is_absolute()):
-            yield from (path for above in self._directory.resolve().parents if (path := above / text).exists())
+            yield from (path for above in self._directory.resolve().parents if is_there(path := above / text))
+
+    def _place(self, text: str) -> str:
+        """Return where a local source of the lock is: of several files of that path the one with its hash."""
+        places = [*([text] if is_there(at_home(text)) else []), *map(str, self.above(text))]
+        known = [*self._files[text].values()]
+        if len(places) > 1 and len(known) == 1:
+            ours = (place for place in places if _is_file(at_home(place), known[0]))
+            return next(ours, places[0])
+        return places[0] if places else text
 
     def _first(self, text: str) -> LockedFile | None:
         known = self._files.get(text)
@@ -149,6 +158,13 @@ def _stays_here(text: str) -> Source:
     if source.kind == "hub":
         raise SourceError("names a local folder or file of another machine, which is not found here")
     return source
+
+
+def _is_file(path: Path, file: LockedFile) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == file.size and sha256_file(path) == file.sha256
+    except OSError:
+        return False
 
 
 def _is_read(name: str, here: set[str]) -> bool:

@@ -133,13 +133,17 @@ class Resolver:
     def _image(self, need: Need) -> Artifact:
         """Return an input image: as named if that is here, else by its hash, else from its URL if that may be asked.
 
-        A path that is relative to another working directory, that of a recorded run, may name another image here.
+        A path that is relative to another working directory, that of a recorded run, may name another image here; what
+        is not as it was is told when it is held against the lock.
         """
         named = None
         with suppress(SourceError):
             named = resolve_image(need.role, need.source, "nothing")
         find = self.pins.kept_image if named is None else self.pins.image_above
-        if found := find(need.role, need.source):
+        found = find(need.role, need.source)
+        if named is None and found is None:
+            found = next(self.pins.above(need.source), None)
+        if found is not None:
             return replace(resolve_image(need.role, str(found)), source=public_url(need.source))
         reach = self.network.reach(need.source) if is_url(need.source) else "nothing"
         return named or resolve_image(need.role, need.source, reach)

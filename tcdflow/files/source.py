@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 from tcdflow.errors import SourceError
 from tcdflow.files.addresses import hub_id, is_address
-from tcdflow.spec.paths import looked_in
+from tcdflow.spec.paths import is_there, looked_in
 
 _HUB = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
@@ -73,7 +73,7 @@ def parse(text: str) -> Source:
         return Source(text, "embedded", name, inside=_inside(inside))
     if text.startswith("file:"):
         return _path(text, _path_of_url(text))
-    if text.startswith(("/", "./", "../", "~")) or text in (".", "..") or _exists(text):
+    if text.startswith(("/", "./", "../", "~")) or text in (".", "..") or is_there(Path(text)):
         return _path(text, text)
     if match := _HUB.fullmatch(hub_id(text) if is_address(text) else text):
         repo, revision = match["repo"], match["revision"]
@@ -126,13 +126,6 @@ def _path_of_url(text: str) -> str:
     if url.netloc not in ("", "localhost") or not path.startswith("/"):
         raise SourceError("a file: URL names an absolute path on this machine: file:///folder/file.safetensors")
     return path
-
-
-def _exists(text: str) -> bool:
-    try:
-        return Path(text).exists()
-    except (OSError, ValueError):  # a name too long, a folder that may not be searched
-        return False
 
 
 def _path(text: str, path: str) -> Source:

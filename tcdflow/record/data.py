@@ -10,18 +10,11 @@ from typing import BinaryIO, TypeGuard, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tcdflow.errors import RecordError
+from tcdflow.spec.paths import is_there
 from tcdflow.text import about
 
 T = TypeVar("T", bound=BaseModel)
 _HUGE = 1e300
-
-
-def is_there(path: Path) -> bool:
-    """Say whether a path that anybody may have written leads to something."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that is too long; one with a null byte
-        return False
 
 
 def is_directory(path: Path) -> bool:

@@ -73,7 +73,7 @@ def run_in(
         return execute(prepared, run, engine, on_step)
 
 
-def of_directory(output: RunOutput, prepared: Prepared) -> Iterator[str]:
+def directory_warnings(output: RunOutput, prepared: Prepared) -> Iterator[str]:
     """Yield warnings: of what is not where a run writes, and of images of another run there, which this one removes."""
     yield from output.warnings
     try:

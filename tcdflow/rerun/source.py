@@ -93,9 +93,14 @@ class Recorded:
         """
         spec = self.spec if spec is None else spec
         then, now = _sources(self.spec), _sources(spec)
+        chosen = {text.partition("=")[0].lstrip("+") for text in overrides}
         return Request(
             spec,
-            Pins(self.lock, holds=lambda role: then.get(role) == now.get(role), directory=self._directory),
+            Pins(
+                self.lock,
+                holds=lambda role: then.get(role) == now.get(role) and role not in chosen,
+                directory=self._directory,
+            ),
             allow_pickle=allow_pickle,
             network=Network(typed(overrides), fetch=fetch, hub=False),
             overrides=tuple(overrides),

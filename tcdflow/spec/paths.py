@@ -14,6 +14,14 @@ def at_home(text: str) -> Path:
         return Path(text)
 
 
+def is_there(path: Path) -> bool:
+    """Say whether a path that anybody may have written leads to something."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, a folder that may not be searched; a null byte
+        return False
+
+
 def looked_in(text: str) -> str:
     """Return where a relative path was looked for, as the end of a sentence; nothing of an absolute one."""
     path = Path(text)

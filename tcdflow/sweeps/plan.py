@@ -22,11 +22,12 @@ from tcdflow.files.pins import Pins
 from tcdflow.files.store import moved_here
 from tcdflow.record import document
 from tcdflow.record.atomic import write_text
-from tcdflow.record.data import is_there, read_model
+from tcdflow.record.data import read_model
 from tcdflow.record.document import FILE_NAME as RECORD
 from tcdflow.request.request import Request
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.paths import is_there
 from tcdflow.spec.problems import problems_of
 from tcdflow.spec.sweep import SweepSpec
 from tcdflow.text import about

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def pending(
     plan: Plan, directory: Path, *, retry_failed: bool = False, among: Container[str] | None = None
 ) -> Iterator[Outcome]:
-    """Yield an outcome for each cell that needs no work, in order; the rest have status ``left``.
+    """Yield how each cell is found, in order: done, failed or left.
 
     Args:
         plan: of the sweep.

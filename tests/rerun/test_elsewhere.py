@@ -54,7 +54,21 @@ def test_another_image_of_that_path(marked: Path, tcd: Tcdflow, elsewhere: Path)
 def test_an_input_image_that_was_changed_is_told(marked: Path, tcd: Tcdflow, here: Path) -> None:
     Image.new("RGB", (64, 64), "black").save(here / "given/marked.png")
     said = tcd("rerun", str(marked), "--verify")
-    assert said.status == 2 and "task.image: 'given/marked.png': there is no such file" in said.err
+    assert said.status == 2 and "task.image: marked.png has changed: its sha256 was" in said.err
+
+
+def test_an_image_that_is_chosen_anew_is_a_variation(marked: Path, tcd: Tcdflow, elsewhere: Path) -> None:
+    Path("given").mkdir()
+    Image.new("RGB", (64, 64), "black").save("given/marked.png")
+    assert tcd("rerun", str(marked), "task.image=given/marked.png", "hydra.run.dir=again").status == 0
+    assert pixels(elsewhere / "again") != pixels(marked)
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "a\\u0000b", "x/" * 3000])
+def test_a_path_that_is_none(path: str, marked: Path, tcd: Tcdflow) -> None:
+    edit(marked / "run.json", ("given/marked.png", path))
+    said = tcd("rerun", str(marked), "--verify")
+    assert said.status in (1, 2) and said.err.count("\n") == 1 and "Traceback" not in said.err
 
 
 def test_weights(tcd: Tcdflow, elsewhere: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +78,10 @@ def test_weights(tcd: Tcdflow, elsewhere: Path, here: Path, monkeypatch: pytest.
         patch.chdir(here)
         tcdflow.run("loras.tcd.source=loras/mine.safetensors", "sampling.steps=1", "hydra.run.dir=outputs/mine")
     assert tcd("rerun", "../outputs/mine", "--verify").out == "000.png: identical\n"
+    (elsewhere / "loras").mkdir()
     changed = {name: 2 * tensor for name, tensor in load_file(LORA).items()}
+    save_file(changed, elsewhere / "loras" / "mine.safetensors")
+    assert tcd("rerun", "../outputs/mine", "--verify").out == "000.png: identical\n", "another one of that path"
     save_file(changed, here / "loras" / "mine.safetensors")
     said = tcd("rerun", "../outputs/mine", "--verify")
     assert said.status == 2 and "loras.tcd: mine.safetensors has changed" in said.err

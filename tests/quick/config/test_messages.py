@@ -133,6 +133,7 @@ MISTAKES = [
     ("adapters=[canny,canny]", Problem("adapters", "is chosen twice, and would be one entry", "canny")),
     ("loras=[tcd,papercat]", Problem("loras", "", "papercat", nearest="papercut")),
     ("sampling.seed=1,2", Problem("sampling.seed", SEVERAL)),
+    ("loras='tcd','papercut'", Problem("loras", f"{SEVERAL}; loras=[tcd,papercut] has all of them in one run")),
     ("loras=tcd,papercut", Problem("loras", f"{SEVERAL}; loras=[tcd,papercut] has all of them in one run")),
     ("prompt", Problem("prompt", "unknown override; write key=value")),
     (

@@ -13,7 +13,7 @@ from tcdflow.record.document import Output, Record
 from tcdflow.record.key import run_key
 from tcdflow.request.prepare import Preparer
 from tcdflow.request.request import Prepared, Request
-from tcdflow.request.run import of_directory
+from tcdflow.request.run import directory_warnings
 
 
 def asked(where: Path, *overrides: str) -> tuple[RunOutput, Prepared]:
@@ -35,31 +35,35 @@ def write(where: Path, made: Prepared, outputs: int) -> None:
 def test_another_run_is_told_with_what_it_takes_the_place_of(tmp_path: Path) -> None:
     where = tmp_path / "a"
     output, prepared = asked(where, "prompt=a fox")
-    assert list(of_directory(output, prepared)) == []
+    assert list(directory_warnings(output, prepared)) == []
     write(where, prepared, 2)
     what = "holds 000.png and 1 more of another run ('a fox'), which this one removes as it begins"
     told = f"{what}; another directory keeps both"
-    assert list(of_directory(*asked(where, "prompt=a red heart"))) == [f"hydra.run.dir={where} {told}"]
+    assert list(directory_warnings(*asked(where, "prompt=a red heart"))) == [f"hydra.run.dir={where} {told}"]
 
 
 def test_the_same_run_and_one_that_has_left_nothing_are_not(tmp_path: Path) -> None:
     where = tmp_path / "a"
     write(where, asked(where, "prompt=a fox")[1], 1)
-    assert list(of_directory(*asked(where, "prompt=a fox", "output=jpeg"))) == []
+    assert list(directory_warnings(*asked(where, "prompt=a fox", "output=jpeg"))) == []
     write(where, asked(where, "prompt=a fox")[1], 0)
-    assert list(of_directory(*asked(where, "prompt=a red heart"))) == []
+    assert list(directory_warnings(*asked(where, "prompt=a red heart"))) == []
     (where / "run.json").write_text("{")
-    assert list(of_directory(*asked(where, "prompt=a red heart"))) == []
+    assert list(directory_warnings(*asked(where, "prompt=a red heart"))) == []
 
 
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (("hydra.sweep.dir=mine",), ["hydra.sweep.dir=mine has no effect without --multirun; hydra.run.dir chooses"]),
+        (("hydra.sweep.dir=mine",), ["hydra.sweep.dir has no effect without --multirun; hydra.run.dir chooses"]),
+        (
+            ("hydra.sweep.dir=out/${no.such}",),
+            ["hydra.sweep.dir has no effect without --multirun; hydra.run.dir chooses"],
+        ),
         (("hydra.sweep.dir=mine", "hydra.run.dir=yours"), []),
         ((), []),
     ],
-    ids=["of a sweep", "of both", "of neither"],
+    ids=["of a sweep", "unresolved", "of both", "of neither"],
 )
 def test_a_directory_that_is_not_where_a_run_writes(overrides: tuple[str, ...], told: list[str]) -> None:
     warned = RunOutput.of(Composer().compose(overrides).config).warnings
@@ -69,6 +73,6 @@ def test_a_directory_that_is_not_where_a_run_writes(overrides: tuple[str, ...], 
 @pytest.mark.parametrize("by", [(), ("hydra/launcher=joblib",)], ids=["planned", "by a plug-in"])
 def test_a_directory_that_is_not_where_a_sweep_writes(by: tuple[str, ...], tmp_path: Path) -> None:
     words = (*by, "sampling.seed=1,2", "hydra.run.dir=mine")
-    told = "hydra.run.dir=mine has no effect on a sweep; hydra.sweep.dir chooses the directory"
+    told = "hydra.run.dir has no effect on a sweep; hydra.sweep.dir chooses the directory"
     assert told in prepare(Composer(), words).warnings
     assert told not in prepare(Composer(), (*words, f"hydra.sweep.dir={tmp_path / 'yours'}")).warnings
