@@ -49,20 +49,32 @@ class Call:
         self.order = order
         self.signalled = False
         self._channel = channel
-        self._done = False
+        self._runs = False
         self._lock = threading.Lock()
 
     def signal(self, number: object) -> None:
-        """Signal this process as the caller was, if the command still runs."""
+        """Signal this process as the caller was, if the command runs; of one that has not begun it is remembered."""
         with self._lock:
-            if not self._done and number in _STOPS:
+            if number in _STOPS:
                 self.signalled = True
-                os.kill(os.getpid(), int(str(number)))
+                if self._runs:
+                    os.kill(os.getpid(), int(str(number)))
+
+    def begin(self) -> None:
+        """Heed the caller's signals from now on.
+
+        Raises:
+            KeyboardInterrupt: if there was one already.
+        """
+        with self._lock:
+            self._runs = True
+        if self.signalled:
+            raise KeyboardInterrupt
 
     def settle(self) -> None:
         """Heed no more signals of the caller."""
         with self._lock:
-            self._done = True
+            self._runs = False
 
     def tell(self, status: int) -> None:
         """Tell the caller how the command ended."""
@@ -117,13 +129,13 @@ class Server:
         if call is None:
             return not (self._is_unwanted() and self._taken.acquire(blocking=False))
         status = as_caller.run(call.order, lambda argv: run(argv, call, engine))
-        hear_again()
+        meant_for_us = hear_again() or (status == INTERRUPTED and not call.signalled)
         for file in call.order.files:
             os.close(file)
         self._commands += 1
         self._last = time.monotonic()
         # Processes that it has started keep its files open; and a signal that no caller sent was meant for this one.
-        last = _has_children() or (status == INTERRUPTED and not call.signalled)
+        last = _has_children() or meant_for_us
         if not last:
             self._taken.release()
         call.tell(status)
@@ -232,8 +244,7 @@ def run(argv: Sequence[str], call: Call, engine: WarmEngine) -> int:
     try:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            if call.signalled:  # while this process still imported
-                raise KeyboardInterrupt
+            call.begin()
             return in_turn.run(argv, engine)
         except KeyboardInterrupt:
             print(STOPPED, file=sys.stderr)

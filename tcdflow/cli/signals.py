@@ -79,12 +79,19 @@ def deafen() -> None:
             signal.signal(number, _as_nothing)
 
 
-def hear_again() -> None:
-    """Have a process that waits for its next command end on SIGTERM again; a Ctrl-C is no wish of it."""
+def hear_again() -> bool:
+    """Have a process that waits for its next command end on SIGTERM again; a Ctrl-C is no wish of it.
+
+    Returns:
+        Whether a signal came meanwhile, since all were forgotten.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    came = interrupted()
+    forget()
     for number in _stopping:
         if signal.getsignal(number) is _as_nothing:
             signal.signal(number, _as_ctrl_c)
+    return came
 
 
 def _as_nothing(number: int, frame: FrameType | None) -> None: ...

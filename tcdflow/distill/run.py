@@ -30,7 +30,7 @@ from tcdflow.files.lock import lock
 from tcdflow.files.opened import opened
 from tcdflow.files.unchanged import Unchanged
 from tcdflow.libraries.diffusers import quiet
-from tcdflow.pipeline import base, schedulers
+from tcdflow.pipeline import base, cublas, schedulers
 from tcdflow.pipeline.unpickle import without_pickles
 from tcdflow.spec.family import FAMILIES
 from tcdflow.spec.scheduler import SCHEDULERS
@@ -150,7 +150,9 @@ class _Execution:
             raise RunError("the base's files were changed while they were read; start it again")
         with opened(without_pickles(files.artifacts)) as there:
             run = self._spec.teacher("a prompt")
-            return base.load(run, there, self._accelerator.device, torch.float32)
+            pipe = base.load(run, there, self._accelerator.device, torch.float32)
+        cublas.of_this_process.used()
+        return pipe
 
     def _encode(self, pipe: Any) -> Dataset:
         """Return the data, encoded."""

@@ -98,9 +98,8 @@ class Chosen:
         found = [_recall(place) for place in places]
         on_done(sum(one is not None for one in found))
         lacking = [number for number, one in enumerate(found) if one is None]
-        if lacking:
-            cublas.of_this_process.used()
         extract = self.part.load(folder) if lacking else None
+        cublas.of_this_process.used()
         for start in range(0, len(lacking), _TOGETHER):
             some = lacking[start : start + _TOGETHER]
             assert extract is not None

@@ -7,6 +7,7 @@ one kind, unless the user has set the variable for all of them.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 
 from tcdflow.errors import ConfigError, Problem
@@ -25,7 +26,7 @@ def given() -> str | None:
 
 
 class Workspace:
-    """What a process's first run on cuda has settled for all later ones."""
+    """What the first to compute on cuda in a process has settled for all later ones."""
 
     def __init__(self) -> None:
         self._first: tuple[str | None, bool] | None = None
@@ -53,8 +54,9 @@ class Workspace:
         self._first = size, first
 
     def used(self) -> None:
-        """Take note that something else than a run computes on cuda, whose first product settles the workspace, too."""
-        self._first = self._first or (given(), False)
+        """Take note that something beside runs computes, where that is on cuda: its first product settles it, too."""
+        if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
+            self._first = self._first or (given(), False)
 
 
 def check(runtimes: Iterable[RuntimeSpec]) -> None:

@@ -65,9 +65,10 @@ class Chosen:
         """
         if self.artifact is None:
             return self.metric.load(None, device)
-        cublas.of_this_process.used()
         with opened(Artifacts.of([self.artifact])) as there:
-            return self.metric.load(next(iter(there)).path, device)
+            scorer = self.metric.load(next(iter(there)).path, device)
+        cublas.of_this_process.used()
+        return scorer
 
 
 def choose(words: Sequence[str], progress: Progress, key: str = KEY, pins: Pins = FREE) -> list[Chosen]:

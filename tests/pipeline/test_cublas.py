@@ -49,7 +49,12 @@ def test_what_is_set_too_late_does_not_count(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_models_of_metrics_settle_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
+    elsewhere = Workspace()
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    elsewhere.used()
+    elsewhere.settle("cuda", deterministic=True)
     workspace = Workspace()
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     workspace.used()
     workspace.settle("cuda", deterministic=False)
     with pytest.raises(ConfigError):

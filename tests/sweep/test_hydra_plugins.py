@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tcdflow.cli.command import dispatch
+from tcdflow.cli.engines import shared
 from tcdflow.cli.multirun import show
 from tcdflow.config import plugins
 from tcdflow.config.axes import ends
@@ -199,6 +200,13 @@ def test_several_metrics_are_optimized_one_by_a_model(said: Said, at: Path) -> N
         record = document.read(path.parent)
         subject = Subject(Image.open(path.with_name("000.png")).convert("RGB"), record.spec["prompt"])
         assert record.execution["metrics"]["clip_tiny-clip"] == pytest.approx(scorer([subject])[0], abs=1e-3)
+
+
+def test_jobs_and_what_comes_after_them_share_what_is_loaded(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with shared() as engine:
+        assert dispatch(["-m", *OPTUNA, "hydra.sweeper.n_trials=2", "hydra.sweep.dir=there"]) == 0
+        assert dispatch(["prompt=a fox", "sampling.steps=1", "hydra.run.dir=one"]) == 0
+        assert engine().bases_loaded == 1
 
 
 def test_a_model_that_is_another_by_now_is_loaded_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,27 +15,31 @@ import pytest
 from tcdflow.cli import serve
 from tcdflow.cli.signals import INTERRUPTED
 from tcdflow.warm import place, start
-from tests.helpers import environment
+from tests.helpers import environment, until
 
 PREAMBLE = """
-import os, signal, sys, threading, time
+import os, signal, sys, time
 from tcdflow.cli import in_turn, serve, signals
 from tcdflow.cli.process import prepare_process
 from tcdflow.cli.shell import Shell
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 prepare_process()
 
+signals._ONE_WISH = 60.0
+
 class Call:
     signalled = False
+    def begin(self): pass
     def settle(self): pass
 
 class Engine:
     asked = False
-    def close(self): time.sleep(0.4)  # what torch holds is collected
+    def close(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
 
 def twice(argv):  # a Ctrl-C, and another one while the first is answered: one wish
     engine.asked = True
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(5)
 
@@ -44,7 +49,7 @@ heard = []
 """What stands for commands and their callers, in a process like a warm one."""
 
 NEXT = """
-time.sleep(0.6)  # the next one would not be the same wish
+engine.asked = False
 in_turn.dispatch = lambda argv: heard.append(signals.interrupted()) or 0
 print(serve.run(["x"], Call(), engine), heard[-1])
 """
@@ -95,9 +100,11 @@ def test_an_interrupt_ends_its_own_command_alone(code: str) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> serve.Server:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[serve.Server]:
     monkeypatch.chdir(tmp_path)
-    return serve.Server(place.listen("a.sock"), Path("a.sock"), 30.0)
+    listening = place.listen("a.sock")
+    yield serve.Server(listening, Path("a.sock"), 30.0)
+    listening.close()
 
 
 LATE = """
@@ -143,7 +150,9 @@ def test_a_signal_for_a_command_that_is_done_ends_nothing(tmp_path: Path) -> Non
 
 def test_it_listens_again_after_a_moment_without_descriptors(server: serve.Server) -> None:
     threading.Thread(target=server._accept, daemon=True).start()
+    running = threading.active_count()
     assert start.ask("a.sock", "status") is not None
+    until(lambda: threading.active_count() <= running)  # nobody gives a descriptor back meanwhile
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket(socket.AF_UNIX) as caller:
         resource.setrlimit(resource.RLIMIT_NOFILE, (caller.fileno() + 1, limits[1]))

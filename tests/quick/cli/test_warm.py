@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,11 +53,14 @@ def test_a_mistake_is_answered_in_one_line(argv: list[str], told: str, capsys: p
     assert told in line
 
 
-def test_a_ctrl_c_while_it_still_imported() -> None:
-    """It heeded none then, and so does not begin what its caller no longer waits for."""
+def test_a_signal_before_a_command_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the process still imports, say: it ends the command alone, which does not begin."""
     before = signal.getsignal(signal.SIGINT)
     settled: list[bool] = []
-    call: Any = SimpleNamespace(signalled=True, settle=lambda: settled.append(True))
+    nobody: Any = None
+    call = serve.Call(nobody, nobody)
+    call.signal(signal.SIGTERM)
+    monkeypatch.setattr(call, "settle", lambda: settled.append(True))
     engine: Any = None
     try:
         assert serve.run(["prompt=a fox"], call, engine) == INTERRUPTED
