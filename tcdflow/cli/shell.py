@@ -122,6 +122,7 @@ class Shell:
         try:
             return self._run(words)
         except KeyboardInterrupt:
+            self.status = INTERRUPTED
             return INTERRUPTED
 
     def _run(self, words: list[str] | str) -> int:

@@ -110,7 +110,8 @@ def no_yaml(shown: str, error: Exception) -> ConfigError:
         mark = error.problem_mark or error.context_mark
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         what = joined(f"{error.context or ''} {error.problem or ''}{where}")
-        what += "; text that holds ': ', ' #' or a bracket needs quotes, and each key the indent of its siblings"
+        if isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError):
+            what += "; text that holds ': ', ' #' or a bracket needs quotes, and each key the indent of its siblings"
     elif isinstance(error, yaml.YAMLError | UnicodeDecodeError):
         what = "it holds bytes that are no text"
     elif isinstance(error, OSError):
