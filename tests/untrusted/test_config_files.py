@@ -65,7 +65,7 @@ def test_what_yaml_reads_as_text_is_text(text: str, configs: Write) -> None:
 def test_a_syntax_error_shows_no_line_of_the_file(refused: Refused) -> None:
     (problem,) = refused({EVIL: f"{GLOBAL}prompt: x\n{SECRET}\n"})
     assert problem.what.startswith("is not valid YAML: ")
-    assert problem.what.endswith(" in line 4, column 1")
+    assert problem.what.partition(";")[0].endswith(" in line 4, column 1")
 
 
 @pytest.mark.parametrize("how", ["file", "folder"])
