@@ -23,7 +23,7 @@ def run(argv: Sequence[str], engine: WarmEngine) -> int:
         status = _run(argv)
         if status and engine.asked:
             with Delayed():
-                engine.close()  # whose state nobody knows after a failure
+                engine.close()  # what a failed run has left in memory
     except KeyboardInterrupt:  # another one, while the first was answered
         status = INTERRUPTED
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from tcdflow.errors import ConfigError, Problem, SourceError
 from tcdflow.prompts import rows
 from tcdflow.prompts.wildcards import Wildcards
-from tcdflow.spec.paths import at_home, looked_in
+from tcdflow.spec.paths import at_home, is_there, looked_in
 from tcdflow.spec.sweep import WildcardsSpec
 
 KEYS = {"seed": "sampling.seed", "width": "sampling.width", "height": "sampling.height"}
@@ -29,7 +28,7 @@ def of_file(path: str) -> list[Values]:
     try:
         found = rows.read(_resolved(path))
     except SourceError as error:
-        where = "" if os.path.exists(at_home(path)) else looked_in(path)  # noqa: PTH110  a null byte is no path
+        where = "" if is_there(at_home(path)) else looked_in(path)
         raise ConfigError([Problem("sweep.prompts_from", f"{error}{where}", path)]) from None
     columns = [name for name in rows.COLUMNS if any(name in row.values for row in found)]
     return [{KEYS.get(name, name): row.values.get(name) for name in columns} for row in found]

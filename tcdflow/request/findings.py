@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tcdflow.inputs import findings as inputs
 from tcdflow.request import embeddings, truncation
 from tcdflow.spec import rules
 from tcdflow.spec.model import RunSpec
+from tcdflow.spec.paths import is_there
 
 
 def warnings(spec: RunSpec, files: Artifacts) -> Iterator[str]:
@@ -52,7 +52,7 @@ def problems(spec: RunSpec, files: Artifacts) -> Iterator[Problem]:
 
 def _file_as_prompt(prompt: str) -> Iterator[str]:
     """Yield a warning of the name of a file of prompts, whose words would be drawn."""
-    if prompt.lower().endswith(_PROMPTS) and os.path.isfile(prompt):  # noqa: PTH113  a null byte is no path
+    if prompt.lower().endswith(_PROMPTS) and is_there(Path(prompt)):
         yield f"prompt={prompt} is drawn as it stands; -m sweep.prompts_from={prompt} draws what that file says"
 
 

@@ -85,7 +85,7 @@ def verify_cells(
         except Exception as error:
             if interrupted():
                 raise KeyboardInterrupt from error
-            engine().close()  # whose state nobody knows
+            engine().close()  # what the failed run has left in memory
             verified = [Verified(str(recorded.path), failed=reason(error, 600)) for recorded, _ in runs]
         yield from verified
 
